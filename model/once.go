@@ -1,0 +1,24 @@
+package model
+
+// Once makes a mutation happen at most once. The zero Once does not: the
+// mutation runs every time.
+//
+// A key is remembered for seven days in the scope (environment, Actor,
+// Operation). The same key with the same Hash gives the stored result; with
+// another Hash it is a KindKeyReused error. Only successes are stored.
+type Once struct {
+	Actor     UserID // the user whose credential called; zero: the application
+	Operation string // "sendNotification"; the same word on every surface
+	Key       string // at most MaxIdentifier bytes
+	Hash      [32]byte
+}
+
+// Set reports whether the call has an idempotency key.
+func (o Once) Set() bool { return o.Key != "" }
+
+// Outcome is what a mutation did. Replayed is true when the value is the stored
+// one of an earlier call with the same idempotency key.
+type Outcome[T any] struct {
+	Value    T
+	Replayed bool
+}

@@ -1,0 +1,100 @@
+package model
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Limits of what is known of a user.
+const (
+	MaxProfile         = 64 << 10 // bytes of a profile as JSON
+	MaxProfileDepth    = 64       // levels of nesting
+	MaxPatchOperations = 100      // operations of one JSON Patch
+	MaxIdentifyUsers   = 1000     // users of one identifyUsers call
+	MaxDevices         = 50       // devices of one user; the least recently used goes first
+)
+
+// User is a person who can be notified. Identifier is the customer's own name
+// for them, unique in the environment; it never changes.
+type User struct {
+	ID         UserID
+	EnvID      EnvID
+	Identifier string
+	Enabled    bool // when false, nothing is sent on any channel
+	Profile    Profile
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// Profile is what is known of a user: one JSON object with every attribute,
+// the well-known ones (see the constants) included.
+type Profile struct {
+	Version    int64           // grows by one with each change; the first is 1
+	Attributes json.RawMessage // a JSON object; never empty
+}
+
+// The well-known attributes. They are text, or absent.
+const (
+	AttrFirstName   = "firstName"
+	AttrLastName    = "lastName"
+	AttrEmail       = "email"
+	AttrPhoneNumber = "phoneNumber" // E.164
+	AttrAvatarURL   = "avatarUrl"
+	AttrLocale      = "locale"   // BCP 47
+	AttrTimeZone    = "timeZone" // IANA name
+)
+
+// WellKnownAttributes lists the attributes that have a meaning here.
+func WellKnownAttributes() []string {
+	return []string{AttrFirstName, AttrLastName, AttrEmail, AttrPhoneNumber, AttrAvatarURL, AttrLocale, AttrTimeZone}
+}
+
+// Attribute returns a text attribute of the profile, or "" when it is absent
+// or not text.
+func (p Profile) Attribute(name string) string {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(p.Attributes, &m) != nil {
+		return ""
+	}
+	var s string
+	if json.Unmarshal(m[name], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// Device is an installation of the customer's app or a browser of the user.
+// Key is the id that the client chose; it is unique for the user.
+type Device struct {
+	ID         DeviceID
+	EnvID      EnvID
+	UserID     UserID
+	Key        string
+	Platform   Platform
+	Browser    string          // as the client says; may be empty
+	Token      string          // push token; may be empty
+	WebPush    json.RawMessage // the browser's PushSubscription; nil when there is none
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+}
+
+// Platform is the kind of a device.
+type Platform string
+
+// The platforms.
+const (
+	PlatformIOS     Platform = "IOS"
+	PlatformAndroid Platform = "ANDROID"
+	PlatformWeb     Platform = "WEB"
+	PlatformOther   Platform = "OTHER"
+)
+
+// Recipient is a user as a send sees them: whether they can be notified, over
+// which channels, and what they chose.
+type Recipient struct {
+	ID         UserID
+	Identifier string
+	Enabled    bool
+	Reachable  []Channel // channels for which the user has an address; IN_APP always
+	Choices    []Choice
+}
