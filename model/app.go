@@ -111,3 +111,20 @@ type IssuedCredential struct {
 	Credential Credential
 	Secret     string
 }
+
+// NewCredential asks for a credential. Secret and PublicKey are the
+// application's own, when it has one already.
+type NewCredential struct {
+	Kind      CredentialKind
+	Name      string
+	Secret    string
+	PublicKey string // PEM; token keys only
+	ExpiresAt time.Time
+}
+
+// Rotation is a credential in place of another, which works until its
+// ExpiresAt.
+type Rotation struct {
+	New      Credential
+	Replaced Credential
+}

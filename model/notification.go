@@ -26,7 +26,7 @@ const (
 
 // Content is what a send says. It is stored once, on the send.
 type Content struct {
-	Title  string          `json:"title"`
+	Title  string          `json:"title,omitempty"`
 	Body   string          `json:"body,omitempty"`
 	Icon   string          `json:"icon,omitempty"`
 	URL    string          `json:"url,omitempty"`
@@ -59,15 +59,9 @@ const (
 // named twice is one recipient.
 type SendTarget struct {
 	Users    []string
-	Inline   []InlineUser
+	Inline   []IdentifyInput // created or updated on the way
 	Topics   []string
 	Everyone bool
-}
-
-// InlineUser is a recipient that the send itself creates or updates.
-type InlineUser struct {
-	Identifier string
-	Attributes json.RawMessage // merged into the profile; nil: none
 }
 
 // SendRequest asks to notify. The zero times mean now and never.
@@ -227,4 +221,19 @@ type MarkResult struct {
 	Counters      Counters
 	Seq           int64
 	UserID        UserID
+}
+
+// NotificationFilter chooses notifications of the log. Zero values do not
+// filter; an empty, non-nil Categories selects nothing.
+type NotificationFilter struct {
+	User       UserID
+	Send       SendID
+	Categories []CategoryID
+}
+
+// SendFilter chooses sends. Nil does not filter; an empty, non-nil Categories
+// selects nothing.
+type SendFilter struct {
+	Statuses   []SendStatus
+	Categories []CategoryID
 }

@@ -129,3 +129,13 @@ type CategoryPreference struct {
 	Category Category
 	Channels []ChannelPreference
 }
+
+// CategoryChange changes a category; what is nil stays.
+type CategoryChange struct {
+	Name             *string
+	DefaultEnabled   *bool
+	ChannelDefaults  *map[Channel]bool
+	RequiredChannels *[]Channel
+	HideInInbox      *bool
+	HideInPrefs      *bool
+}

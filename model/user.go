@@ -98,3 +98,56 @@ type Recipient struct {
 	Reachable  []Channel // channels for which the user has an address; IN_APP always
 	Choices    []Choice
 }
+
+// IdentifyInput says what is known of a user. Attributes is an object that is
+// merged into the profile, its null members removed from it; nil: nothing.
+type IdentifyInput struct {
+	Identifier string
+	Attributes json.RawMessage
+}
+
+// Identified is a user as identified.
+type Identified struct {
+	User    User
+	Created bool // the user was not known before
+}
+
+// IdentifyResult is what became of one user of several: Identified, or, when
+// there are Problems, nothing.
+type IdentifyResult struct {
+	Identified
+	Problems []Problem
+}
+
+// ProfilePatch changes a profile in one of three ways: Set and Unset, a JSON
+// Merge Patch (RFC 7396), or a JSON Patch (RFC 6902).
+type ProfilePatch struct {
+	Set             json.RawMessage // an object
+	Unset           []string
+	MergePatch      json.RawMessage
+	JSONPatch       json.RawMessage
+	ExpectedVersion *int64 // nil: any
+}
+
+// UserFilter chooses users. Zero values do not filter.
+type UserFilter struct {
+	Enabled          *bool
+	IdentifierPrefix string
+	Email            string
+}
+
+// UserOrder is the order of a list of users: by time of creation, or by
+// identifier.
+type UserOrder struct {
+	ByIdentifier bool
+	Ascending    bool
+}
+
+// DeviceInput is a device to register.
+type DeviceInput struct {
+	Key      string
+	Platform Platform
+	Browser  string
+	Token    string
+	WebPush  json.RawMessage
+}

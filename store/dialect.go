@@ -1,0 +1,174 @@
+package store
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
+	sqlite "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// dialect is every way in which the two databases differ for us. It is a
+// short list on purpose; a new field needs a test that fails without it.
+type dialect struct {
+	name        string // also the folder under migrations/
+	bun         func() schema.Dialect
+	open        func(Config) (writer, reader *sql.DB, err error)
+	nextIDs     string           // gives the first id of a block of idBlock
+	forUpdate   string           // what locks the rows of a select; empty where a writer is alone
+	skipLocked  string           // the same, leaving out rows that others hold
+	isUnique    func(error) bool // a unique index said no
+	isForeign   func(error) bool // a foreign key said no
+	isAway      func(error) bool // the database cannot be reached, or gave up waiting
+	isRetryable func(error) bool // the transaction lost to another and may win the next time
+}
+
+var postgresDialect = dialect{
+	name:        "postgres",
+	bun:         func() schema.Dialect { return pgdialect.New() },
+	open:        openPostgres,
+	nextIDs:     "select nextval('ids')",
+	forUpdate:   " for update",
+	skipLocked:  " for update skip locked",
+	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
+	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
+	isAway:      pgAway,
+	isRetryable: func(err error) bool { c := pgCode(err); return c == "40001" || c == "40P01" },
+}
+
+var sqliteDialect = dialect{
+	name:    "sqlite",
+	bun:     func() schema.Dialect { return sqlitedialect.New() },
+	open:    openSQLite,
+	nextIDs: "update ids set next = next + 1000 where only = 1 returning next - 1000",
+	isUnique: func(err error) bool {
+		c := sqliteCode(err)
+		return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+	},
+	isForeign: func(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY },
+	isAway: func(err error) bool {
+		c := sqliteCode(err) & 0xff
+		return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR
+	},
+	isRetryable: func(error) bool { return false },
+}
+
+func openPostgres(cfg Config) (writer, reader *sql.DB, err error) {
+	pc, err := pgx.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, nil, err
+	}
+	// bun writes values into the statement itself, so preparing would prepare
+	// every statement anew.
+	pc.DefaultQueryExecMode = pgx.QueryExecModeExec
+	if pc.ConnectTimeout == 0 {
+		pc.ConnectTimeout = 5 * time.Second
+	}
+	for name, value := range map[string]string{
+		"application_name":                    "carillon",
+		"timezone":                            "UTC",
+		"lock_timeout":                        "5s",
+		"statement_timeout":                   "30s",
+		"idle_in_transaction_session_timeout": "60s",
+	} {
+		if _, set := pc.RuntimeParams[name]; !set {
+			pc.RuntimeParams[name] = value
+		}
+	}
+	db := stdlib.OpenDB(*pc)
+	n := cfg.MaxConns
+	if n == 0 {
+		n = 16
+	}
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db, db, nil
+}
+
+// openSQLite opens one writer, whose transactions take the write lock when
+// they begin, and a pool of readers that cannot write. synchronous=FULL: what
+// was acknowledged survives a power cut.
+func openSQLite(cfg Config) (writer, reader *sql.DB, err error) {
+	if strings.ContainsAny(cfg.URL, "?#") {
+		return nil, nil, errors.New("the path of an SQLite file must not contain ? or #")
+	}
+	dsn := func(extra url.Values) string {
+		q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}}
+		for k, v := range extra {
+			q[k] = append(q[k], v...)
+		}
+		return cfg.URL + "?" + q.Encode()
+	}
+	if writer, err = sql.Open("sqlite", dsn(url.Values{"_txlock": {"immediate"}})); err != nil {
+		return nil, nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	writer.SetMaxIdleConns(1)
+	if reader, err = sql.Open("sqlite", dsn(url.Values{"_pragma": {"query_only(1)"}})); err != nil {
+		return nil, nil, errors.Join(err, writer.Close())
+	}
+	n := cfg.MaxConns
+	if n == 0 {
+		n = 4
+	}
+	reader.SetMaxOpenConns(n)
+	reader.SetMaxIdleConns(n)
+	return writer, reader, nil
+}
+
+func pgCode(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// pgAway: broken connections, shutdowns and crashes (57P..), too many
+// connections (53...), read-only after a failover (25006), lock and statement
+// timeouts (55P03, 57014).
+func pgAway(err error) bool {
+	switch c := pgCode(err); {
+	case strings.HasPrefix(c, "08"), strings.HasPrefix(c, "53"), strings.HasPrefix(c, "57"), c == "25006", c == "55P03", c == "25P03":
+		return true
+	case c != "":
+		return false
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err) ||
+		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "bad connection")
+}
+
+func sqliteCode(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()
+	}
+	return 0
+}
+
+// newEpoch is a random number that is never zero.
+func newEpoch() uint64 {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic("reading random bytes: " + err.Error()) // crypto/rand promises not to fail
+	}
+	return binary.BigEndian.Uint64(b[:]) | 1
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// once runs fn in one transaction, at most once for an idempotency key: the
+// record with fn's result is written in the same transaction, so that it
+// exists exactly if the change does. A call with a key that has a record gets
+// the stored result; two calls with one key at the same moment end with one
+// change, the later one waiting for the earlier.
+func once[T any](ctx context.Context, s *Store, env model.EnvID, o model.Once, doing string, fn func(ctx context.Context, tx bun.Tx) (T, error)) (model.Outcome[T], error) {
+	var out model.Outcome[T]
+	if o.Set() {
+		found, err := Replay(ctx, s, env, o, &out.Value)
+		if err != nil || found {
+			out.Replayed = found
+			return out, err
+		}
+	}
+	err := s.write(ctx, doing, func(ctx context.Context, tx bun.Tx) error {
+		var err error
+		if out.Value, err = fn(ctx, tx); err != nil || !o.Set() {
+			return err
+		}
+		return s.remember(ctx, tx, env, o, out.Value)
+	})
+	if err != nil && o.Set() {
+		// Perhaps it failed because an equal call had just succeeded.
+		if found, again := Replay(ctx, s, env, o, &out.Value); again == nil && found {
+			return model.Outcome[T]{Value: out.Value, Replayed: true}, nil
+		}
+	}
+	if err != nil {
+		var none model.Outcome[T]
+		return none, err
+	}
+	return out, nil
+}
+
+// errKeyTaken ends a transaction whose idempotency key another has written.
+var errKeyTaken = &model.Error{Kind: model.KindKeyInProgress, Message: "a call with the same idempotency key is running; try again"}
+
+// remember writes the record of a key within the transaction that did the
+// work. It waits for a transaction that is writing the same key.
+func (s *Store) remember(ctx context.Context, tx bun.Tx, env model.EnvID, o model.Once, result any) error {
+	body, err := json.Marshal(result)
+	if err != nil {
+		return fmt.Errorf("encoding result: %w", err)
+	}
+	res, err := tx.NewRaw(`insert into idempotency (env_id, actor, operation, key, hash, result, created_at) values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+		env, o.Actor, o.Operation, o.Key, o.Hash[:], string(body), micros(s.now())).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("remembering idempotency key: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(errKeyTaken, err)
+	}
+	return nil
+}
+
+// Replay reads the stored result of an idempotency key into result, and
+// reports whether there was one. Another input under the same key is a
+// KindKeyReused error.
+func Replay[T any](ctx context.Context, s *Store, env model.EnvID, o model.Once, result *T) (bool, error) {
+	var row struct {
+		Hash   []byte
+		Result string
+	}
+	err := s.r.NewRaw("select hash, result from idempotency where env_id = ? and actor = ? and operation = ? and key = ?",
+		env, o.Actor, o.Operation, o.Key).Scan(ctx, &row.Hash, &row.Result)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, s.fail("reading idempotency key", err)
+	case !bytes.Equal(row.Hash, o.Hash[:]):
+		return false, &model.Error{
+			Kind: model.KindKeyReused, Message: "idempotency key reused",
+			Problems: []model.Problem{{Code: model.ProblemInvalid, Path: []string{"idempotencyKey"}, Message: "was used before with another input; take a new key for a new request"}},
+		}
+	}
+	if err := json.Unmarshal([]byte(row.Result), result); err != nil {
+		return false, fmt.Errorf("decoding stored result: %w", err)
+	}
+	return true, nil
+}

@@ -1,0 +1,180 @@
+// Package store keeps everything in the database: SQLite or PostgreSQL, the
+// same statements on both wherever both accept them. It is the only importer
+// of bun and of the SQL drivers, and nothing of theirs leaves it: what goes in
+// and out are package model's nouns.
+//
+// One exported method is one transaction. Helpers that take a bun.IDB do one
+// statement and never commit. Every query carries the environment. The package
+// does not know who calls, decides no preference, and publishes nothing: a
+// method that changes an inbox returns the change, and its caller publishes it
+// after the commit.
+//
+// Inbox rows are locked in key order by every writer, so that transactions
+// that touch the same inboxes wait for each other and never deadlock.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// Config says which database to open.
+type Config struct {
+	// URL is a postgres:// URL, or the path of an SQLite file.
+	URL string
+	// MaxConns bounds the connections to PostgreSQL, and the readers of
+	// SQLite; zero: 16 and 4. SQLite always has one writer.
+	MaxConns int
+	// Now is the clock; nil: the system's.
+	Now func() time.Time
+}
+
+// Store is the database. Make one with Open; its methods may be called
+// concurrently.
+type Store struct {
+	dialect dialect
+	w       *bun.DB // for transactions that write
+	r       *bun.DB // for reads outside of them
+	ids     ids
+	epoch   uint64
+	clock   func() time.Time
+}
+
+// IsPostgres reports whether a database URL names a PostgreSQL server.
+func IsPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
+}
+
+// Open connects to the database, which must answer, and brings its schema up
+// to date. Several processes may open one database at the same moment: one
+// migrates, the others wait for it. A database that a newer program has
+// migrated is refused.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s, err := OpenUnmigrated(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// OpenUnmigrated connects without touching the schema; call Migrate before
+// anything else.
+func OpenUnmigrated(ctx context.Context, cfg Config) (*Store, error) {
+	d := sqliteDialect
+	if IsPostgres(cfg.URL) {
+		d = postgresDialect
+	}
+	w, r, err := d.open(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening database: %w", err)
+	}
+	s := &Store{dialect: d, w: bun.NewDB(w, d.bun()), r: bun.NewDB(r, d.bun()), clock: cfg.Now}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	if err := s.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reaching database: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+// Close lets go of every connection.
+func (s *Store) Close() error {
+	if s.w == s.r {
+		return s.w.Close()
+	}
+	return errors.Join(s.w.Close(), s.r.Close())
+}
+
+// Ping asks whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.r.PingContext(ctx) }
+
+// Database is "sqlite" or "postgres".
+func (s *Store) Database() string { return s.dialect.name }
+
+// Epoch tells this database from an older copy of itself; positions of another
+// epoch mean nothing here.
+func (s *Store) Epoch() uint64 { return s.epoch }
+
+// Fact reads one of the facts about the database as a whole, "" when it was
+// never set.
+func (s *Store) Fact(ctx context.Context, name string) (string, error) {
+	var v string
+	err := s.r.NewRaw("select value from facts where name = ?", name).Scan(ctx, &v)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return v, s.fail("reading fact", err)
+}
+
+// SetFactOnce writes a fact unless it is there, and returns what is there now.
+func (s *Store) SetFactOnce(ctx context.Context, name, value string) (string, error) {
+	err := s.write(ctx, "writing fact", func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewRaw("insert into facts (name, value) values (?, ?) on conflict do nothing", name, value).Exec(ctx); err != nil {
+			return err
+		}
+		return tx.NewRaw("select value from facts where name = ?", name).Scan(ctx, &value)
+	})
+	return value, err
+}
+
+// now is the injected clock, cut to what the databases keep.
+func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
+
+// write runs fn in one transaction and commits it. A deadlock or a lost
+// serialisation is tried again, so fn may run more than once and must not
+// change anything outside of the transaction but its results.
+func (s *Store) write(ctx context.Context, doing string, fn func(ctx context.Context, tx bun.Tx) error) error {
+	const tries = 3
+	var err error
+	for range tries {
+		err = s.w.RunInTx(ctx, nil, fn)
+		if err == nil || !s.dialect.isRetryable(err) {
+			break
+		}
+	}
+	return s.fail(doing, err)
+}
+
+// fail gives an error the verb of what was being done, and a kind when the
+// database is away. An error of the model passes unchanged.
+func (s *Store) fail(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*model.Error](err); ok {
+		return err
+	}
+	if s.dialect.isAway(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) {
+		return &model.Error{
+			Kind: model.KindUnavailable, RetryAfter: time.Second,
+			Message: "the database does not answer; nothing is known to have changed: try again, with the same idempotency key",
+			Err:     fmt.Errorf("%s: %w", doing, err),
+		}
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+func (s *Store) loadEpoch(ctx context.Context) error {
+	v, err := s.SetFactOnce(ctx, "epoch", strconv.FormatUint(newEpoch(), 10))
+	if err != nil {
+		return err
+	}
+	s.epoch, err = strconv.ParseUint(v, 10, 64)
+	if err != nil {
+		return fmt.Errorf("reading epoch: %w", err)
+	}
+	return nil
+}

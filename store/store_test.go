@@ -1,0 +1,124 @@
+package store_test
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"carillon/model"
+	"carillon/store"
+	"carillon/store/storetest"
+)
+
+func TestNewIDsAreNeverGivenTwice(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		two := []*store.Store{storetest.Open(t, store.Config{URL: url}), storetest.Open(t, store.Config{URL: url})}
+		var (
+			mu  sync.Mutex
+			all []int64
+			wg  sync.WaitGroup
+		)
+		for i := range 4 {
+			wg.Go(func() {
+				ids, err := two[i%2].NewIDs(t.Context(), 1700)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, ids...)
+			})
+		}
+		wg.Wait()
+		slices.Sort(all)
+		if n := len(slices.Compact(all)); n != 4*1700 {
+			t.Errorf("got %d different ids, want %d", n, 4*1700)
+		}
+	})
+}
+
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	nothing := func() error { return nil }
+	key := model.Once{Operation: "test", Key: "k1", Hash: [32]byte{1}}
+
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		env := newEnvironment(t, s)
+
+		first, err := store.Once(ctx, s, env, key, "a", nothing)
+		if err != nil || first.Replayed || first.Value != "made a" {
+			t.Fatalf("first call: %+v, %v", first, err)
+		}
+		second, err := store.Once(ctx, s, env, key, "b", nothing)
+		if err != nil || !second.Replayed || second.Value != "made a" {
+			t.Errorf("second call: %+v, %v; want the stored result", second, err)
+		}
+		if v, err := s.Fact(ctx, "b"); err != nil || v != "" {
+			t.Errorf("the replayed call did its work: %q, %v", v, err)
+		}
+
+		other := key
+		other.Hash = [32]byte{2}
+		if _, err := store.Once(ctx, s, env, other, "c", nothing); model.KindOf(err) != model.KindKeyReused {
+			t.Errorf("another input under the same key: %v, want %s", err, model.KindKeyReused)
+		}
+
+		actor := other
+		actor.Actor = 7
+		if out, err := store.Once(ctx, s, env, actor, "d", nothing); err != nil || out.Replayed {
+			t.Errorf("another actor's call: %+v, %v; want its own", out, err)
+		}
+
+		failing := model.Once{Operation: "test", Key: "k2"}
+		boom := errors.New("boom")
+		if _, err := store.Once(ctx, s, env, failing, "e", func() error { return boom }); !errors.Is(err, boom) {
+			t.Errorf("got %v, want boom", err)
+		}
+		if out, err := store.Once(ctx, s, env, failing, "e", nothing); err != nil || out.Replayed {
+			t.Errorf("after a failure: %+v, %v; want the key to be free", out, err)
+		}
+	})
+}
+
+func TestOnceWithEqualCallsAtTheSameMoment(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		env := newEnvironment(t, s)
+		key := model.Once{Operation: "test", Key: "race", Hash: [32]byte{3}}
+		var (
+			mu    sync.Mutex
+			fresh int
+			wg    sync.WaitGroup
+		)
+		for range 8 {
+			wg.Go(func() {
+				out, err := store.Once(t.Context(), s, env, key, "race", func() error { return nil })
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if !out.Replayed {
+					fresh++
+				}
+			})
+		}
+		wg.Wait()
+		if fresh != 1 {
+			t.Errorf("%d calls did the work, want 1", fresh)
+		}
+	})
+}
+
+func newEnvironment(t *testing.T, s *store.Store) model.EnvID {
+	t.Helper()
+	env, err := s.CreateEnvironment(t.Context(), "shop", model.Environment{Kind: model.EnvTest, UserAuth: model.AuthOpen, APIKey: "pk_test"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env.ID
+}
