@@ -50,6 +50,11 @@ type EnvSettings struct {
 	// Origins are the web origins that may call with a public key or a user
 	// token. Empty: any.
 	Origins []string `json:"origins,omitempty"`
+	// Audiences that a user token may name in aud; one that names none is
+	// always admitted. Empty: "carillon" and the environment's APIKey.
+	Audiences []string `json:"audiences,omitempty"`
+	// Issuers of which a user token must name one in iss. Empty: any or none.
+	Issuers []string `json:"issuers,omitempty"`
 	// Channels that the environment does not use at all.
 	ChannelsOff []Channel `json:"channelsOff,omitempty"`
 }

@@ -26,6 +26,12 @@ type User struct {
 	UpdatedAt  time.Time
 }
 
+// UserRef names a user where the identifier does not matter.
+type UserRef struct {
+	Env EnvID
+	ID  UserID
+}
+
 // Profile is what is known of a user: one JSON object with every attribute,
 // the well-known ones (see the constants) included.
 type Profile struct {
