@@ -1,0 +1,65 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestReadReportsEveryMistakeAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := Read([]string{"ADDR=8080", "ROLE=api,cook", "MASTER_KEY=short", "DATABASE_URL=mysql://x", "REDIS_URL=http://x", "REQUEST_TIMEOUT=forever", "DATABASE_CONNS=1", "DATA_DIR=" + t.TempDir()})
+	if err == nil {
+		t.Fatal("eight mistakes were accepted")
+	}
+	for _, name := range []string{"ADDR", "ROLE", "MASTER_KEY", "DATABASE_URL", "REDIS_URL", "REQUEST_TIMEOUT", "DATABASE_CONNS"} {
+		if !strings.Contains(err.Error(), "\n  "+name+":") {
+			t.Errorf("%s is not among the mistakes:\n%v", name, err)
+		}
+	}
+}
+
+func TestReadDefaultsAreGood(t *testing.T) {
+	t.Parallel()
+	cfg, err := Read(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !cfg.Role.API || !cfg.Role.Worker || cfg.Database() != filepath.Join("data", "carillon.db") {
+		t.Errorf("got %+v", cfg)
+	}
+}
+
+func TestSecretsComeFromFilesAndStaySecret(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	key := strings.Repeat("ab", 32)
+	if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Read([]string{"MASTER_KEY_FILE=" + file})
+	if err != nil || string(cfg.MasterKey) != key {
+		t.Fatalf("got %d bytes, %v", len(cfg.MasterKey), err)
+	}
+	if s := fmt.Sprintf("%v %+v %#v %s", cfg, cfg, cfg, cfg.MasterKey); strings.Contains(s, key) {
+		t.Error("the master key is printed with the settings")
+	}
+	if _, err := Read([]string{"MASTER_KEY_FILE=" + file, "MASTER_KEY=" + key}); err == nil {
+		t.Error("a secret given twice was accepted")
+	}
+}
+
+// TestReadmeListsEverySetting fails when a setting is added without telling
+// the reader of the README.
+func TestReadmeListsEverySetting(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), Table()) {
+		t.Errorf("the table of settings in README.md is not up to date; it should be:\n\n%s", Table())
+	}
+}
