@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// postgres is a PostgreSQL server of our own, with its durability settings as
+// they come.
+type postgres struct {
+	*process
+	url  string
+	dir  string
+	port string
+	as   *syscall.Credential // nil: as ourselves
+	bin  string
+}
+
+// newPostgres makes a cluster in dir and starts it. PostgreSQL refuses to run
+// as root; root runs it as the user postgres.
+func newPostgres(ctx context.Context, dir string) (*postgres, error) {
+	p := &postgres{dir: dir}
+	var err error
+	if p.bin, err = postgresBin(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if os.Geteuid() == 0 {
+		if p.as, err = credential("postgres"); err != nil {
+			return nil, err
+		}
+		if err := giveTo(dir, p.as); err != nil {
+			return nil, err
+		}
+	}
+	initdb := p.command(ctx, "initdb", "-D", filepath.Join(dir, "data"), "-U", "postgres", "--auth=trust", "--no-instructions")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	_, p.port, _ = net.SplitHostPort(addr)
+	p.url = fmt.Sprintf("postgres://postgres@127.0.0.1:%s/postgres?sslmode=disable", p.port)
+	return p, p.start(ctx)
+}
+
+// giveTo makes dir, and the folders of ours above it, usable for another user.
+func giveTo(dir string, as *syscall.Credential) error {
+	for up := filepath.Dir(dir); len(up) > len(os.TempDir()); up = filepath.Dir(up) {
+		if err := os.Chmod(up, 0o711); err != nil { //nolint:gosec // passable, not readable
+			return err
+		}
+	}
+	return os.Chown(dir, int(as.Uid), int(as.Gid))
+}
+
+func (p *postgres) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, program), args...)
+	cmd.Dir = p.dir
+	if p.as != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.as}
+	}
+	return cmd
+}
+
+// start runs the server, also after it was killed, and waits until it answers.
+func (p *postgres) start(ctx context.Context) error {
+	cmd := p.command(context.WithoutCancel(ctx), "postgres", "-D", filepath.Join(p.dir, "data"), "-p", p.port, "-h", "127.0.0.1", "-k", p.dir, "-c", "max_connections=100")
+	p.process = &process{name: "postgres", cmd: cmd, log: new(tail), done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting postgres: %w", err)
+	}
+	proc := p.process
+	go func() {
+		_ = cmd.Wait()
+		close(proc.done)
+	}()
+	err := poll(ctx, 30*time.Second, func() error {
+		return p.command(ctx, "pg_isready", "-q", "-h", "127.0.0.1", "-p", p.port).Run()
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for postgres: %w\n%s", err, p.log)
+	}
+	return nil
+}
+
+// crash ends the server and all its workers at once, without any last words.
+func (p *postgres) crash() error {
+	if err := p.signal(syscall.SIGQUIT); err != nil {
+		return err
+	}
+	<-p.done
+	return nil
+}
+
+func (p *postgres) close() error {
+	if p.process == nil {
+		return nil
+	}
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	_ = p.signal(syscall.SIGCONT)
+	return p.crash()
+}
+
+func postgresBin() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(resolved), nil
+		}
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(found) == 0 {
+		return "", errors.New("no PostgreSQL server programs: install the package postgresql")
+	}
+	return filepath.Dir(slices.Max(found)), nil
+}
+
+func credential(name string) (*syscall.Credential, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+// redis is a Redis server of our own that keeps nothing on disk.
+type redis struct {
+	*process
+	url  string
+	port string
+}
+
+func newRedis(ctx context.Context) (*redis, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	r := &redis{url: "redis://" + addr, port: port}
+	return r, r.start(ctx)
+}
+
+func (r *redis) start(ctx context.Context) (err error) {
+	r.process, err = start("redis", os.Environ(), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+	if err != nil {
+		return err
+	}
+	return poll(ctx, 10*time.Second, func() error {
+		c, err := net.DialTimeout("tcp", "127.0.0.1:"+r.port, time.Second)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	})
+}
