@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"carillon/internal/lab"
 )
 
 // crashStory is kill -9 under a steady load: senders with idempotency keys who
@@ -45,7 +47,7 @@ type promise struct {
 
 // load puts sends on a server whose process comes and goes.
 type load struct {
-	client  *client
+	client  *lab.Client
 	users   []string
 	seed    uint64
 	mu      sync.Mutex
@@ -56,19 +58,19 @@ type load struct {
 }
 
 // run tells the story on s. The error says which promise was broken.
-func (c crashStory) run(ctx context.Context, s *setup) (crashReport, error) {
+func (c crashStory) run(ctx context.Context, s *lab.Setup) (crashReport, error) {
 	var report crashReport
-	env, err := s.createApp(ctx, "shop", "test")
+	env, err := s.CreateApp(ctx, "shop", "test")
 	if err != nil {
 		return report, err
 	}
-	srv, _, err := s.serve(ctx)
+	srv, _, err := s.Serve(ctx)
 	if err != nil {
 		return report, err
 	}
-	defer func() { srv.kill() }()
-	l := &load{client: newClient(srv.url, env.SecretKey), seed: c.seed}
-	if l.users, err = l.client.identify(ctx, c.users); err != nil {
+	defer func() { srv.Kill() }()
+	l := &load{client: lab.NewClient(srv.URL, env.SecretKey), seed: c.seed}
+	if l.users, err = l.client.Identify(ctx, c.users); err != nil {
 		return report, err
 	}
 	err = l.during(ctx, c.senders, func() error {
@@ -76,8 +78,8 @@ func (c crashStory) run(ctx context.Context, s *setup) (crashReport, error) {
 			if err := pause(ctx, c.between[0]+rand.N(c.between[1]-c.between[0]+1)); err != nil {
 				return err
 			}
-			srv.kill()
-			next, took, err := s.serve(ctx)
+			srv.Kill()
+			next, took, err := s.Serve(ctx)
 			if err != nil {
 				return err
 			}
@@ -93,7 +95,7 @@ func (c crashStory) run(ctx context.Context, s *setup) (crashReport, error) {
 	if err := l.verify(ctx); err != nil {
 		return report, err
 	}
-	out, err := s.cli(ctx, "verify-counters")
+	out, err := s.CLI(ctx, "verify-counters")
 	if err != nil {
 		return report, fmt.Errorf("counters drifted: %w\n%s", err, out)
 	}
@@ -175,7 +177,7 @@ func (l *load) some(random *rand.Rand) []string {
 // insist sends until it is answered, however often the server dies meanwhile.
 func (l *load) insist(ctx context.Context, p promise) (id string, replayed bool, err error) {
 	err = l.again(ctx, func() error {
-		id, replayed, err = l.client.send(ctx, p.to, p.key, p.key)
+		id, replayed, err = l.client.Send(ctx, p.to, p.key, p.key)
 		return err
 	})
 	return id, replayed, err
@@ -184,10 +186,10 @@ func (l *load) insist(ctx context.Context, p promise) (id string, replayed bool,
 // again tries until the server has answered with something that is not "come
 // back later".
 func (l *load) again(ctx context.Context, try func() error) error {
-	return poll(ctx, 2*time.Minute, func() error {
+	return lab.Poll(ctx, 2*time.Minute, func() error {
 		err := try()
-		if refused, ok := errors.AsType[*answerError](err); ok && !refused.temporary() {
-			return stopPolling{err}
+		if refused, ok := errors.AsType[*lab.AnswerError](err); ok && !refused.Temporary() {
+			return lab.StopPolling{err}
 		}
 		if err != nil {
 			l.retries.Add(1)
@@ -214,7 +216,7 @@ func (l *load) markSome(ctx context.Context, random *rand.Rand, p promise) error
 	user := p.to[random.IntN(len(p.to))]
 	as := states[random.IntN(len(states))]
 	err := l.again(ctx, func() error {
-		list, err := l.client.notifications(ctx, user)
+		list, err := l.client.Notifications(ctx, user)
 		if err != nil || len(list) == 0 {
 			return err
 		}
@@ -222,7 +224,7 @@ func (l *load) markSome(ctx context.Context, random *rand.Rand, p promise) error
 		for range 5 {
 			ids = append(ids, list[random.IntN(min(len(list), 100))].ID)
 		}
-		return l.client.mark(ctx, user, ids, as, "m-"+p.key+"-"+as+"-"+strings.Join(ids, ","))
+		return l.client.Mark(ctx, user, ids, as, "m-"+p.key+"-"+as+"-"+strings.Join(ids, ","))
 	})
 	l.marks.Add(1)
 	return err
@@ -242,7 +244,7 @@ func (l *load) verify(ctx context.Context) error {
 	}
 	var errs []error
 	for _, u := range l.users {
-		have, err := l.client.notifications(ctx, u)
+		have, err := l.client.Notifications(ctx, u)
 		if err != nil {
 			return err
 		}

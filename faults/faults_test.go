@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"carillon/internal/lab"
 )
 
 // binary builds the server once for all tests.
@@ -15,7 +17,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return build(context.Background(), dir)
+	return lab.Build(context.Background(), dir)
 })
 
 // setups runs test on both set-ups. Without PostgreSQL's and Redis' programs
@@ -29,7 +31,7 @@ func setups(t *testing.T, test func(t *testing.T, name, binary string)) {
 	t.Run("embedded", func(t *testing.T) { test(t, "embedded", bin) })
 	t.Run("production", func(t *testing.T) {
 		_, redisErr := exec.LookPath("redis-server")
-		_, pgErr := postgresBin()
+		_, pgErr := lab.PostgresBin()
 		if redisErr != nil || pgErr != nil {
 			if os.Getenv("CI") != "" {
 				t.Fatal("PostgreSQL's or Redis' programs are missing:", pgErr, redisErr)

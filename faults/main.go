@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"carillon/internal/lab"
 )
 
 func main() {
@@ -30,7 +32,7 @@ func soak(ctx context.Context, kills int, seed uint64) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	binary, err := build(ctx, dir)
+	binary, err := lab.Build(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -46,21 +48,21 @@ func soak(ctx context.Context, kills int, seed uint64) error {
 }
 
 // onSetup makes a set-up, runs a story on it, and takes it down again.
-func onSetup[R any](ctx context.Context, name, binary, dir string, story func(context.Context, *setup) (R, error)) (report R, err error) {
+func onSetup[R any](ctx context.Context, name, binary, dir string, story func(context.Context, *lab.Setup) (R, error)) (report R, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return report, err
 	}
-	var s *setup
+	var s *lab.Setup
 	if name == "embedded" {
-		s, err = embedded(binary, dir)
+		s, err = lab.Embedded(binary, dir)
 	} else {
-		s, err = production(ctx, binary, dir)
+		s, err = lab.Production(ctx, binary, dir)
 	}
 	if err != nil {
 		return report, err
 	}
 	defer func() {
-		if closeErr := s.close(); err == nil {
+		if closeErr := s.Close(); err == nil {
 			err = closeErr
 		}
 	}()

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -15,23 +15,23 @@ import (
 	"time"
 )
 
-// postgres is a PostgreSQL server of our own, with its durability settings as
+// Postgres is a PostgreSQL server of our own, with its durability settings as
 // they come.
-type postgres struct {
-	*process
-	url  string
+type Postgres struct {
+	*Process
+	URL  string
 	dir  string
 	port string
 	as   *syscall.Credential // nil: as ourselves
 	bin  string
 }
 
-// newPostgres makes a cluster in dir and starts it. PostgreSQL refuses to run
+// NewPostgres makes a cluster in dir and starts it. PostgreSQL refuses to run
 // as root; root runs it as the user postgres.
-func newPostgres(ctx context.Context, dir string) (*postgres, error) {
-	p := &postgres{dir: dir}
+func NewPostgres(ctx context.Context, dir string) (*Postgres, error) {
+	p := &Postgres{dir: dir}
 	var err error
-	if p.bin, err = postgresBin(); err != nil {
+	if p.bin, err = PostgresBin(); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -49,13 +49,13 @@ func newPostgres(ctx context.Context, dir string) (*postgres, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	addr, err := freeAddr()
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
 	_, p.port, _ = net.SplitHostPort(addr)
-	p.url = fmt.Sprintf("postgres://postgres@127.0.0.1:%s/postgres?sslmode=disable", p.port)
-	return p, p.start(ctx)
+	p.URL = fmt.Sprintf("postgres://postgres@127.0.0.1:%s/postgres?sslmode=disable", p.port)
+	return p, p.Start(ctx)
 }
 
 // giveTo makes dir, and the folders of ours above it, usable for another user.
@@ -68,7 +68,7 @@ func giveTo(dir string, as *syscall.Credential) error {
 	return os.Chown(dir, int(as.Uid), int(as.Gid))
 }
 
-func (p *postgres) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+func (p *Postgres) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, program), args...)
 	cmd.Dir = p.dir
 	if p.as != nil {
@@ -77,20 +77,20 @@ func (p *postgres) command(ctx context.Context, program string, args ...string) 
 	return cmd
 }
 
-// start runs the server, also after it was killed, and waits until it answers.
-func (p *postgres) start(ctx context.Context) error {
+// Start runs the server, also after it was killed, and waits until it answers.
+func (p *Postgres) Start(ctx context.Context) error {
 	cmd := p.command(context.WithoutCancel(ctx), "postgres", "-D", filepath.Join(p.dir, "data"), "-p", p.port, "-h", "127.0.0.1", "-k", p.dir, "-c", "max_connections=100")
-	p.process = &process{name: "postgres", cmd: cmd, log: new(tail), done: make(chan struct{})}
+	p.Process = &Process{name: "postgres", cmd: cmd, log: new(tail), done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting postgres: %w", err)
 	}
-	proc := p.process
+	proc := p.Process
 	go func() {
 		_ = cmd.Wait()
 		close(proc.done)
 	}()
-	err := poll(ctx, 30*time.Second, func() error {
+	err := Poll(ctx, 30*time.Second, func() error {
 		return p.command(ctx, "pg_isready", "-q", "-h", "127.0.0.1", "-p", p.port).Run()
 	})
 	if err != nil {
@@ -99,17 +99,18 @@ func (p *postgres) start(ctx context.Context) error {
 	return nil
 }
 
-// crash ends the server and all its workers at once, without any last words.
-func (p *postgres) crash() error {
-	if err := p.signal(syscall.SIGQUIT); err != nil {
+// Crash ends the server and all its workers at once, without any last words.
+func (p *Postgres) Crash() error {
+	if err := p.Signal(syscall.SIGQUIT); err != nil {
 		return err
 	}
 	<-p.done
 	return nil
 }
 
-func (p *postgres) close() error {
-	if p.process == nil {
+// Close ends the server if it runs.
+func (p *Postgres) Close() error {
+	if p.Process == nil {
 		return nil
 	}
 	select {
@@ -117,11 +118,12 @@ func (p *postgres) close() error {
 		return nil
 	default:
 	}
-	_ = p.signal(syscall.SIGCONT)
-	return p.crash()
+	_ = p.Signal(syscall.SIGCONT)
+	return p.Crash()
 }
 
-func postgresBin() (string, error) {
+// PostgresBin is the folder of the PostgreSQL programs.
+func PostgresBin() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if resolved, err := filepath.EvalSymlinks(path); err == nil {
 			return filepath.Dir(resolved), nil
@@ -150,29 +152,31 @@ func credential(name string) (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// redis is a Redis server of our own that keeps nothing on disk.
-type redis struct {
-	*process
-	url  string
+// Redis is a Redis server of our own that keeps nothing on disk.
+type Redis struct {
+	*Process
+	URL  string
 	port string
 }
 
-func newRedis(ctx context.Context) (*redis, error) {
-	addr, err := freeAddr()
+// NewRedis starts a server.
+func NewRedis(ctx context.Context) (*Redis, error) {
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	r := &redis{url: "redis://" + addr, port: port}
-	return r, r.start(ctx)
+	r := &Redis{URL: "redis://" + addr, port: port}
+	return r, r.Start(ctx)
 }
 
-func (r *redis) start(ctx context.Context) (err error) {
-	r.process, err = start("redis", os.Environ(), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+// Start runs the server, also after it was killed.
+func (r *Redis) Start(ctx context.Context) (err error) {
+	r.Process, err = start("redis", os.Environ(), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 	if err != nil {
 		return err
 	}
-	return poll(ctx, 10*time.Second, func() error {
+	return Poll(ctx, 10*time.Second, func() error {
 		c, err := net.DialTimeout("tcp", "127.0.0.1:"+r.port, time.Second)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bytes"
@@ -21,8 +21,8 @@ import (
 // The promise is 2 s; a loaded test machine gets ten times that.
 const readyWithin = 20 * time.Second
 
-// process is a program started here; only it is ever signalled.
-type process struct {
+// Process is a program started here; only it is ever signalled.
+type Process struct {
 	name string
 	cmd  *exec.Cmd
 	log  *tail
@@ -52,9 +52,9 @@ func (t *tail) String() string {
 	return string(t.buf)
 }
 
-func start(name string, env []string, program string, args ...string) (*process, error) {
+func start(name string, env []string, program string, args ...string) (*Process, error) {
 	cmd := exec.Command(program, args...) //nolint:noctx // it is ended by signals, which is what this program is about
-	p := &process{name: name, cmd: cmd, log: new(tail), done: make(chan struct{})}
+	p := &Process{name: name, cmd: cmd, log: new(tail), done: make(chan struct{})}
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, p.log, p.log
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
@@ -66,53 +66,53 @@ func start(name string, env []string, program string, args ...string) (*process,
 	return p, nil
 }
 
-func (p *process) signal(s syscall.Signal) error {
+func (p *Process) Signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil {
 		return fmt.Errorf("signalling %s: %w", p.name, err)
 	}
 	return nil
 }
 
-// kill ends the process as a power cut would and waits until it is gone.
-func (p *process) kill() {
+// Kill ends the process as a power cut would and waits until it is gone.
+func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
-// stop asks the process to end, and returns its exit code.
-func (p *process) stop(within time.Duration) (int, error) {
-	if err := p.signal(syscall.SIGTERM); err != nil {
+// Stop asks the process to end, and returns its exit code.
+func (p *Process) Stop(within time.Duration) (int, error) {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return 0, err
 	}
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode(), nil
 	case <-time.After(within):
-		p.kill()
+		p.Kill()
 		return 0, fmt.Errorf("%s did not end within %s:\n%s", p.name, within, p.log)
 	}
 }
 
-// server is a running Carillon.
-type server struct {
-	*process
-	url string
+// Server is a running Carillon.
+type Server struct {
+	*Process
+	URL string
 }
 
-// setup is a place to run servers in: a binary, a data folder, and the
+// Setup is a place to run servers in: a binary, a data folder, and the
 // databases, if any, that belong to it.
-type setup struct {
-	name   string // "embedded" or "production"
-	binary string
-	dir    string
-	env    []string
-	addr   string
-	pg     *postgres
-	redis  *redis
+type Setup struct {
+	Name     string // "embedded" or "production"
+	Binary   string
+	Dir      string
+	Env      []string // of the server and the command line
+	Addr     string
+	Postgres *Postgres // nil when embedded
+	Redis    *Redis
 }
 
-// build compiles the server unless CARILLON_BIN names one.
-func build(ctx context.Context, dir string) (string, error) {
+// Build compiles the server unless CARILLON_BIN names one.
+func Build(ctx context.Context, dir string) (string, error) {
 	if bin := os.Getenv("CARILLON_BIN"); bin != "" {
 		return bin, nil
 	}
@@ -124,72 +124,74 @@ func build(ctx context.Context, dir string) (string, error) {
 	return bin, nil
 }
 
-// embedded is a set-up on SQLite alone.
-func embedded(binary, dir string) (*setup, error) {
-	addr, err := freeAddr()
+// Embedded is a set-up on SQLite alone.
+func Embedded(binary, dir string) (*Setup, error) {
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	s := &setup{name: "embedded", binary: binary, dir: dir, addr: addr}
-	s.env = s.environ()
+	s := &Setup{Name: "embedded", Binary: binary, Dir: dir, Addr: addr}
+	s.Env = s.environ()
 	return s, nil
 }
 
-// production is a set-up on a PostgreSQL and a Redis of its own.
-func production(ctx context.Context, binary, dir string) (*setup, error) {
-	s, err := embedded(binary, dir)
+// Production is a set-up on a PostgreSQL and a Redis of its own.
+func Production(ctx context.Context, binary, dir string) (*Setup, error) {
+	s, err := Embedded(binary, dir)
 	if err != nil {
 		return nil, err
 	}
-	s.name = "production"
-	if s.pg, err = newPostgres(ctx, filepath.Join(dir, "pg")); err != nil {
+	s.Name = "production"
+	if s.Postgres, err = NewPostgres(ctx, filepath.Join(dir, "pg")); err != nil {
 		return nil, err
 	}
-	if s.redis, err = newRedis(ctx); err != nil {
-		return nil, errors.Join(err, s.close())
+	if s.Redis, err = NewRedis(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	s.env = append(s.environ(), "DATABASE_URL="+s.pg.url, "REDIS_URL="+s.redis.url)
+	s.Env = append(s.environ(), "DATABASE_URL="+s.Postgres.URL, "REDIS_URL="+s.Redis.URL)
 	return s, nil
 }
 
-func (s *setup) environ() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "DATA_DIR=" + filepath.Join(s.dir, "data"), "ADDR=" + s.addr, "METRICS_ADDR=off", "DEMO=false", "LOG_LEVEL=WARN"}
+func (s *Setup) environ() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "DATA_DIR=" + filepath.Join(s.Dir, "data"), "ADDR=" + s.Addr, "METRICS_ADDR=off", "DEMO=false", "LOG_LEVEL=WARN"}
 }
 
-func (s *setup) close() error {
+// Close ends the databases of the set-up.
+func (s *Setup) Close() error {
 	var errs []error
-	if s.redis != nil {
-		s.redis.kill()
+	if s.Redis != nil {
+		s.Redis.Kill()
 	}
-	if s.pg != nil {
-		errs = append(errs, s.pg.close())
+	if s.Postgres != nil {
+		errs = append(errs, s.Postgres.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// serve starts a server on the set-up's address and waits until it is ready;
+// Serve starts a server on the set-up's address and waits until it is ready;
 // it says how long that took.
-func (s *setup) serve(ctx context.Context) (*server, time.Duration, error) {
-	return s.serveOn(ctx, s.addr)
+func (s *Setup) Serve(ctx context.Context) (*Server, time.Duration, error) {
+	return s.ServeOn(ctx, s.Addr)
 }
 
-func (s *setup) serveOn(ctx context.Context, addr string) (*server, time.Duration, error) {
+// ServeOn is Serve on another address.
+func (s *Setup) ServeOn(ctx context.Context, addr string) (*Server, time.Duration, error) {
 	began := time.Now()
-	p, err := start("carillon", append(s.env, "ADDR="+addr), s.binary, "serve")
+	p, err := start("carillon", append(s.Env, "ADDR="+addr), s.Binary, "serve")
 	if err != nil {
 		return nil, 0, err
 	}
-	srv := &server{process: p, url: "http://" + addr}
-	err = poll(ctx, readyWithin, func() error {
+	srv := &Server{process: p, URL: "http://" + addr}
+	err = Poll(ctx, readyWithin, func() error {
 		select {
 		case <-p.done:
-			return stopPolling{fmt.Errorf("the server ended:\n%s", p.log)}
+			return StopPolling{fmt.Errorf("the server ended:\n%s", p.log)}
 		default:
 		}
-		return ready(ctx, srv.url)
+		return ready(ctx, srv.URL)
 	})
 	if err != nil {
-		p.kill()
+		p.Kill()
 		return nil, 0, fmt.Errorf("waiting for the server: %w\n%s", err, p.log)
 	}
 	return srv, time.Since(began), nil
@@ -211,11 +213,11 @@ func ready(ctx context.Context, url string) error {
 	return nil
 }
 
-// cli runs a command of the operator's command line.
-func (s *setup) cli(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, s.binary, args...)
+// CLI runs a command of the operator's command line.
+func (s *Setup) CLI(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.Binary, args...)
 	var stderr bytes.Buffer
-	cmd.Env, cmd.Stderr = s.env, &stderr
+	cmd.Env, cmd.Stderr = s.Env, &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("carillon %s: %w\n%s%s", strings.Join(args, " "), err, out, stderr.String())
@@ -223,17 +225,18 @@ func (s *setup) cli(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// environment is what `app create --json` prints.
-type environment struct {
+// Environment is what `app create --json` prints.
+type Environment struct {
 	Environment string `json:"environment"`
 	APIKey      string `json:"apiKey"`
 	APISecret   string `json:"apiSecret"`
 	SecretKey   string `json:"secretKey"`
 }
 
-func (s *setup) createApp(ctx context.Context, name, kind string) (environment, error) {
-	var env environment
-	out, err := s.cli(ctx, "app", "create", "--name", name, "--environment", kind, "--user-auth", "token", "--json")
+// CreateApp makes an environment with the command line.
+func (s *Setup) CreateApp(ctx context.Context, name, kind string) (Environment, error) {
+	var env Environment
+	out, err := s.CLI(ctx, "app", "create", "--name", name, "--environment", kind, "--user-auth", "token", "--json")
 	if err != nil {
 		return env, err
 	}
@@ -243,7 +246,8 @@ func (s *setup) createApp(ctx context.Context, name, kind string) (environment, 
 	return env, nil
 }
 
-func freeAddr() (string, error) {
+// FreeAddr is an address on loopback that nobody listened on a moment ago.
+func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
 	if err != nil {
 		return "", err
@@ -252,11 +256,11 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// stopPolling ends a poll early.
-type stopPolling struct{ error }
+// StopPolling ends a poll early.
+type StopPolling struct{ error }
 
-// poll calls check until it succeeds, for at most the given time.
-func poll(ctx context.Context, within time.Duration, check func() error) error {
+// Poll calls check until it succeeds, for at most the given time.
+func Poll(ctx context.Context, within time.Duration, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -266,7 +270,7 @@ func poll(ctx context.Context, within time.Duration, check func() error) error {
 		if err == nil {
 			return nil
 		}
-		if _, ok := errors.AsType[stopPolling](err); ok {
+		if _, ok := errors.AsType[StopPolling](err); ok {
 			return err
 		}
 		select {
