@@ -189,7 +189,7 @@ func (l *load) again(ctx context.Context, try func() error) error {
 	return lab.Poll(ctx, 2*time.Minute, func() error {
 		err := try()
 		if refused, ok := errors.AsType[*lab.AnswerError](err); ok && !refused.Temporary() {
-			return lab.StopPolling{err}
+			return lab.StopPolling{Err: err}
 		}
 		if err != nil {
 			l.retries.Add(1)

@@ -181,7 +181,7 @@ func (s *Setup) ServeOn(ctx context.Context, addr string) (*Server, time.Duratio
 	if err != nil {
 		return nil, 0, err
 	}
-	srv := &Server{process: p, URL: "http://" + addr}
+	srv := &Server{Process: p, URL: "http://" + addr}
 	err = Poll(ctx, readyWithin, func() error {
 		select {
 		case <-p.done:
@@ -256,8 +256,13 @@ func FreeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// StopPolling ends a poll early.
-type StopPolling struct{ error }
+// StopPolling wraps an error that ends a poll early.
+type StopPolling struct{ Err error }
+
+func (s StopPolling) Error() string { return s.Err.Error() }
+
+// Unwrap gives the error itself.
+func (s StopPolling) Unwrap() error { return s.Err }
 
 // Poll calls check until it succeeds, for at most the given time.
 func Poll(ctx context.Context, within time.Duration, check func() error) error {
