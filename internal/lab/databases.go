@@ -172,7 +172,7 @@ func NewRedis(ctx context.Context) (*Redis, error) {
 
 // Start runs the server, also after it was killed.
 func (r *Redis) Start(ctx context.Context) (err error) {
-	r.Process, err = start("redis", os.Environ(), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+	r.Process, err = Start("redis", os.Environ(), "redis-server", "--port", r.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,8 @@ func (t *tail) String() string {
 	return string(t.buf)
 }
 
-func start(name string, env []string, program string, args ...string) (*Process, error) {
+// Start runs a program and keeps the end of what it prints.
+func Start(name string, env []string, program string, args ...string) (*Process, error) {
 	cmd := exec.Command(program, args...) //nolint:noctx // it is ended by signals, which is what this program is about
 	p := &Process{name: name, cmd: cmd, log: new(tail), done: make(chan struct{})}
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, p.log, p.log
@@ -72,6 +73,9 @@ func (p *Process) Signal(s syscall.Signal) error {
 	}
 	return nil
 }
+
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Kill ends the process as a power cut would and waits until it is gone.
 func (p *Process) Kill() {
@@ -177,7 +181,7 @@ func (s *Setup) Serve(ctx context.Context) (*Server, time.Duration, error) {
 // ServeOn is Serve on another address.
 func (s *Setup) ServeOn(ctx context.Context, addr string) (*Server, time.Duration, error) {
 	began := time.Now()
-	p, err := start("carillon", append(s.Env, "ADDR="+addr), s.Binary, "serve")
+	p, err := Start("carillon", append(s.Env, "ADDR="+addr), s.Binary, "serve")
 	if err != nil {
 		return nil, 0, err
 	}
@@ -188,7 +192,7 @@ func (s *Setup) ServeOn(ctx context.Context, addr string) (*Server, time.Duratio
 			return StopPolling{fmt.Errorf("the server ended:\n%s", p.log)}
 		default:
 		}
-		return ready(ctx, srv.URL)
+		return Ready(ctx, srv.URL)
 	})
 	if err != nil {
 		p.Kill()
@@ -197,7 +201,8 @@ func (s *Setup) ServeOn(ctx context.Context, addr string) (*Server, time.Duratio
 	return srv, time.Since(began), nil
 }
 
-func ready(ctx context.Context, url string) error {
+// Ready asks a server whether it is ready.
+func Ready(ctx context.Context, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
 	if err != nil {
 		return err
