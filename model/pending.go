@@ -17,3 +17,17 @@ type SavedSend struct {
 	Lost     bool
 	Replayed *SendResult
 }
+
+// RecipientKey names a user by identifier or, when that is empty, by id.
+type RecipientKey struct {
+	Env        EnvID
+	Identifier string
+	ID         UserID
+}
+
+// RecipientQuery asks for recipients, of any environments at once.
+type RecipientQuery struct {
+	Keys       []RecipientKey
+	Categories []CategoryID // whose choices to read, besides those about every category
+	Addresses  bool         // false: Reachable holds IN_APP only
+}

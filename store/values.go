@@ -1,0 +1,30 @@
+package store
+
+import "strings"
+
+// values builds the rows of a VALUES list: "(?, ?), (?, ?)" and their
+// arguments. Each row has as many columns as the first.
+type values struct {
+	b    strings.Builder
+	args []any
+}
+
+func (v *values) row(columns ...any) {
+	if v.b.Len() > 0 {
+		v.b.WriteString(", ")
+	}
+	v.b.WriteByte('(')
+	for i := range columns {
+		if i > 0 {
+			v.b.WriteString(", ")
+		}
+		v.b.WriteByte('?')
+	}
+	v.b.WriteByte(')')
+	v.args = append(v.args, columns...)
+}
+
+func (v *values) empty() bool { return len(v.args) == 0 }
+
+// String is the list without the word VALUES; its arguments are args.
+func (v *values) String() string { return v.b.String() }
