@@ -1,0 +1,115 @@
+package view
+
+import (
+	"strconv"
+	"strings"
+
+	"carillon/model"
+)
+
+// Kind is the type that an opaque id names; it is also the id's prefix.
+type Kind string
+
+// The kinds of id.
+const (
+	KindApp          Kind = "app"
+	KindUser         Kind = "usr"
+	KindNotification Kind = "ntf"
+	KindSend         Kind = "snd"
+	KindCategory     Kind = "cat"
+	KindDevice       Kind = "dev"
+	KindCredential   Kind = "crd"
+)
+
+// maxTextID is more than any text id of ours has, in bytes.
+const maxTextID = 64
+
+// Ref is an opaque id taken apart. Number is set for everything but
+// credentials; for a device it is its user. Text is set for devices and
+// credentials.
+type Ref struct {
+	Kind   Kind
+	Number int64
+	Text   string
+}
+
+// String writes the id as clients hold it: "usr_42", "crd_<text>",
+// "dev_<user>_<text>".
+func (r Ref) String() string {
+	switch r.Kind {
+	case KindCredential:
+		return string(r.Kind) + "_" + r.Text
+	case KindDevice:
+		return string(r.Kind) + "_" + number(r.Number) + "_" + r.Text
+	default:
+		return string(r.Kind) + "_" + number(r.Number)
+	}
+}
+
+// ParseRef takes an id apart; false for text that String never writes.
+func ParseRef(s string) (Ref, bool) {
+	prefix, rest, _ := strings.Cut(s, "_")
+	id := Ref{Kind: Kind(prefix)}
+	var ok bool
+	switch id.Kind {
+	case KindApp, KindUser, KindNotification, KindSend, KindCategory:
+		id.Number, ok = parseNumber(rest)
+	case KindCredential:
+		id.Text, ok = rest, isTextID(rest)
+	case KindDevice:
+		user, text, _ := strings.Cut(rest, "_")
+		id.Number, ok = parseNumber(user)
+		id.Text, ok = text, ok && isTextID(text)
+	}
+	if !ok {
+		return Ref{}, false
+	}
+	return id, true
+}
+
+// UserID writes the id of a user.
+func UserID(id model.UserID) string { return Ref{Kind: KindUser, Number: int64(id)}.String() }
+
+// NotificationID writes the id of a notification.
+func NotificationID(id model.NotificationID) string {
+	return Ref{Kind: KindNotification, Number: int64(id)}.String()
+}
+
+// SendID writes the id of a send.
+func SendID(id model.SendID) string { return Ref{Kind: KindSend, Number: int64(id)}.String() }
+
+// CategoryID writes the id of a category.
+func CategoryID(id model.CategoryID) string {
+	return Ref{Kind: KindCategory, Number: int64(id)}.String()
+}
+
+// CredentialID writes the id of a credential.
+func CredentialID(id model.CredentialID) string {
+	return Ref{Kind: KindCredential, Text: string(id)}.String()
+}
+
+// DeviceID writes the id of a user's device.
+func DeviceID(user model.UserID, id model.DeviceID) string {
+	return Ref{Kind: KindDevice, Number: int64(user), Text: string(id)}.String()
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// parseNumber reads what number writes, and nothing else: no sign, no zero in
+// front, nothing that is no id.
+func parseNumber(s string) (int64, bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && n > 0 && n <= model.MaxID && number(n) == s
+}
+
+func isTextID(s string) bool {
+	if s == "" || len(s) > maxTextID {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
