@@ -74,6 +74,7 @@ type SendRequest struct {
 	ExpiresAt time.Time
 	OnUnknown UnknownPolicy // empty: UnknownSkip
 	DryRun    bool
+	WantPlan  bool // whether the answer should hold the plan; a dry run's always does
 	Once      Once
 }
 
@@ -136,7 +137,8 @@ type RecipientPlan struct {
 }
 
 // SendResult is the answer to an accepted send. Send is nil for a dry run; Plan
-// is given for up to MaxSmallSend recipients and for every dry run.
+// is given for every dry run and, when it was wanted, for up to MaxSmallSend
+// recipients.
 type SendResult struct {
 	Send    *Send
 	Plan    []RecipientPlan
