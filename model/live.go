@@ -27,13 +27,16 @@ func SendKey(env EnvID, send SendID) LiveKey { return LiveKey{env, LiveSend, int
 // Hint says that something watched has moved to Seq. Change, when it is there,
 // is everything that happened between Seq-1 and Seq; without it (or when it
 // was lost on the way) the watcher reads the database. Gone says that the user
-// or send no longer exists. Hints may be lost, doubled and reordered; the
+// or send no longer exists. Rewound says that the database is now at Seq, behind
+// what it was (a failover lost its tail, an older copy was restored): who is
+// ahead of Seq begins anew. Hints may be lost, doubled and reordered; the
 // database is the truth.
 type Hint struct {
-	Key    LiveKey
-	Seq    int64
-	Change *InboxChange
-	Gone   bool
+	Key     LiveKey
+	Seq     int64
+	Change  *InboxChange
+	Gone    bool
+	Rewound bool // never published; the hub finds it out by comparing
 }
 
 // InboxChange is one step of an inbox from Seq-1 to Seq: what one transaction
