@@ -1,5 +1,7 @@
 package model
 
+import "errors"
+
 // PendingSend is a send that has been planned and is to be saved. Its
 // notifications have ids; the store gives them their seq.
 type PendingSend struct {
@@ -12,10 +14,33 @@ type PendingSend struct {
 }
 
 // SavedSend is what became of a pending send. Lost: it was no longer SCHEDULED
-// when it was to fire. Replayed: its idempotency key had a result already.
+// when it was to fire, and nothing was done.
 type SavedSend struct {
-	Lost     bool
-	Replayed *SendResult
+	Lost bool
+}
+
+// ErrNotSaved is in the chain of an error after which it is certain that
+// nothing of what was to be saved is in the database. Without it, losing the
+// connection at the wrong moment leaves that open.
+var ErrNotSaved = errors.New("nothing was saved")
+
+// ScopedOnce is an idempotency key of an environment.
+type ScopedOnce struct {
+	Env  EnvID
+	Once Once
+}
+
+// SendReplay is what stands under the idempotency key of a send: the result of
+// the earlier one; an error when its input was another; or neither.
+type SendReplay struct {
+	Result *SendResult
+	Err    error
+}
+
+// DueSend is a scheduled send whose time has come.
+type DueSend struct {
+	Send       Send
+	Recipients []UserID
 }
 
 // RecipientKey names a user by identifier or, when that is empty, by id.

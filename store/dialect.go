@@ -34,6 +34,7 @@ type dialect struct {
 	isForeign   func(error) bool // a foreign key said no
 	isAway      func(error) bool // the database cannot be reached, or gave up waiting
 	isRetryable func(error) bool // the transaction lost to another and may win the next time
+	isUnsure    func(error) bool // the transaction may have been committed all the same
 }
 
 var postgresDialect = dialect{
@@ -47,6 +48,7 @@ var postgresDialect = dialect{
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
 	isAway:      pgAway,
 	isRetryable: func(err error) bool { c := pgCode(err); return c == "40001" || c == "40P01" },
+	isUnsure:    func(err error) bool { return pgCode(err) == "" && pgAway(err) },
 }
 
 var sqliteDialect = dialect{
@@ -64,6 +66,10 @@ var sqliteDialect = dialect{
 		return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR
 	},
 	isRetryable: func(error) bool { return false },
+	isUnsure: func(err error) bool {
+		c := sqliteCode(err) & 0xff
+		return c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR
+	},
 }
 
 func openPostgres(cfg Config) (writer, reader *sql.DB, err error) {

@@ -84,13 +84,17 @@ func Replay[T any](ctx context.Context, s *Store, env model.EnvID, o model.Once,
 	case err != nil:
 		return false, s.fail("reading idempotency key", err)
 	case !bytes.Equal(row.Hash, o.Hash[:]):
-		return false, &model.Error{
-			Kind: model.KindKeyReused, Message: "idempotency key reused",
-			Problems: []model.Problem{{Code: model.ProblemInvalid, Path: []string{"idempotencyKey"}, Message: "was used before with another input; take a new key for a new request"}},
-		}
+		return false, errKeyReused()
 	}
 	if err := json.Unmarshal([]byte(row.Result), result); err != nil {
 		return false, fmt.Errorf("decoding stored result: %w", err)
 	}
 	return true, nil
+}
+
+func errKeyReused() error {
+	return &model.Error{
+		Kind: model.KindKeyReused, Message: "idempotency key reused",
+		Problems: []model.Problem{{Code: model.ProblemInvalid, Path: []string{"idempotencyKey"}, Message: "was used before with another input; take a new key for a new request"}},
+	}
 }
