@@ -49,17 +49,20 @@ race: ## all Go tests but the faults, with -race, on both databases
 	@scripts/need.sh gcc gcc libc6-dev
 	$(SERVICES) go test -race -count=1 -timeout=10m $(PACKAGES)
 
-faults: ## the short run of the fault tests
-	@if [ -d faults ]; then set -x; $(SERVICES) go test -count=1 -timeout=6m ./faults/...; else echo "no faults/ here"; fi
+faults: ## the short run of the fault tests, which start servers of their own
+	@scripts/services.sh programs
+	go test -count=1 -timeout=6m ./faults/...
 
 e2e: ## the end-to-end suites in e2e/, on a server built from this tree
-	@if [ -d e2e ]; then $(SERVICES) scripts/e2e.sh; else echo "no e2e/ here"; fi
+	@$(SERVICES) scripts/e2e.sh
 
 fuzz: ## every fuzz target for a while (FUZZTIME=10s)
 	@scripts/fuzz.sh $(FUZZTIME)
 
 bench: ## the benchmarks, counterpart included (ARGS="-help")
-	$(SERVICES) go run ./bench $(ARGS)
+	@scripts/services.sh programs
+	go run ./bench $(ARGS)
 
 soak: ## the long run of the faults (ARGS="-help")
-	$(SERVICES) go run ./faults $(ARGS)
+	@scripts/services.sh programs
+	go run ./faults $(ARGS)

@@ -5,6 +5,8 @@
 #   scripts/services.sh start           both until stop:  eval "$(scripts/services.sh start)"
 #   scripts/services.sh env             what start printed, for another shell
 #   scripts/services.sh stop            stops what start started
+#   scripts/services.sh programs        installs the programs themselves, for tests that start
+#                                       servers of their own; fails only in CI if it cannot
 #
 # Each of the two is the first of these that there is:
 #   1. the one that TEST_POSTGRES_URL or TEST_REDIS_URL names;
@@ -15,9 +17,7 @@
 # A PostgreSQL that was running already gets a scratch database, dropped
 # afterwards, and a Redis that was running already is never flushed.
 #
-# COMMAND sees TEST_POSTGRES_URL and TEST_REDIS_URL and, for tests that start
-# servers of their own, TEST_POSTGRES_BIN (the folder with initdb and postgres)
-# and TEST_REDIS_BIN (redis-server), empty where the programs are not installed.
+# COMMAND sees TEST_POSTGRES_URL and TEST_REDIS_URL.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -219,9 +219,7 @@ provide_redis() {
 start() {
 	provide_postgres
 	provide_redis
-	TEST_POSTGRES_BIN=$(postgres_bin || true)
-	TEST_REDIS_BIN=$(command -v redis-server || true)
-	export TEST_POSTGRES_URL TEST_REDIS_URL TEST_POSTGRES_BIN TEST_REDIS_BIN
+	export TEST_POSTGRES_URL TEST_REDIS_URL
 }
 
 end() { # PIDFILE SIGNAL: asks first, insists after ten seconds
@@ -244,6 +242,15 @@ stop() {
 	end "$dir/redis.pid" TERM
 	if [ -e "$dir/compose" ]; then compose down --volumes || true; fi
 	rm -rf "$dir"
+}
+
+programs() {
+	local missing=
+	postgres_bin >/dev/null || "$here/apt.sh" postgresql || missing+=" postgresql"
+	command -v redis-server >/dev/null || "$here/apt.sh" redis-server || missing+=" redis-server"
+	[ -n "$missing" ] || return 0
+	say "not installed:$missing"
+	[ -z "${CI:-}" ]
 }
 
 interrupted() { # SIGNAL STATUS: the command first; its end is ours
@@ -279,9 +286,7 @@ start)
 	mkdir -m 711 "$dir" 2>/dev/null || fail "$dir is there: they run already (see env and stop)"
 	trap stop EXIT
 	start
-	for name in TEST_POSTGRES_URL TEST_REDIS_URL TEST_POSTGRES_BIN TEST_REDIS_BIN; do
-		printf "export %s='%s'\n" "$name" "${!name}"
-	done | keep "$dir/env"
+	printf "export TEST_POSTGRES_URL='%s' TEST_REDIS_URL='%s'\n" "$TEST_POSTGRES_URL" "$TEST_REDIS_URL" | keep "$dir/env"
 	trap - EXIT
 	;;
 env)
@@ -291,6 +296,9 @@ stop)
 	dir=$lasting
 	[ -d "$dir" ] || fail "nothing was started"
 	stop
+	;;
+programs)
+	programs
 	;;
 *)
 	sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
