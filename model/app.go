@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // App is a customer's product. It owns at most one environment of each kind.
 type App struct {
@@ -57,6 +60,13 @@ type EnvSettings struct {
 	Issuers []string `json:"issuers,omitempty"`
 	// Channels that the environment does not use at all.
 	ChannelsOff []Channel `json:"channelsOff,omitempty"`
+}
+
+// Uses reports whether the environment uses a channel: it was not switched
+// off, and something carries it. The inbox needs no provider; nothing else has
+// one yet.
+func (e Environment) Uses(c Channel) bool {
+	return c == ChannelInApp && !slices.Contains(e.Settings.ChannelsOff, c)
 }
 
 // CredentialKind says what a credential proves and how it is kept.

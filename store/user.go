@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// lookupChunk bounds the ids that one statement asks for.
+const lookupChunk = 5000
+
+// userRow is a user joined with the profile; every user has one.
+type userRow struct {
+	ID         model.UserID
+	EnvID      model.EnvID
+	Identifier string
+	Enabled    bool
+	CreatedAt  int64
+	UpdatedAt  int64
+	Version    int64
+	Attributes string
+}
+
+func (r userRow) model() model.User {
+	return model.User{
+		ID: r.ID, EnvID: r.EnvID, Identifier: r.Identifier, Enabled: r.Enabled,
+		Profile:   model.Profile{Version: r.Version, Attributes: json.RawMessage(r.Attributes)},
+		CreatedAt: at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt),
+	}
+}
+
+const selectUsers = `select u.id, u.env_id, u.identifier, u.enabled, u.created_at, u.updated_at, p.version, p.attributes
+	from users u join profiles p on p.env_id = u.env_id and p.user_id = u.id`
+
+// User reads a user by identifier.
+func (s *Store) User(ctx context.Context, env model.EnvID, identifier string) (model.User, error) {
+	return s.user(ctx, s.r, env, identifier, "")
+}
+
+// UsersByID reads users, in no order; ids that name none are left out.
+func (s *Store) UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error) {
+	out := make([]model.User, 0, len(ids))
+	for chunk := range slices.Chunk(ids, lookupChunk) {
+		l, err := s.users(ctx, s.r, " where u.env_id = ? and u.id in (?)", env, bun.List(chunk))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l...)
+	}
+	return out, nil
+}
+
+// MissingUsers returns those of users, of any environments, that do not exist.
+func (s *Store) MissingUsers(ctx context.Context, users []model.UserRef) ([]model.UserRef, error) {
+	var missing []model.UserRef
+	for chunk := range slices.Chunk(users, lookupChunk) {
+		var keys values
+		for _, u := range chunk {
+			keys.row(u.Env, u.ID)
+		}
+		var rows []struct {
+			EnvID model.EnvID
+			ID    model.UserID
+		}
+		err := s.r.NewRaw(`with k (env_id, id) as (values `+keys.String()+`)
+			select k.env_id, k.id from k where not exists (select 1 from users u where u.env_id = k.env_id and u.id = k.id)`,
+			keys.args...).Scan(ctx, &rows)
+		if err != nil {
+			return nil, s.fail("reading users", err)
+		}
+		for _, r := range rows {
+			missing = append(missing, model.UserRef{Env: r.EnvID, ID: r.ID})
+		}
+	}
+	return missing, nil
+}
+
+// user reads a user by identifier; lock is what locks the row, or "".
+func (s *Store) user(ctx context.Context, db bun.IDB, env model.EnvID, identifier, lock string) (model.User, error) {
+	l, err := s.users(ctx, db, " where u.env_id = ? and u.identifier = ?"+lock, env, identifier)
+	if err != nil {
+		return model.User{}, err
+	}
+	if len(l) == 0 {
+		return model.User{}, errNoUser
+	}
+	return l[0], nil
+}
+
+// errNoUser is also what another environment's user is.
+var errNoUser = model.NotFound("names no user", "user")
+
+func (s *Store) users(ctx context.Context, db bun.IDB, rest string, args ...any) ([]model.User, error) {
+	var rows []userRow
+	if err := db.NewRaw(selectUsers+rest, args...).Scan(ctx, &rows); err != nil {
+		return nil, s.fail("reading users", err)
+	}
+	out := make([]model.User, len(rows))
+	for i, r := range rows {
+		out[i] = r.model()
+	}
+	return out, nil
+}
