@@ -1,0 +1,140 @@
+// Package audience holds the lists that sends are addressed to: topics, which
+// users are put on. It does not send, and does not know what a channel does.
+package audience
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"carillon/model"
+)
+
+// Store is what topics need from the database; *store.Store has it.
+type Store interface {
+	CreateTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error)
+	RenameTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error)
+	DeleteTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string) (model.Outcome[model.TopicID], error)
+	SubscribeToTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string, members []model.TopicMember) (model.Outcome[model.TopicChange], error)
+	UnsubscribeFromTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string, users []string) (model.Outcome[model.TopicChange], error)
+	Topic(ctx context.Context, env model.EnvID, identifier string) (model.Topic, error)
+	TopicByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error)
+	Topics(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error)
+	Subscriptions(ctx context.Context, env model.EnvID, user model.UserID, page model.PageRequest) (model.Page[model.TopicSubscription], error)
+	Subscribers(ctx context.Context, env model.EnvID, topic model.TopicID, page model.PageRequest) (model.Page[model.TopicSubscription], error)
+}
+
+// Service keeps topics. What it refuses is a KindInvalid error with every
+// problem; a topic that is not there is KindNotFound at "topic".
+type Service struct{ Store Store }
+
+// maxName is the longest name of a topic, in bytes.
+const maxName = 255
+
+func checkName(c *model.Check, name string) {
+	switch wrong := model.CheckText(name, maxName); {
+	case name == "":
+		c.Add(model.ProblemRequired, "must not be empty", "name")
+	case wrong != "":
+		c.Add(model.ProblemInvalid, wrong, "name")
+	}
+}
+
+// Create makes a topic; an identifier that is taken is KindConflict.
+func (s *Service) Create(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error) {
+	var c model.Check
+	if wrong := model.CheckIdentifier(identifier); wrong != "" {
+		c.Add(model.ProblemInvalid, wrong, "identifier")
+	}
+	checkName(&c, name)
+	if err := c.Err(); err != nil {
+		return model.Outcome[model.Topic]{}, err
+	}
+	return s.Store.CreateTopic(ctx, env, o, identifier, name)
+}
+
+// Rename changes what people see of a topic.
+func (s *Service) Rename(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error) {
+	var c model.Check
+	checkName(&c, name)
+	if err := c.Err(); err != nil {
+		return model.Outcome[model.Topic]{}, err
+	}
+	return s.Store.RenameTopic(ctx, env, o, identifier, name)
+}
+
+// Delete deletes a topic and everyone's place on it.
+func (s *Service) Delete(ctx context.Context, env model.EnvID, o model.Once, identifier string) (model.Outcome[model.TopicID], error) {
+	return s.Store.DeleteTopic(ctx, env, o, identifier)
+}
+
+// Subscribe puts up to MaxTopicChange users on a topic, or changes the channels
+// of those who are on it; a user named twice counts as named last.
+func (s *Service) Subscribe(ctx context.Context, env model.EnvID, o model.Once, identifier string, members []model.TopicMember) (model.Outcome[model.TopicChange], error) {
+	var c model.Check
+	checkCount(&c, len(members))
+	for i, m := range members {
+		at := c.At("users", strconv.Itoa(i))
+		if wrong := model.CheckIdentifier(m.Identifier); wrong != "" {
+			at.Add(model.ProblemInvalid, wrong, "identifier")
+		}
+		for j, channel := range m.Channels {
+			if wrong := model.CheckIdentifier(channel); wrong != "" {
+				at.Add(model.ProblemInvalid, wrong, "channels", strconv.Itoa(j))
+			}
+		}
+	}
+	if err := c.Err(); err != nil {
+		return model.Outcome[model.TopicChange]{}, err
+	}
+	return s.Store.SubscribeToTopic(ctx, env, o, identifier, members)
+}
+
+// Unsubscribe takes up to MaxTopicChange users off a topic.
+func (s *Service) Unsubscribe(ctx context.Context, env model.EnvID, o model.Once, identifier string, users []string) (model.Outcome[model.TopicChange], error) {
+	var c model.Check
+	checkCount(&c, len(users))
+	for i, u := range users {
+		if wrong := model.CheckIdentifier(u); wrong != "" {
+			c.Add(model.ProblemInvalid, wrong, "users", strconv.Itoa(i))
+		}
+	}
+	if err := c.Err(); err != nil {
+		return model.Outcome[model.TopicChange]{}, err
+	}
+	return s.Store.UnsubscribeFromTopic(ctx, env, o, identifier, users)
+}
+
+func checkCount(c *model.Check, n int) {
+	switch {
+	case n == 0:
+		c.Add(model.ProblemRequired, "must name at least one user", "users")
+	case n > model.MaxTopicChange:
+		c.Add(model.ProblemLimit, fmt.Sprintf("must name at most %d users, names %d; call again for the rest", model.MaxTopicChange, n), "users")
+	}
+}
+
+// Find reads a topic by identifier.
+func (s *Service) Find(ctx context.Context, env model.EnvID, identifier string) (model.Topic, error) {
+	return s.Store.Topic(ctx, env, identifier)
+}
+
+// ByID reads a topic by id.
+func (s *Service) ByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error) {
+	return s.Store.TopicByID(ctx, env, id)
+}
+
+// List lists the topics of an environment, newest first.
+func (s *Service) List(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error) {
+	return s.Store.Topics(ctx, env, page)
+}
+
+// Of lists the topics that a user is on, newest first.
+func (s *Service) Of(ctx context.Context, env model.EnvID, user model.UserID, page model.PageRequest) (model.Page[model.TopicSubscription], error) {
+	return s.Store.Subscriptions(ctx, env, user, page)
+}
+
+// Members lists the users on a topic, newest user first.
+func (s *Service) Members(ctx context.Context, env model.EnvID, topic model.TopicID, page model.PageRequest) (model.Page[model.TopicSubscription], error) {
+	return s.Store.Subscribers(ctx, env, topic, page)
+}
