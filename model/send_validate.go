@@ -59,9 +59,7 @@ func (t SendTarget) check(c *Check) {
 			c.Add(ProblemInvalid, m, "inlineUsers", strconv.Itoa(i), "identifier")
 		}
 	}
-	for i := range t.Topics {
-		c.Add(ProblemNotFound, "names no topic", "topics", strconv.Itoa(i))
-	}
+	c.That(len(t.Topics) == 0, "cannot be reached with one send: name the recipients", "topics")
 	c.That(!t.Everyone, "cannot be reached with one send: name the recipients", "everyone")
 }
 

@@ -84,7 +84,7 @@ func TestSendRequestRefusals(t *testing.T) {
 		{"BadIdentifiers", func(r *SendRequest) {
 			r.To.Users, r.To.Inline = []string{"a", "b", "c", "d\x00"}, []IdentifyInput{{Identifier: "ok"}, {Identifier: ""}}
 		}, []string{"INVALID to.users.3", "INVALID to.inlineUsers.1.identifier"}},
-		{"NoSuchTopic", func(r *SendRequest) { r.To.Topics = []string{"news"} }, []string{"NOT_FOUND to.topics.0"}},
+		{"Topic", func(r *SendRequest) { r.To.Topics = []string{"news"} }, []string{"INVALID to.topics"}},
 		{"Everyone", func(r *SendRequest) { r.To.Everyone = true }, []string{"INVALID to.everyone"}},
 		{"FarthestSendAt", func(r *SendRequest) { r.SendAt = sendNow.Add(366 * 24 * time.Hour) }, nil},
 		{"FarSendAt", func(r *SendRequest) { r.SendAt = sendNow.Add(366*24*time.Hour + time.Second) }, []string{"INVALID sendAt"}},
