@@ -125,6 +125,12 @@ type IdentifyResult struct {
 	Problems []Problem
 }
 
+// ProfileMerge gives the attributes that the i-th user named in a call shall
+// have, from those they have now: an object in canonical form (see
+// [CanonicalJSON]), nil for a user who is to be created. With problems nothing
+// is changed. It is pure: it may run more than once for the same i.
+type ProfileMerge func(i int, now json.RawMessage) (json.RawMessage, []Problem)
+
 // ProfilePatch changes a profile in one of three ways: Set and Unset, a JSON
 // Merge Patch (RFC 7396), or a JSON Patch (RFC 6902).
 type ProfilePatch struct {

@@ -1,0 +1,247 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// EnsureUser reads a user by identifier and creates it when there is none;
+// true says that it did.
+func (s *Store) EnsureUser(ctx context.Context, env model.EnvID, identifier string) (model.User, bool, error) {
+	u, err := s.User(ctx, env, identifier)
+	if model.KindOf(err) != model.KindNotFound {
+		return u, false, err
+	}
+	out, err := s.IdentifyUsers(ctx, env, model.Once{}, []string{identifier}, func(_ int, now json.RawMessage) (json.RawMessage, []model.Problem) {
+		if now == nil {
+			now = model.InitialAttributes(identifier)
+		}
+		return now, nil
+	})
+	if err != nil {
+		return model.User{}, false, err
+	}
+	return out.Value[0].User, out.Value[0].Created, nil
+}
+
+// IdentifyUsers creates users and changes their profiles, all in one
+// transaction: merge is asked for each identifier in turn, one named twice is
+// merged twice and changed once. What merge finds problems with is left out,
+// and so is a user whose profile is already so: nothing is written for them.
+func (s *Store) IdentifyUsers(ctx context.Context, env model.EnvID, o model.Once, identifiers []string, merge model.ProfileMerge) (model.Outcome[[]model.IdentifyResult], error) {
+	const tries = 3 // users may be deleted between looking and locking
+	names := slices.Compact(slices.Sorted(slices.Values(identifiers)))
+	var none model.Outcome[[]model.IdentifyResult]
+	for range tries {
+		call := identifyCall{s: s, env: env, identifiers: identifiers, merge: merge, now: s.now()}
+		known, err := s.usersNamed(ctx, s.r, env, names, "")
+		if err != nil {
+			return none, err
+		}
+		p := call.plan(known)
+		if !o.Set() && len(p.created)+len(p.changed) == 0 {
+			return model.Outcome[[]model.IdentifyResult]{Value: p.results()}, nil
+		}
+		if call.ids, err = s.NewIDs(ctx, len(p.created)); err != nil {
+			return none, err
+		}
+		out, err := once(ctx, s, env, o, "identifying users", func(ctx context.Context, tx bun.Tx) ([]model.IdentifyResult, error) {
+			return call.run(ctx, tx, names)
+		})
+		if !errors.Is(err, errMoreIDs) {
+			return out, err
+		}
+	}
+	return none, errMoreIDs
+}
+
+var errMoreIDs = &model.Error{Kind: model.KindUnavailable, RetryAfter: time.Second, Message: "users are being deleted at this moment; try again"}
+
+// usersNamed reads users by identifier, in its order, so that all who lock
+// users lock them in one order.
+func (s *Store) usersNamed(ctx context.Context, db bun.IDB, env model.EnvID, names []string, lock string) (map[string]model.User, error) {
+	found := make(map[string]model.User, len(names))
+	for chunk := range slices.Chunk(names, lookupChunk) {
+		l, err := s.users(ctx, db, " where u.env_id = ? and u.identifier in (?) order by u.identifier"+lock, env, bun.List(chunk))
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range l {
+			found[u.Identifier] = u
+		}
+	}
+	return found, nil
+}
+
+type identifyCall struct {
+	s           *Store
+	env         model.EnvID
+	identifiers []string
+	merge       model.ProfileMerge
+	now         time.Time
+	ids         []int64 // for those who are created
+}
+
+// identifyPlan is what a call comes to, given who is known.
+type identifyPlan struct {
+	items   []model.IdentifyResult // users by identifier alone
+	users   map[string]*model.User
+	created []*model.User // in order of identifier, without ids
+	changed []*model.User
+}
+
+func (c *identifyCall) plan(known map[string]model.User) identifyPlan {
+	p := identifyPlan{items: make([]model.IdentifyResult, len(c.identifiers)), users: make(map[string]*model.User, len(c.identifiers))}
+	for name, u := range known {
+		p.users[name] = &u
+	}
+	isNew, isChanged := map[*model.User]bool{}, map[*model.User]bool{}
+	for i, name := range c.identifiers {
+		item := &p.items[i]
+		item.User.Identifier = name
+		u := p.users[name]
+		var now json.RawMessage
+		if u != nil {
+			now = u.Profile.Attributes
+		}
+		attributes, problems := c.merge(i, now)
+		switch {
+		case len(problems) > 0:
+			item.Problems = problems
+		case u == nil:
+			u = &model.User{
+				EnvID: c.env, Identifier: name, Enabled: true,
+				Profile:   model.Profile{Version: 1, Attributes: attributes},
+				CreatedAt: c.now, UpdatedAt: c.now,
+			}
+			p.users[name], isNew[u], item.Created = u, true, true
+			p.created = append(p.created, u)
+		case isNew[u]:
+			u.Profile.Attributes = attributes
+		case !bytes.Equal(now, attributes):
+			u.Profile.Attributes, u.UpdatedAt = attributes, c.now
+			if !isChanged[u] {
+				u.Profile.Version++
+				isChanged[u] = true
+				p.changed = append(p.changed, u)
+			}
+		}
+	}
+	slices.SortFunc(p.created, func(a, b *model.User) int { return strings.Compare(a.Identifier, b.Identifier) })
+	return p
+}
+
+// results gives each item its user as it stands in the end.
+func (p identifyPlan) results() []model.IdentifyResult {
+	for i := range p.items {
+		if item := &p.items[i]; len(item.Problems) == 0 {
+			item.User = *p.users[item.User.Identifier]
+		} else {
+			item.User = model.User{}
+		}
+	}
+	return p.items
+}
+
+func (c *identifyCall) run(ctx context.Context, tx bun.Tx, names []string) ([]model.IdentifyResult, error) {
+	known, err := c.s.usersNamed(ctx, tx, c.env, names, c.s.dialect.forUpdate)
+	if err != nil {
+		return nil, err
+	}
+	p := c.plan(known)
+	if len(p.created) > len(c.ids) {
+		return nil, errMoreIDs
+	}
+	if len(p.created) > 0 {
+		late, err := c.create(ctx, tx, p.created)
+		if err != nil {
+			return nil, err
+		}
+		if len(late) > 0 { // others created them just now: they are changed instead
+			more, err := c.s.usersNamed(ctx, tx, c.env, late, c.s.dialect.forUpdate)
+			if err != nil {
+				return nil, err
+			}
+			if len(more) < len(late) {
+				return nil, errMoreIDs
+			}
+			ids := map[string]model.UserID{}
+			for _, u := range p.created {
+				ids[u.Identifier] = u.ID
+			}
+			for name, u := range more {
+				known[name] = u
+			}
+			p = c.plan(known)
+			for _, u := range p.created {
+				u.ID = ids[u.Identifier]
+			}
+		}
+	}
+	if err := c.save(ctx, tx, p); err != nil {
+		return nil, err
+	}
+	return p.results(), nil
+}
+
+// create inserts users, who get their ids, and returns the identifiers of
+// those who were there by now.
+func (c *identifyCall) create(ctx context.Context, tx bun.Tx, users []*model.User) (late []string, err error) {
+	var rows values
+	for i, u := range users {
+		u.ID = model.UserID(c.ids[i])
+		rows.row(u.EnvID, u.ID, u.Identifier, u.Enabled, micros(u.CreatedAt), micros(u.UpdatedAt))
+	}
+	var inserted []string
+	if err := tx.NewRaw("insert into users (env_id, id, identifier, enabled, created_at, updated_at) values "+rows.String()+
+		" on conflict (env_id, identifier) do nothing returning identifier", rows.args...).Scan(ctx, &inserted); err != nil {
+		return nil, err
+	}
+	if len(inserted) == len(users) {
+		return nil, nil
+	}
+	for _, u := range users {
+		if !slices.Contains(inserted, u.Identifier) {
+			late = append(late, u.Identifier)
+		}
+	}
+	return late, nil
+}
+
+func (c *identifyCall) save(ctx context.Context, tx bun.Tx, p identifyPlan) error {
+	if len(p.changed) > 0 {
+		ids := make([]model.UserID, len(p.changed))
+		for i, u := range p.changed {
+			ids[i] = u.ID
+		}
+		if _, err := tx.NewRaw("update users set updated_at = ? where env_id = ? and id in (?)", micros(c.now), c.env, bun.List(ids)).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return saveProfiles(ctx, tx, slices.Concat(p.created, p.changed))
+}
+
+// saveProfiles writes the profiles of users whose rows are locked.
+func saveProfiles(ctx context.Context, tx bun.Tx, users []*model.User) error {
+	var rows values
+	for _, u := range users {
+		rows.row(u.EnvID, u.ID, u.Profile.Version, string(u.Profile.Attributes),
+			nullText(u.Profile.Attribute(model.AttrEmail)), nullText(u.Profile.Attribute(model.AttrPhoneNumber)))
+	}
+	if rows.empty() {
+		return nil
+	}
+	_, err := tx.NewRaw("insert into profiles (env_id, user_id, version, attributes, email, phone_number) values "+rows.String()+`
+		on conflict (env_id, user_id) do update set version = excluded.version, attributes = excluded.attributes,
+			email = excluded.email, phone_number = excluded.phone_number`, rows.args...).Exec(ctx)
+	return err
+}
