@@ -219,6 +219,7 @@ type Inbox struct {
 type MarkResult struct {
 	Notifications []Notification
 	NotFound      []NotificationID
+	Deleted       []NotificationID // of a delete, in the order of its ids
 	Affected      int64
 	Counters      Counters
 	Seq           int64

@@ -229,11 +229,11 @@ create table notifications (
 create unique index notifications_once on notifications (env_id, send_id, user_id);
 -- The inbox's own order.
 create index notifications_inbox on notifications (env_id, user_id, sort_at, id) where in_inbox and deleted_at is null;
--- What changed after a position, tombstones included.
-create index notifications_changes on notifications (env_id, user_id, seq) where in_inbox;
--- The unread filter of a mostly read inbox.
-create index notifications_unread on notifications (env_id, user_id, sort_at, id) where in_inbox and deleted_at is null and archived_at is null and read_at is null;
-create index notifications_expiry on notifications (expires_at) where expires_at is not null and deleted_at is null;
+-- What changed after a position, tombstones included; and all that is a user's.
+create index notifications_changes on notifications (env_id, user_id, seq);
+-- Exactly the unread items, whatever was marked: those above inboxes.read_up_to.
+create index notifications_unread on notifications (env_id, user_id, read_seq) where in_inbox and deleted_at is null and archived_at is null and read_at is null;
+create index notifications_expiry on notifications (expires_at) where in_inbox and expires_at is not null and deleted_at is null;
 
 -- deliveries: one notification over one channel to one address; the table is
 -- the queue. States 1 and 2 are due at run_at.
