@@ -4,11 +4,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+go build -o "$tmp/carillon" .
+export CARILLON_BIN=$tmp/carillon
+
 scripts/need.sh npm nodejs npm
-bin=$(mktemp -d)
-trap 'rm -rf "$bin"' EXIT
-go build -o "$bin/carillon" .
-export CARILLON_BIN=$bin/carillon
+if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 0 : 1)'; then # Debian 12 has 18
+	npm install --prefix "$tmp" node@22
+	PATH=$tmp/node_modules/.bin:$PATH
+fi
 cd e2e
 npm ci
 npm test
