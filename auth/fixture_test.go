@@ -3,6 +3,7 @@ package auth_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"carillon/auth"
@@ -77,4 +78,10 @@ func hs256Header(e *authtest.Env) authtest.Object {
 // signed is a token for e with these claims, in order but for them.
 func signed(e *authtest.Env, claims any) auth.Presented {
 	return authtest.Bearer(authtest.Forge(hs256Header(e), claims, authtest.HS256(e.SigningSecret)))
+}
+
+// pass lets time pass in a synctest bubble, and what is due then be done.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
 }
