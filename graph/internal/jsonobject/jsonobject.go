@@ -37,7 +37,7 @@ func Members(data []byte, depth int, visit func(name string, value []byte) error
 	if s.data[s.at] != '{' {
 		return ErrNotObject
 	}
-	if deeper(data, depth) {
+	if Deeper(data, depth) {
 		return ErrTooDeep
 	}
 	s.at++
@@ -148,8 +148,9 @@ func (s *scanner) nested() {
 	}
 }
 
-// deeper reports whether valid JSON nests more than depth levels.
-func deeper(data []byte, depth int) bool {
+// Deeper reports whether data, valid JSON, nests objects and lists more than
+// depth levels.
+func Deeper(data []byte, depth int) bool {
 	s := scanner{data: data}
 	level := 0
 	for s.at < len(data) {
