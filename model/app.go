@@ -69,6 +69,14 @@ func (e Environment) Uses(c Channel) bool {
 	return c == ChannelInApp && !slices.Contains(e.Settings.ChannelsOff, c)
 }
 
+// Channels lists the channels that the environment uses.
+func (e Environment) Channels() []Channel {
+	return slices.DeleteFunc(Channels(), func(c Channel) bool { return !e.Uses(c) })
+}
+
+// Unused lists the channels that the environment does not use.
+func (e Environment) Unused() []Channel { return slices.DeleteFunc(Channels(), e.Uses) }
+
 // CredentialKind says what a credential proves and how it is kept.
 type CredentialKind string
 
