@@ -106,6 +106,20 @@ type Send struct {
 	Progress   SendProgress
 }
 
+// Head is a number that grows whenever the send's status or progress changes:
+// the seq of its live key.
+func (m Send) Head() int64 {
+	rank := int64(3)
+	switch m.Status {
+	case SendScheduled:
+		rank = 1
+	case SendExpanding:
+		rank = 2
+	case SendSent, SendCanceled:
+	}
+	return rank<<40 + m.Progress.Done + m.Progress.Skipped + m.Progress.Failed
+}
+
 // SendProgress counts the recipients of a send. Total is negative while it is
 // not known.
 type SendProgress struct {

@@ -1,0 +1,278 @@
+package notify
+
+import (
+	"strconv"
+	"time"
+
+	"carillon/model"
+)
+
+// job is a send on its way: asked for by a caller, or scheduled earlier and
+// now due.
+type job struct {
+	env      model.Environment
+	req      model.SendRequest // of a due send: what it was accepted as
+	category *model.Category   // nil: none
+	due      *model.DueSend    // nil: not fired but asked for
+	names    []string          // the recipients of a send that is asked for, each once
+	inline   map[string]model.IdentifyInput
+	plan     planner
+	wantPlan bool
+
+	// What the last preparation found and made.
+	missing  []string // users that must be created before the send can go on
+	pending  model.PendingSend
+	replayed bool  // pending.Result is the stored one of an earlier call
+	lost     bool  // the due send was cancelled, or fired by another process
+	err      error // it is refused, or has failed
+
+	done chan struct{} // closed when the committer is through with it
+}
+
+// newJob makes a job of a request that was checked.
+func newJob(env model.Environment, req model.SendRequest, category *model.Category) *job {
+	j := &job{
+		env: env, req: req, category: category,
+		plan:     newPlanner(env, req.Channels, category),
+		wantPlan: req.WantPlan || req.DryRun || req.Once.Set(),
+	}
+	seen := make(map[string]bool, len(req.To.Users)+len(req.To.Inline))
+	name := func(identifier string) {
+		if !seen[identifier] {
+			seen[identifier] = true
+			j.names = append(j.names, identifier)
+		}
+	}
+	for _, u := range req.To.Users {
+		name(u)
+	}
+	for _, u := range req.To.Inline {
+		name(u.Identifier)
+		if j.inline == nil {
+			j.inline = make(map[string]model.IdentifyInput, len(req.To.Inline))
+		}
+		j.inline[u.Identifier] = u
+	}
+	return j
+}
+
+// newDueJob makes a job of a scheduled send whose time has come.
+func newDueJob(env model.Environment, due *model.DueSend, category *model.Category) *job {
+	m := due.Send
+	return &job{
+		env: env, due: due, category: category,
+		req:  model.SendRequest{Content: m.Content, Channels: m.Channels, ExpiresAt: m.ExpiresAt, OnUnknown: model.UnknownSkip},
+		plan: newPlanner(env, m.Channels, category),
+	}
+}
+
+// keys names the job's recipients.
+func (j *job) keys() []model.RecipientKey {
+	if j.due != nil {
+		keys := make([]model.RecipientKey, len(j.due.Recipients))
+		for i, id := range j.due.Recipients {
+			keys[i] = model.RecipientKey{Env: j.env.ID, ID: id}
+		}
+		return keys
+	}
+	keys := make([]model.RecipientKey, len(j.names))
+	for i, name := range j.names {
+		keys[i] = model.RecipientKey{Env: j.env.ID, Identifier: name}
+	}
+	return keys
+}
+
+// weight is how many recipients the job has.
+func (j *job) weight() int {
+	if j.due != nil {
+		return len(j.due.Recipients)
+	}
+	return len(j.names)
+}
+
+// once is the idempotency key that counts for the job.
+func (j *job) once() model.Once {
+	if j.req.DryRun {
+		return model.Once{}
+	}
+	return j.req.Once
+}
+
+// scheduled reports whether the job is accepted now to fire later.
+func (j *job) scheduled() bool { return j.due == nil && !j.req.SendAt.IsZero() }
+
+// settled reports whether nothing is left to be saved of the job.
+func (j *job) settled() bool {
+	return j.err != nil || j.replayed || j.lost || len(j.missing) > 0
+}
+
+// reject refuses a send that names users who do not exist. found has one entry
+// for each of the job's names.
+func (j *job) reject(found []model.Recipient) error {
+	unknown := make(map[string]bool)
+	for i, r := range found {
+		if _, inline := j.inline[j.names[i]]; r.ID == 0 && !inline {
+			unknown[j.names[i]] = true
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	var c model.Check
+	for i, name := range j.req.To.Users {
+		if unknown[name] {
+			c.Add(model.ProblemUnknownUser, "names no user", "to", "users", strconv.Itoa(i))
+		}
+	}
+	return c.Err()
+}
+
+// work plans for the recipients that were found, one entry for each of the
+// job's keys, as of now. Afterwards the job is settled, or pending holds all
+// of the send but its ids.
+func (j *job) work(found []model.Recipient, now time.Time) {
+	j.missing, j.err = nil, nil
+	if j.due == nil && j.req.OnUnknown == model.UnknownReject {
+		if j.err = j.reject(found); j.err != nil {
+			return
+		}
+	}
+	var (
+		known   []model.Recipient
+		skipped []model.Skipped
+		absent  int64 // recipients of a due send that were deleted since
+	)
+	for i, r := range found {
+		switch {
+		case r.ID != 0 && (!j.req.DryRun || j.due != nil):
+			known = append(known, r)
+		case j.due != nil:
+			absent++
+		default:
+			j.meet(r, j.names[i], &known, &skipped)
+		}
+	}
+	if len(j.missing) > 0 {
+		return
+	}
+	j.pending = model.PendingSend{Once: j.once(), Fire: j.due != nil}
+	j.pending.Send = j.send(now)
+	j.decide(known, &skipped, now)
+	m := &j.pending.Send
+	m.Progress.Skipped = int64(len(skipped)) + absent
+	m.Progress.Total = int64(len(found))
+	if !j.scheduled() {
+		m.Progress.Done = m.Progress.Total - m.Progress.Skipped
+	}
+	j.pending.Result.Skipped = skipped
+	if !j.req.DryRun {
+		j.pending.Result.Send = m
+	}
+}
+
+// meet deals with a name that stands for nobody yet and, in a dry run, with
+// one that a real send might have to create or update first.
+func (j *job) meet(r model.Recipient, name string, known *[]model.Recipient, skipped *[]model.Skipped) {
+	in, inline := j.inline[name]
+	switch create := inline || j.req.OnUnknown == model.UnknownCreate; {
+	case r.ID == 0 && !create:
+		*skipped = append(*skipped, model.Skipped{Identifier: name, Reason: model.ReasonUserUnknown})
+	case r.ID == 0 && !j.req.DryRun:
+		j.missing = append(j.missing, name)
+	case inline:
+		*known = append(*known, identified(r, in))
+	case r.ID == 0:
+		*known = append(*known, identified(r, model.IdentifyInput{Identifier: name}))
+	default:
+		*known = append(*known, r)
+	}
+}
+
+// send is the send that the job saves, but for its id and progress.
+func (j *job) send(now time.Time) model.Send {
+	if j.due != nil {
+		m := j.due.Send
+		m.Status, m.FiredAt = model.SendSent, now
+		return m
+	}
+	m := model.Send{
+		EnvID: j.env.ID, Status: model.SendSent, Content: j.req.Content, Channels: j.req.Channels,
+		FiredAt: now, CreatedAt: now, SendAt: j.req.SendAt, ExpiresAt: j.req.ExpiresAt,
+	}
+	if j.category != nil {
+		m.CategoryID = j.category.ID
+	}
+	if j.scheduled() {
+		m.Status, m.FiredAt = model.SendScheduled, time.Time{}
+	}
+	return m
+}
+
+// decide makes the notifications, the plan when one is wanted, and the list of
+// those whom no channel may reach. Of a send that fires later it makes only
+// the plan, and notes whom to decide for then.
+func (j *job) decide(known []model.Recipient, skipped *[]model.Skipped, now time.Time) {
+	p := &j.pending
+	if j.scheduled() {
+		p.Recipients = make([]model.UserID, len(known))
+		for i, r := range known {
+			p.Recipients[i] = r.ID
+		}
+	} else {
+		content := p.Send.Content // on its own, so that streams keep it and not the job
+		p.Notifications = make([]model.Notification, len(known))
+		for i, r := range known {
+			inInbox, reason, reached := j.plan.decide(r)
+			p.Notifications[i] = model.Notification{
+				EnvID: j.env.ID, UserID: r.ID, CategoryID: p.Send.CategoryID, Content: &content,
+				InInbox: inInbox, Reason: reason, SortAt: now, CreatedAt: now, ExpiresAt: p.Send.ExpiresAt,
+			}
+			if !reached {
+				*skipped = append(*skipped, model.Skipped{Identifier: r.Identifier, Reason: reason})
+			}
+		}
+	}
+	if j.wantPlan && (j.req.DryRun || len(known) <= model.MaxSmallSend) {
+		p.Result.Plan = make([]model.RecipientPlan, len(known))
+		for i, r := range known {
+			p.Result.Plan[i] = model.RecipientPlan{UserID: r.ID, Identifier: r.Identifier, Channels: j.plan.explain(r)}
+		}
+	}
+}
+
+// number gives the send and its notifications their ids and returns those that
+// are left.
+func (j *job) number(ids []int64, requestID func() string) []int64 {
+	p := &j.pending
+	if j.due == nil {
+		p.Send.ID, p.Send.RequestID, ids = model.SendID(ids[0]), requestID(), ids[1:]
+	}
+	for i := range p.Notifications {
+		p.Notifications[i].ID, p.Notifications[i].SendID = model.NotificationID(ids[i]), p.Send.ID
+		if p.Result.Plan != nil {
+			p.Result.Plan[i].Notification = p.Notifications[i].ID
+		}
+	}
+	return ids[len(p.Notifications):]
+}
+
+// idsNeeded is how many ids number will take.
+func (j *job) idsNeeded() int {
+	if j.due != nil {
+		return len(j.pending.Notifications)
+	}
+	return 1 + len(j.pending.Notifications)
+}
+
+// scopedKey is what two jobs may not share at the same time.
+type scopedKey struct {
+	env       model.EnvID
+	actor     model.UserID
+	operation string
+	key       string
+}
+
+func (j *job) key() (scopedKey, bool) {
+	o := j.once()
+	return scopedKey{j.env.ID, o.Actor, o.Operation, o.Key}, o.Set()
+}

@@ -1,0 +1,165 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"carillon/model"
+)
+
+// sendTries bounds how often a send starts anew because users that it had
+// created were deleted at the same moment.
+const sendTries = 3
+
+// Send accepts a request in env and returns once it can no longer be lost:
+// every recipient then has their notification, or, for a scheduled send, the
+// request waits for its time.
+//
+// A request that fails validation or names an unknown category, or, under
+// REJECT, an unknown user, is refused whole with every problem listed. Under a
+// used idempotency key the stored result is returned and nothing is done. When
+// the queue is full it is a KindUnavailable error that says when to come back.
+//
+// A context that ends before the transaction begins withdraws the send; after
+// that, Send waits for the transaction and tells what became of it.
+func (s *Service) Send(ctx context.Context, env model.Environment, req model.SendRequest) (model.Outcome[model.SendResult], error) {
+	out, err := s.send(ctx, env, req)
+	if k := model.KindOf(err); (k == model.KindInvalid || k == model.KindNotFound) && req.Once.Set() && !req.DryRun {
+		// What is refused now may have been in order when it came first: a
+		// repeated call gets its answer all the same.
+		if first, again := s.replay(ctx, env.ID, req.Once); again == nil && first != nil {
+			return *first, nil
+		}
+	}
+	return out, err
+}
+
+func (s *Service) send(ctx context.Context, env model.Environment, req model.SendRequest) (model.Outcome[model.SendResult], error) {
+	var none model.Outcome[model.SendResult]
+	req, err := req.Checked(s.now())
+	if err != nil {
+		return none, err
+	}
+	category, err := s.category(ctx, env.ID, req.Category)
+	if err != nil {
+		return none, err
+	}
+	j := newJob(env, req, category)
+	if req.DryRun {
+		if err := s.prepare(ctx, []*job{j}); err != nil {
+			return none, err
+		}
+		return model.Outcome[model.SendResult]{Value: j.pending.Result}, j.err
+	}
+	if len(req.To.Inline) > 0 {
+		if first, err := s.admitInline(ctx, j); err != nil || first != nil {
+			return deref(first), err
+		}
+	}
+	for range sendTries {
+		if err := s.submit(ctx, j); err != nil {
+			return none, err
+		}
+		if len(j.missing) == 0 {
+			break
+		}
+		if err := s.identify(ctx, j, j.missing); err != nil {
+			return none, err
+		}
+	}
+	if len(j.missing) > 0 {
+		return none, model.Errorf(model.KindConflict, "recipients are being deleted while they are sent to")
+	}
+	if j.scheduled() && !j.replayed {
+		s.expect(j.req.SendAt)
+	}
+	return model.Outcome[model.SendResult]{Value: j.pending.Result, Replayed: j.replayed}, nil
+}
+
+// category finds a category by identifier; nil for none.
+func (s *Service) category(ctx context.Context, env model.EnvID, identifier string) (*model.Category, error) {
+	if identifier == "" {
+		return nil, nil
+	}
+	all, err := s.Catalog.Categories(ctx, env)
+	if err != nil {
+		return nil, fmt.Errorf("reading categories: %w", err)
+	}
+	i := slices.IndexFunc(all, func(c model.Category) bool { return c.Identifier == identifier })
+	if i < 0 {
+		return nil, model.NotFound("names no category", "category")
+	}
+	return &all[i], nil
+}
+
+// replay returns the stored outcome under an idempotency key; nil: none.
+func (s *Service) replay(ctx context.Context, env model.EnvID, once model.Once) (*model.Outcome[model.SendResult], error) {
+	found, err := s.Store.SendReplays(ctx, []model.ScopedOnce{{Env: env, Once: once}})
+	if err != nil {
+		return nil, err
+	}
+	if r := found[0]; r.Result != nil {
+		return &model.Outcome[model.SendResult]{Value: *r.Result, Replayed: true}, nil
+	}
+	return nil, found[0].Err
+}
+
+// admitInline creates and updates the users that come with the send, unless it
+// will be refused or was accepted before; then it returns that outcome.
+func (s *Service) admitInline(ctx context.Context, j *job) (*model.Outcome[model.SendResult], error) {
+	if j.req.Once.Set() {
+		if first, err := s.replay(ctx, j.env.ID, j.req.Once); err != nil || first != nil {
+			return first, err
+		}
+	}
+	if j.req.OnUnknown == model.UnknownReject {
+		found, err := s.Store.Recipients(ctx, model.RecipientQuery{Keys: j.keys()})
+		if err != nil {
+			return nil, err
+		}
+		if err := j.reject(found); err != nil {
+			return nil, err
+		}
+	}
+	return nil, s.identify(ctx, j, nil)
+}
+
+// identify creates the missing users of a send; with none missing, it creates
+// and updates those that came with it.
+func (s *Service) identify(ctx context.Context, j *job, missing []string) error {
+	var (
+		inputs []model.IdentifyInput
+		paths  [][]string
+	)
+	for i, in := range j.req.To.Inline {
+		if missing == nil || slices.Contains(missing, in.Identifier) {
+			inputs, paths = append(inputs, in), append(paths, []string{"to", "inlineUsers", strconv.Itoa(i)})
+		}
+	}
+	for _, name := range missing {
+		if _, inline := j.inline[name]; !inline {
+			inputs, paths = append(inputs, model.IdentifyInput{Identifier: name}), append(paths, []string{"to", "users", strconv.Itoa(slices.Index(j.req.To.Users, name))})
+		}
+	}
+	done, err := s.Users.IdentifyMany(ctx, j.env.ID, model.Once{}, inputs)
+	if err != nil {
+		return fmt.Errorf("identifying recipients: %w", err)
+	}
+	var c model.Check
+	for i, r := range done.Value {
+		for _, p := range r.Problems {
+			c.Add(p.Code, p.Message, append(paths[i], p.Path...)...)
+		}
+	}
+	return c.Err()
+}
+
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

@@ -1,0 +1,101 @@
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"carillon/internal/id"
+	"carillon/live"
+	"carillon/model"
+)
+
+// Store is what sends need from the database; *store.Store has it.
+type Store interface {
+	NewIDs(ctx context.Context, n int) ([]int64, error)
+	Environment(ctx context.Context, env model.EnvID) (model.Environment, error)
+	Recipients(ctx context.Context, q model.RecipientQuery) ([]model.Recipient, error)
+	SendReplays(ctx context.Context, keys []model.ScopedOnce) ([]model.SendReplay, error)
+	SaveSends(ctx context.Context, sends []model.PendingSend) ([]model.SavedSend, []*model.InboxChange, error)
+	DueSends(ctx context.Context, now time.Time, after *model.PageKey, limit int) (due []model.DueSend, next time.Time, err error)
+	CancelSend(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error)
+	Send(ctx context.Context, env model.EnvID, id model.SendID) (model.Send, error)
+	Sends(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error)
+	ListSends(ctx context.Context, env model.EnvID, f model.SendFilter, page model.PageRequest) (model.Page[model.Send], error)
+	ListScheduledSends(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Send], error)
+}
+
+// Users creates and updates users; *user.Service has it.
+type Users interface {
+	IdentifyMany(ctx context.Context, env model.EnvID, once model.Once, users []model.IdentifyInput) (model.Outcome[[]model.IdentifyResult], error)
+}
+
+// Catalog knows the categories; *catalog.Service has it.
+type Catalog interface {
+	Categories(ctx context.Context, env model.EnvID) ([]model.Category, error)
+	CategoriesByID(ctx context.Context, env model.EnvID, ids []model.CategoryID) (map[model.CategoryID]model.Category, error)
+}
+
+// Hub carries hints to the streams; *live.Hub has it.
+type Hub interface {
+	Publish(ctx context.Context, hints ...model.Hint)
+	Watch(key model.LiveKey, w live.Watcher) (cancel func())
+}
+
+// Service takes sends. Fill in the exported fields before the first call; the
+// methods may then be called concurrently.
+type Service struct {
+	Store   Store
+	Users   Users
+	Catalog Catalog
+	Live    Hub
+	Log     *slog.Logger     // nil: slog's default
+	Now     func() time.Time // nil: time.Now
+	// MaxQueue is how many sends may wait for their transaction; beyond it
+	// sends are refused for a moment. Zero: DefaultQueue.
+	MaxQueue int
+
+	requestIDs id.Source
+	committer  committer
+	soon       bell
+}
+
+// DefaultQueue is how many sends may wait for their transaction.
+const DefaultQueue = 1024
+
+func (s *Service) now() time.Time {
+	now := s.Now
+	if now == nil {
+		now = time.Now
+	}
+	return now().UTC().Truncate(time.Microsecond)
+}
+
+func (s *Service) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.Default()
+	}
+	return s.Log
+}
+
+// Find reads a send. An id that names none is a KindNotFound error.
+func (s *Service) Find(ctx context.Context, env model.EnvID, id model.SendID) (model.Send, error) {
+	return s.Store.Send(ctx, env, id)
+}
+
+// ByIDs reads sends; ids that name none are left out.
+func (s *Service) ByIDs(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error) {
+	return s.Store.Sends(ctx, env, ids)
+}
+
+// List reads a page of the sends of an environment, newest first. The time of
+// its page keys is CreatedAt.
+func (s *Service) List(ctx context.Context, env model.EnvID, f model.SendFilter, page model.PageRequest) (model.Page[model.Send], error) {
+	return s.Store.ListSends(ctx, env, f, page)
+}
+
+// Scheduled reads a page of the sends that wait for their time, next first.
+// The time of its page keys is SendAt.
+func (s *Service) Scheduled(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Send], error) {
+	return s.Store.ListScheduledSends(ctx, env, page)
+}
