@@ -13,8 +13,8 @@ const (
 )
 
 // A document weighs its text and this much for each token: what a syntax tree
-// with its definitions takes, measured on the usual introspection query.
-const tokenWeight = 220 // bytes
+// with its definitions was measured to take.
+const tokenWeight = 100 // bytes
 
 // cacheKey names a document: the same text with another operation chosen is
 // another one.
