@@ -56,6 +56,7 @@ var imports = map[string]string{
 	"graph/operation":    "model graph/internal/..." + tools,
 	"graph/transport":    "model auth internal/reqlog graph/operation graph/internal/..." + tools,
 	"graph/view":         "model graph/internal/..." + tools,
+	"playground":         "internal/reqlog",
 	"rest":               surface,
 	"rest/engage":        surface + "rest",
 	"rest/engagespot":    surface + "rest live",
