@@ -85,9 +85,12 @@ func (h *Hub) send(ctx context.Context) {
 		case <-h.outbox.wake:
 		}
 		all := h.outbox.take(spare)
+		spare = all[:0]
+		if len(all) == 0 {
+			continue // woken for what was thrown away
+		}
 		err := h.sendAll(context.WithoutCancel(ctx), all)
 		clear(all) // the changes in it are done with
-		spare = all[:0]
 		if (err != nil) != failing {
 			failing = err != nil
 			h.logSending(ctx, err)
