@@ -121,7 +121,7 @@ func InitialAttributes(identifier string) json.RawMessage {
 }
 
 func quoted(s string) json.RawMessage {
-	b, err := encodeJSON(s)
+	b, err := EncodeJSON(s)
 	if err != nil {
 		panic("encoding text: " + err.Error()) // text always has an encoding
 	}

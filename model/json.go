@@ -115,7 +115,7 @@ func CanonicalJSON(raw json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return encodeJSON(v)
+	return EncodeJSON(v)
 }
 
 // DecodeJSON decodes one value with its numbers as they were written
@@ -130,9 +130,9 @@ func DecodeJSON(raw json.RawMessage) (any, error) {
 	return v, nil
 }
 
-// encodeJSON leaves <, > and & as they are, unlike json.Marshal: nothing here
-// is put into HTML.
-func encodeJSON(v any) (json.RawMessage, error) {
+// EncodeJSON encodes a value without blanks. It leaves <, > and & as they are,
+// unlike json.Marshal: nothing here is put into HTML.
+func EncodeJSON(v any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// Limits of preferences.
+const (
+	MaxCategories        = 1000 // of an environment
+	MaxPreferenceChanges = 500  // of one call
+)
+
 // Category is what preferences are about, such as "comments". Its identifier
 // is unique in the environment.
 type Category struct {

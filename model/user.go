@@ -79,7 +79,7 @@ type Device struct {
 	Platform   Platform
 	Browser    string          // as the client says; may be empty
 	Token      string          // push token; may be empty
-	WebPush    json.RawMessage // the browser's PushSubscription; nil when there is none
+	WebPush    json.RawMessage `json:",omitempty"` // the browser's PushSubscription; nil when there is none
 	CreatedAt  time.Time
 	LastUsedAt time.Time
 }

@@ -21,7 +21,7 @@ func (s *Store) EnsureUser(ctx context.Context, env model.EnvID, identifier stri
 	if model.KindOf(err) != model.KindNotFound {
 		return u, false, err
 	}
-	out, err := s.IdentifyUsers(ctx, env, model.Once{}, []string{identifier}, func(_ int, now json.RawMessage) (json.RawMessage, []model.Problem) {
+	out, err := s.IdentifyUser(ctx, env, model.Once{}, identifier, func(_ int, now json.RawMessage) (json.RawMessage, []model.Problem) {
 		if now == nil {
 			now = model.InitialAttributes(identifier)
 		}
@@ -30,7 +30,17 @@ func (s *Store) EnsureUser(ctx context.Context, env model.EnvID, identifier stri
 	if err != nil {
 		return model.User{}, false, err
 	}
-	return out.Value[0].User, out.Value[0].Created, nil
+	return out.Value.User, out.Value.Created, nil
+}
+
+// IdentifyUser is IdentifyUsers for one; a problem is a KindInvalid error.
+func (s *Store) IdentifyUser(ctx context.Context, env model.EnvID, o model.Once, identifier string, merge model.ProfileMerge) (model.Outcome[model.Identified], error) {
+	return identify(ctx, s, env, o, []string{identifier}, merge, func(r []model.IdentifyResult) (model.Identified, error) {
+		if len(r[0].Problems) > 0 {
+			return model.Identified{}, &model.Error{Kind: model.KindInvalid, Message: "invalid input", Problems: r[0].Problems}
+		}
+		return r[0].Identified, nil
+	})
 }
 
 // IdentifyUsers creates users and changes their profiles, all in one
@@ -38,9 +48,17 @@ func (s *Store) EnsureUser(ctx context.Context, env model.EnvID, identifier stri
 // merged twice and changed once. What merge finds problems with is left out,
 // and so is a user whose profile is already so: nothing is written for them.
 func (s *Store) IdentifyUsers(ctx context.Context, env model.EnvID, o model.Once, identifiers []string, merge model.ProfileMerge) (model.Outcome[[]model.IdentifyResult], error) {
+	return identify(ctx, s, env, o, identifiers, merge, func(r []model.IdentifyResult) ([]model.IdentifyResult, error) { return r, nil })
+}
+
+// identify does the work of IdentifyUsers and returns, and remembers under the
+// idempotency key, what answer makes of the results.
+func identify[T any](ctx context.Context, s *Store, env model.EnvID, o model.Once, identifiers []string, merge model.ProfileMerge,
+	answer func([]model.IdentifyResult) (T, error),
+) (model.Outcome[T], error) {
 	const tries = 3 // users may be deleted between looking and locking
 	names := slices.Compact(slices.Sorted(slices.Values(identifiers)))
-	var none model.Outcome[[]model.IdentifyResult]
+	var none model.Outcome[T]
 	for range tries {
 		call := identifyCall{s: s, env: env, identifiers: identifiers, merge: merge, now: s.now()}
 		known, err := s.usersNamed(ctx, s.r, env, names, "")
@@ -49,13 +67,19 @@ func (s *Store) IdentifyUsers(ctx context.Context, env model.EnvID, o model.Once
 		}
 		p := call.plan(known)
 		if !o.Set() && len(p.created)+len(p.changed) == 0 {
-			return model.Outcome[[]model.IdentifyResult]{Value: p.results()}, nil
+			v, err := answer(p.results())
+			return model.Outcome[T]{Value: v}, err
 		}
 		if call.ids, err = s.NewIDs(ctx, len(p.created)); err != nil {
 			return none, err
 		}
-		out, err := once(ctx, s, env, o, "identifying users", func(ctx context.Context, tx bun.Tx) ([]model.IdentifyResult, error) {
-			return call.run(ctx, tx, names)
+		out, err := once(ctx, s, env, o, "identifying users", func(ctx context.Context, tx bun.Tx) (T, error) {
+			results, err := call.run(ctx, tx, names)
+			if err != nil {
+				var none T
+				return none, err
+			}
+			return answer(results)
 		})
 		if !errors.Is(err, errMoreIDs) {
 			return out, err
@@ -228,20 +252,4 @@ func (c *identifyCall) save(ctx context.Context, tx bun.Tx, p identifyPlan) erro
 		}
 	}
 	return saveProfiles(ctx, tx, slices.Concat(p.created, p.changed))
-}
-
-// saveProfiles writes the profiles of users whose rows are locked.
-func saveProfiles(ctx context.Context, tx bun.Tx, users []*model.User) error {
-	var rows values
-	for _, u := range users {
-		rows.row(u.EnvID, u.ID, u.Profile.Version, string(u.Profile.Attributes),
-			nullText(u.Profile.Attribute(model.AttrEmail)), nullText(u.Profile.Attribute(model.AttrPhoneNumber)))
-	}
-	if rows.empty() {
-		return nil
-	}
-	_, err := tx.NewRaw("insert into profiles (env_id, user_id, version, attributes, email, phone_number) values "+rows.String()+`
-		on conflict (env_id, user_id) do update set version = excluded.version, attributes = excluded.attributes,
-			email = excluded.email, phone_number = excluded.phone_number`, rows.args...).Exec(ctx)
-	return err
 }

@@ -53,7 +53,7 @@ var errKeyTaken = &model.Error{Kind: model.KindKeyInProgress, Message: "a call w
 // remember writes the record of a key within the transaction that did the
 // work. It waits for a transaction that is writing the same key.
 func (s *Store) remember(ctx context.Context, tx bun.Tx, env model.EnvID, o model.Once, result any) error {
-	body, err := json.Marshal(result)
+	body, err := model.EncodeJSON(result)
 	if err != nil {
 		return fmt.Errorf("encoding result: %w", err)
 	}

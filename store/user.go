@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/uptrace/bun"
 
@@ -77,6 +79,110 @@ func (s *Store) MissingUsers(ctx context.Context, users []model.UserRef) ([]mode
 		}
 	}
 	return missing, nil
+}
+
+// ListUsers reads a page of an environment's users.
+func (s *Store) ListUsers(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error) {
+	where := conditions{}
+	where.add("u.env_id = ?", env)
+	if f.Enabled != nil {
+		where.add("u.enabled = ?", *f.Enabled)
+	}
+	if f.Email != "" {
+		where.add("p.email = ?", f.Email)
+	}
+	if f.IdentifierPrefix != "" {
+		where.add("u.identifier >= ?", f.IdentifierPrefix)
+		if end := afterPrefix(f.IdentifierPrefix); end != "" {
+			where.add("u.identifier < ?", end)
+		}
+	}
+	columns, key := "(u.created_at, u.id)", func(k *model.PageKey) []any { return []any{micros(k.At), k.ID} }
+	order := "u.created_at %[1]s, u.id %[1]s"
+	if o.ByIdentifier {
+		columns, key = "(u.identifier)", func(k *model.PageKey) []any { return []any{k.Text} }
+		order = "u.identifier %[1]s"
+	}
+	beyond, before := "<", ">"
+	if o.Ascending {
+		beyond, before = before, beyond
+	}
+	if page.After != nil {
+		where.add(columns+" "+beyond+" (?)", bun.List(key(page.After)))
+	}
+	if page.Before != nil {
+		where.add(columns+" "+before+" (?)", bun.List(key(page.Before)))
+	}
+	direction := "desc"
+	if o.Ascending != page.Backward {
+		direction = "asc"
+	}
+	list, err := s.users(ctx, s.r, " "+where.sql()+" order by "+fmt.Sprintf(order, direction)+" limit ?", append(where.args, page.Limit+1)...)
+	if err != nil {
+		return model.Page[model.User]{}, err
+	}
+	return pageOf(list, page), nil
+}
+
+// afterPrefix is the least text above all that begin with prefix, in the order
+// of bytes, which is the order of code points; "" when there is none.
+func afterPrefix(prefix string) string {
+	for prefix != "" {
+		r, size := utf8.DecodeLastRuneInString(prefix)
+		prefix = prefix[:len(prefix)-size]
+		switch {
+		case r == 0xd7ff:
+			return prefix + "\ue000" // surrogates are no characters
+		case r < utf8.MaxRune:
+			return prefix + string(r+1)
+		}
+	}
+	return ""
+}
+
+// SetUserEnabled enables or disables a user. One who is so already stays
+// untouched.
+func (s *Store) SetUserEnabled(ctx context.Context, env model.EnvID, o model.Once, identifier string, enabled bool) (model.Outcome[model.User], error) {
+	return once(ctx, s, env, o, "changing user", func(ctx context.Context, tx bun.Tx) (model.User, error) {
+		u, err := s.user(ctx, tx, env, identifier, s.dialect.forUpdate)
+		if err != nil || u.Enabled == enabled {
+			return u, err
+		}
+		u.Enabled, u.UpdatedAt = enabled, s.now()
+		_, err = tx.NewRaw("update users set enabled = ?, updated_at = ? where env_id = ? and id = ?", enabled, micros(u.UpdatedAt), env, u.ID).Exec(ctx)
+		return u, err
+	})
+}
+
+// DeleteUser deletes a user with everything that is theirs: profile, devices,
+// preferences, memberships, inbox, notifications, deliveries, and the answers
+// that were kept under their own idempotency keys. It returns the id that they
+// had.
+//
+// The user's row is locked first, then the inbox: a send that is writing to
+// that inbox is waited for, and one that comes later finds no user.
+func (s *Store) DeleteUser(ctx context.Context, env model.EnvID, o model.Once, identifier string) (model.Outcome[model.UserID], error) {
+	return once(ctx, s, env, o, "deleting user", func(ctx context.Context, tx bun.Tx) (model.UserID, error) {
+		u, err := s.user(ctx, tx, env, identifier, s.dialect.forUpdate)
+		if err != nil {
+			return 0, err
+		}
+		var seq []int64
+		if err := tx.NewRaw("select seq from inboxes where env_id = ? and user_id = ?"+s.dialect.forUpdate, env, u.ID).Scan(ctx, &seq); err != nil {
+			return 0, err
+		}
+		for _, statement := range []string{
+			`delete from deliveries where env_id = ?0 and notification_id in (select id from notifications where env_id = ?0 and user_id = ?1)`,
+			`delete from notifications where env_id = ?0 and user_id = ?1`,
+			`delete from idempotency where env_id = ?0 and actor = ?1`,
+			`delete from users where env_id = ?0 and id = ?1`, // the rest goes with it
+		} {
+			if _, err := tx.NewRaw(statement, env, u.ID).Exec(ctx); err != nil {
+				return 0, err
+			}
+		}
+		return u.ID, nil
+	})
 }
 
 // user reads a user by identifier; lock is what locks the row, or "".

@@ -47,16 +47,18 @@ create table credentials (
 create unique index credentials_id on credentials (id);
 create unique index credentials_lookup on credentials (lookup_hash) where lookup_hash is not null;
 
+-- identifier: compared and ordered byte by byte.
 create table users (
     env_id     bigint  not null references environments (id),
     id         bigint  not null,
-    identifier text    not null,
+    identifier text    collate "C" not null,
     enabled    boolean not null,
     created_at bigint  not null,
     updated_at bigint  not null,
     primary key (env_id, id),
     unique (env_id, identifier)
 );
+create index users_created on users (env_id, created_at, id);
 
 -- profiles: attributes is the whole truth, one JSON object; the columns beside
 -- it are copies of what is searched and sent to.
@@ -70,7 +72,10 @@ create table profiles (
     primary key (env_id, user_id),
     foreign key (env_id, user_id) references users (env_id, id) on delete cascade
 );
+create index profiles_email on profiles (env_id, email) where email is not null;
 
+-- devices: push_key is a hash of the token or subscription, '' without one. A
+-- push goes to whoever registered it last.
 create table devices (
     env_id       bigint not null,
     user_id      bigint not null,
@@ -80,12 +85,14 @@ create table devices (
     browser      text   not null,
     token        text   not null,
     web_push     text,
+    push_key     text   not null,
     created_at   bigint not null,
     last_used_at bigint not null,
     primary key (env_id, user_id, id),
     unique (env_id, user_id, device_key),
     foreign key (env_id, user_id) references users (env_id, id) on delete cascade
 );
+create index devices_push on devices (env_id, push_key) where push_key <> '';
 
 create table categories (
     env_id            bigint  not null references environments (id),

@@ -61,6 +61,7 @@ create table users (
     primary key (env_id, id),
     unique (env_id, identifier)
 );
+create index users_created on users (env_id, created_at, id);
 
 -- profiles: attributes is the whole truth, one JSON object; the columns beside
 -- it are copies of what is searched and sent to.
@@ -74,7 +75,10 @@ create table profiles (
     primary key (env_id, user_id),
     foreign key (env_id, user_id) references users (env_id, id) on delete cascade
 );
+create index profiles_email on profiles (env_id, email) where email is not null;
 
+-- devices: push_key is a hash of the token or subscription, '' without one. A
+-- push goes to whoever registered it last.
 create table devices (
     env_id       bigint not null,
     user_id      bigint not null,
@@ -84,12 +88,14 @@ create table devices (
     browser      text   not null,
     token        text   not null,
     web_push     text,
+    push_key     text   not null,
     created_at   bigint not null,
     last_used_at bigint not null,
     primary key (env_id, user_id, id),
     unique (env_id, user_id, device_key),
     foreign key (env_id, user_id) references users (env_id, id) on delete cascade
 );
+create index devices_push on devices (env_id, push_key) where push_key <> '';
 
 create table categories (
     env_id            bigint  not null references environments (id),
