@@ -107,7 +107,9 @@ func (s *Service) run(jobs []*job) {
 		fail(jobs, err)
 		return
 	}
-	s.log().WarnContext(ctx, "saving sends together failed; saving them one by one", "sends", len(jobs), "error", err)
+	if len(jobs) > 1 {
+		s.log().WarnContext(ctx, "saving sends together failed; saving them one by one", "sends", len(jobs), "error", err)
+	}
 	budget, stop := context.WithTimeout(ctx, retryTime)
 	defer stop()
 	for _, j := range unsettled(jobs) {

@@ -80,4 +80,3 @@ func bareSend(ctx context.Context, pool *pgxpool.Pool, env model.EnvID, user mod
 		return err
 	})
 }
-

@@ -166,3 +166,10 @@ func (s *Service) Close() {
 	c.mu.Unlock()
 	<-idle
 }
+
+// Waiting is how many sends wait for their transaction.
+func (s *Service) Waiting() int {
+	s.committer.mu.Lock()
+	defer s.committer.mu.Unlock()
+	return len(s.committer.queue)
+}

@@ -1,0 +1,330 @@
+package notify_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"carillon/model"
+	"carillon/notify"
+	"carillon/store"
+)
+
+// troubledStore is a store that can be held up, and fails sends with a title.
+type troubledStore struct {
+	*store.Store
+	gate   chan struct{} // nil: open; else every save waits for a value or its end
+	poison string
+	err    error
+	mu     sync.Mutex
+	sizes  []int // how many sends each save had
+}
+
+func (s *troubledStore) SaveSends(ctx context.Context, sends []model.PendingSend) ([]model.SavedSend, []*model.InboxChange, error) {
+	s.mu.Lock()
+	s.sizes = append(s.sizes, len(sends))
+	s.mu.Unlock()
+	if s.gate != nil {
+		<-s.gate
+	}
+	if slices.ContainsFunc(sends, func(p model.PendingSend) bool { return p.Send.Content.Title == s.poison }) {
+		return nil, nil, s.err
+	}
+	return s.Store.SaveSends(ctx, sends)
+}
+
+func (s *troubledStore) saves() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sizes)
+}
+
+// troubled is a service on a store that fails sends entitled "poison" with err,
+// and whose saves wait until the returned function is called.
+func (f *fixture) troubled(t *testing.T, err error) (*notify.Service, *troubledStore, func()) {
+	t.Helper()
+	ts := &troubledStore{Store: f.store, gate: make(chan struct{}), poison: "poison", err: err}
+	s := &notify.Service{Store: ts, Users: identifier{f.store}, Catalog: f.catalog, Live: f.hub, Now: f.clock.Now, MaxQueue: 8}
+	t.Cleanup(s.Close)
+	var once sync.Once
+	open := func() { once.Do(func() { close(ts.gate) }) }
+	t.Cleanup(open)
+	return s, ts, open
+}
+
+// eventually waits for something that another goroutine does.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen within 10 s", what)
+		}
+		<-time.After(2 * time.Millisecond)
+	}
+}
+
+func TestWaitingSendsShareATransaction(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		s, ts, open := f.troubled(t, nil)
+		var wg sync.WaitGroup
+		send := func() {
+			wg.Go(func() {
+				if _, err := s.Send(t.Context(), f.env, hello("ada")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		send()
+		eventually(t, "the first save", func() bool { return len(ts.saves()) == 1 })
+		for range 5 {
+			send()
+		}
+		eventually(t, "the queue", func() bool { return s.Waiting() == 5 })
+		open()
+		wg.Wait()
+		if got := ts.saves(); !slices.Equal(got, []int{1, 5}) {
+			t.Errorf("saved %v sends at a time, want 1 and then the 5 that waited", got)
+		}
+		hints := f.hub.hints()
+		if len(hints) != 2 || hints[1].Seq != 2 || len(hints[1].Change.Added) != 5 {
+			t.Fatalf("hints %+v; want the five in one step of the inbox", hints)
+		}
+		if !slices.IsSortedFunc(hints[1].Change.Added, func(a, b model.Notification) int { return int(a.ID - b.ID) }) {
+			t.Error("the five are not in the order of their ids")
+		}
+		f.noDrift(t)
+	})
+}
+
+func TestFullQueueRefuses(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		s, ts, open := f.troubled(t, nil)
+		var wg sync.WaitGroup
+		for i := range 9 {
+			wg.Go(func() {
+				if _, err := s.Send(t.Context(), f.env, hello("ada")); err != nil {
+					t.Error(err)
+				}
+			})
+			if i == 0 {
+				eventually(t, "the first save", func() bool { return len(ts.saves()) == 1 })
+			}
+		}
+		eventually(t, "a full queue", func() bool { return s.Waiting() == 8 })
+		_, err := s.Send(t.Context(), f.env, hello("ada"))
+		e, ok := errors.AsType[*model.Error](err)
+		if !ok || e.Kind != model.KindUnavailable || e.RetryAfter <= 0 {
+			t.Errorf("got %v, want %s with a time to come back", err, model.KindUnavailable)
+		}
+		open()
+		wg.Wait()
+	})
+}
+
+func TestBadSendFailsAlone(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		s, ts, open := f.troubled(t, errors.Join(errors.New("no"), model.ErrNotSaved))
+		errs := sendTogether(t, f, s, ts, open, "good", "poison", "fine")
+		if errs["good"] != nil || errs["fine"] != nil || errs["poison"] == nil {
+			t.Errorf("errors %v, want one for the bad send only", errs)
+		}
+		if n := f.count(t, "select count(*) from notifications"); n != 3 {
+			t.Errorf("%d notifications, want those of the first and of the two good sends", n)
+		}
+		f.noDrift(t)
+	})
+}
+
+func TestUncertainBatchIsNotTriedAgain(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		lost := &model.Error{Kind: model.KindUnavailable, Message: "connection lost"}
+		s, ts, open := f.troubled(t, lost)
+		errs := sendTogether(t, f, s, ts, open, "good", "poison", "fine")
+		for title, err := range errs {
+			if model.KindOf(err) != model.KindUnavailable {
+				t.Errorf("%s: %v, want %s", title, err, model.KindUnavailable)
+			}
+		}
+		if got := ts.saves(); len(got) != 2 {
+			t.Errorf("saves of %v sends; a batch that may be in the database was tried again", got)
+		}
+	})
+}
+
+// sendTogether has sends with these titles share a transaction.
+func sendTogether(t *testing.T, f *fixture, s *notify.Service, ts *troubledStore, open func(), titles ...string) map[string]error {
+	t.Helper()
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		errs = make(map[string]error)
+	)
+	send := func(title string) {
+		wg.Go(func() {
+			req := hello("ada")
+			req.Content.Title = title
+			_, err := s.Send(t.Context(), f.env, req)
+			mu.Lock()
+			defer mu.Unlock()
+			if title != "first" {
+				errs[title] = err
+			}
+		})
+	}
+	send("first")
+	eventually(t, "the first save", func() bool { return len(ts.saves()) == 1 })
+	for _, title := range titles {
+		send(title)
+	}
+	eventually(t, "the queue", func() bool { return s.Waiting() == len(titles) })
+	open()
+	wg.Wait()
+	return errs
+}
+
+func TestWithdrawnSend(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		s, ts, open := f.troubled(t, nil)
+		begun, cancelBegun := context.WithCancel(t.Context())
+		waiting, cancelWaiting := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := s.Send(begun, f.env, hello("ada")); err != nil {
+				t.Errorf("a send whose transaction had begun: %v, want its result", err)
+			}
+		})
+		eventually(t, "the first save", func() bool { return len(ts.saves()) == 1 })
+		wg.Go(func() {
+			if _, err := s.Send(waiting, f.env, hello("ada")); !errors.Is(err, context.Canceled) {
+				t.Errorf("a send that still waited: %v, want %v", err, context.Canceled)
+			}
+		})
+		eventually(t, "the queue", func() bool { return s.Waiting() == 1 })
+		cancelWaiting()
+		eventually(t, "the withdrawal", func() bool { return s.Waiting() == 0 })
+		cancelBegun()
+		open()
+		wg.Wait()
+		if n := f.count(t, "select count(*) from notifications"); n != 1 {
+			t.Errorf("%d notifications, want 1", n)
+		}
+	})
+}
+
+func TestCloseSavesWhatWaits(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		s, ts, open := f.troubled(t, nil)
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				if _, err := s.Send(t.Context(), f.env, hello("ada")); err != nil {
+					t.Error(err)
+				}
+			})
+			if i == 0 {
+				eventually(t, "the first save", func() bool { return len(ts.saves()) == 1 })
+			}
+		}
+		eventually(t, "the queue", func() bool { return s.Waiting() == 3 })
+		wg.Go(s.Close)
+		eventually(t, "the end of accepting", func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond) // when it is accepted after all, it is withdrawn
+			defer cancel()
+			_, err := s.Send(ctx, f.env, hello("ada"))
+			return model.KindOf(err) == model.KindUnavailable
+		})
+		open()
+		wg.Wait()
+		if n := f.count(t, "select count(*) from notifications"); n != 4 {
+			t.Errorf("%d notifications, want 4", n)
+		}
+	})
+}
+
+// TestManySendersShareInboxes lets senders in two processes reach overlapping
+// users: nothing deadlocks, counters are exact, and the changes of an inbox
+// hold each of its notifications once, in an unbroken row of seqs.
+func TestManySendersShareInboxes(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		names := make([]string, 12)
+		for i := range names {
+			names[i] = fmt.Sprintf("user-%d", i)
+		}
+		f.users(t, names...)
+		services := []*notify.Service{f.Service, f.another(t)}
+		const senders, each = 16, 15
+		var (
+			wg   sync.WaitGroup
+			mu   sync.Mutex
+			sent int64
+		)
+		for i := range senders {
+			wg.Go(func() {
+				r := rand.New(rand.NewPCG(uint64(i), 7))
+				for n := range each {
+					to := slices.Clone(names)
+					r.Shuffle(len(to), func(a, b int) { to[a], to[b] = to[b], to[a] })
+					to = to[:1+r.IntN(len(to))]
+					req := hello(to...)
+					if n%3 == 0 {
+						req = keyed(req, fmt.Sprintf("%d-%d", i, n), 1)
+					}
+					if _, err := services[i%2].Send(t.Context(), f.env, req); err != nil {
+						t.Errorf("sending: %v", err)
+						return
+					}
+					mu.Lock()
+					sent += int64(len(to))
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		if n := f.count(t, "select count(*) from notifications"); n != sent {
+			t.Errorf("%d notifications, want %d", n, sent)
+		}
+		f.noDrift(t)
+
+		bySeq := make(map[model.UserID]map[int64]*model.InboxChange)
+		seen := make(map[model.NotificationID]bool)
+		for _, h := range f.hub.hints() {
+			if bySeq[h.Change.User] == nil {
+				bySeq[h.Change.User] = make(map[int64]*model.InboxChange)
+			}
+			bySeq[h.Change.User][h.Seq] = h.Change
+			for _, n := range h.Change.Added {
+				if seen[n.ID] {
+					t.Errorf("notification %d was published twice", n.ID)
+				}
+				seen[n.ID] = true
+			}
+		}
+		if int64(len(seen)) != sent {
+			t.Errorf("%d notifications were published, want %d", len(seen), sent)
+		}
+		for user, changes := range bySeq {
+			total := int64(0)
+			for seq := int64(1); seq <= int64(len(changes)); seq++ {
+				c := changes[seq]
+				if c == nil {
+					t.Fatalf("user %d: no change with seq %d of %d", user, seq, len(changes))
+				}
+				if total += int64(len(c.Added)); c.Counters.Total != total {
+					t.Errorf("user %d at seq %d: total %d, want %d", user, seq, c.Counters.Total, total)
+				}
+			}
+		}
+	})
+}
