@@ -159,8 +159,10 @@ func (j *job) work(found []model.Recipient, now time.Time) {
 	j.pending.Send = j.send(now)
 	j.decide(known, &skipped, now)
 	m := &j.pending.Send
-	m.Progress.Skipped = int64(len(skipped)) + absent
-	m.Progress.Total = int64(len(found))
+	if j.due == nil {
+		m.Progress.Total = int64(len(found))
+	}
+	m.Progress.Skipped += int64(len(skipped)) + absent // a due send skipped some when it was accepted
 	if !j.scheduled() {
 		m.Progress.Done = m.Progress.Total - m.Progress.Skipped
 	}
