@@ -161,6 +161,8 @@ func TestWrongSignatures(t *testing.T) {
 		{"Hex", sign(hex.EncodeToString(raw))},
 		{"Unpadded", sign(strings.TrimRight(good.Signature, "="))},
 		{"LineBreak", sign(good.Signature[:43] + "\n")},
+		{"LineBreakAfter", sign(good.Signature + "\n")},
+		{"LineBreakInside", sign(good.Signature[:20] + "\r\n" + good.Signature[20:])},
 		{"SwappedCase", sign(swapCase(good.Signature))},
 		{"NotBase64", sign(strings.Repeat("!", 44))},
 		{"Zeros", sign(b64(make([]byte, 32)))},
@@ -275,7 +277,10 @@ func TestWrongTokenAlgorithms(t *testing.T) {
 		attack{"OnlyDots", authtest.Bearer("..")},
 		attack{"Dots", authtest.Bearer(strings.Repeat(".", 60_000))},
 		attack{"FewDots", authtest.Bearer(strings.Repeat(".", 8000))},
+		attack{"BigAndWellSigned", forge(hs256Header(e), claims.With("x", strings.Repeat("A", 8000)), authtest.HS256(e.SigningSecret))},
 		attack{"Big", authtest.Bearer(parts[0] + "." + strings.Repeat("A", 60_000) + "." + parts[2])},
+		attack{"SameBytesOtherSpelling", authtest.Bearer(good[:len(good)-1] + string(sibling(good[len(good)-1])))},
+		attack{"NewlineAfter", authtest.Bearer(good + "\n")},
 		attack{"NUL", authtest.Bearer(good + "\x00")},
 		attack{"HighBytes", authtest.Bearer(good + "\xff")},
 		attack{"Blank", authtest.Bearer(good + " ")},
@@ -468,8 +473,40 @@ func TestTokensOfOthers(t *testing.T) {
 		{"LegacyExpZero", unkeyed(legacy, authtest.Object{"sub": "user:ada", "apiKey": legacy.APIKey, "exp": 0})},
 		{"LegacyExpNull", unkeyed(legacy, authtest.Object{"sub": "user:ada", "apiKey": legacy.APIKey, "exp": nil})},
 		{"LegacyExpText", unkeyed(legacy, authtest.Object{"sub": "user:ada", "apiKey": legacy.APIKey, "exp": "never"})},
+		{"LegacyExpOfNoTime", unkeyed(legacy, authtest.Object{"sub": "user:ada", "apiKey": legacy.APIKey, "exp": -62135596800})},
+		{"LegacyExpNoDate", unkeyed(legacy, authtest.Object{"sub": "user:ada", "apiKey": legacy.APIKey, "exp": json.RawMessage("1e12")})},
+		{"LegacyExpHuge", unkeyed(legacy, authtest.Object{"sub": "user:ada", "apiKey": legacy.APIKey, "exp": json.RawMessage("1e300")})},
 		{"LegacyExpNegative", unkeyed(legacy, authtest.Object{"sub": "user:ada", "apiKey": legacy.APIKey, "exp": -5})},
 	})
+}
+
+func TestOddTextIsNotLookedUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	e := f.token
+	before := f.Calls()
+	for _, odd := range []string{"\x00", "a\x00", "\xff", "a b", " ", "ключ", "a\nb", "\x7f", strings.Repeat("a", 256)} {
+		for _, p := range []auth.Presented{
+			{Key: odd, User: "ada"},
+			{Key: e.APIKey + odd, User: "ada"},
+			{Key: e.APIKey, User: "ada", Authorization: "Bearer " + authtest.Forge(hs256Header(e).With("kid", odd), userClaims("ada"), authtest.HS256(""))},
+			authtest.Bearer(authtest.Forge(authtest.Object{"alg": "HS256"}, userClaims("ada").With("apiKey", e.APIKey+odd), authtest.HS256(""))),
+		} {
+			if _, err := f.auth.Authenticate(t.Context(), p); err == nil {
+				t.Errorf("%+v was admitted", p)
+			}
+		}
+	}
+	if n := f.Calls() - before; n != 0 {
+		t.Errorf("%d look-ups of text that a database may choke on, want none", n)
+	}
+}
+
+// sibling is a base64 digit that differs in the lowest bit only, which the last
+// digit of 32 bytes does not use.
+func sibling(digit byte) byte {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return digits[strings.IndexByte(digits, digit)^1]
 }
 
 func number(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }

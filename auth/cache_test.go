@@ -156,6 +156,19 @@ func TestRememberedTokenNeedsTheSameHeaders(t *testing.T) {
 	}
 }
 
+func TestTokenThatNamesNoEnvironmentIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	p := authtest.Bearer(authtest.Forge(authtest.Object{"alg": "HS256"}, userClaims("ada"), authtest.HS256(f.token.SigningSecret)))
+	named := p
+	named.Key = f.token.APIKey
+	if _, err := f.auth.Authenticate(t.Context(), named); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.auth.Authenticate(t.Context(), p)
+	assertRefused(t, err, wrong(t))
+}
+
 func TestANewCredentialIsFoundAfterAMiss(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -174,6 +187,16 @@ func TestANewCredentialIsFoundAfterAMiss(t *testing.T) {
 		pass(500 * time.Millisecond)
 		if _, err := f.auth.Authenticate(t.Context(), p); err != nil {
 			t.Errorf("half a second after it was made: %v", err)
+		}
+
+		p = authtest.Bearer("sk_test_made_here")
+		if _, err := f.auth.Authenticate(t.Context(), p); err == nil {
+			t.Fatal("an unknown key was admitted")
+		}
+		f.AddSecret(f.token.ID, model.CredentialSecretKey, "sk_test_made_here")
+		f.auth.Forget(f.token.ID)
+		if _, err := f.auth.Authenticate(t.Context(), p); err != nil {
+			t.Errorf("at once in the process that made it: %v", err)
 		}
 	})
 }

@@ -68,11 +68,8 @@ func (c *claims) readAudience(raw json.RawMessage) error {
 }
 
 // date reads seconds since 1970, whole or not. Zero and below are no dates
-// that a token could mean.
+// that a token could mean: among them is the time.Time that stands for none.
 func date(raw json.RawMessage) (time.Time, error) {
-	if c := raw[0]; c != '-' && (c < '0' || c > '9') {
-		return time.Time{}, errors.New("is no number")
-	}
 	seconds, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || seconds <= 0 || seconds > maxDate {
 		return time.Time{}, errors.New("is no date")

@@ -187,10 +187,9 @@ func (d *directory) refresh(ctx context.Context, now time.Time) error {
 			gone[u] = true
 		}
 	}
-	isGone := func(n userName, id model.UserID) bool { return gone[model.UserRef{Env: n.env, ID: id}] }
-	if len(gone) > 0 {
-		d.users.forget(isGone)
+	exists := func(n userName, id model.UserID) bool {
+		return used[n] == id && !gone[model.UserRef{Env: n.env, ID: id}]
 	}
-	d.users.confirm(func(n userName, id model.UserID) bool { return used[n] == id && !isGone(n, id) }, now.Add(cacheFor))
+	d.users.confirm(exists, now.Add(cacheFor)) // whoever is gone is forgotten when their time is over
 	return nil
 }

@@ -206,6 +206,9 @@ func TestWrongCredentialsAreLimited(t *testing.T) {
 		for range 5 {
 			assertRefused(t, present(here, bad), wrong(t))
 		}
+		if err := present(here, bad); model.KindOf(err) != model.KindRateLimited {
+			t.Errorf("an hour's allowance was saved up: %v", err)
+		}
 	})
 }
 

@@ -101,7 +101,7 @@ func prefixOf(address string) netip.Prefix {
 	if err != nil {
 		return netip.Prefix{}
 	}
-	a = a.Unmap().WithZone("")
+	a = a.Unmap()
 	bits := a.BitLen()
 	if a.Is6() {
 		bits = 64

@@ -212,7 +212,8 @@ func TestRenew(t *testing.T) {
 			}
 		}
 		// By another credential: then that one counts.
-		if err := session.Renew(f.caller(t, f.hmac.Signed("ada"))); err != nil {
+		last := f.caller(t, f.hmac.Signed("ada"))
+		if err := session.Renew(last); err != nil {
 			t.Fatal(err)
 		}
 		f.Revoke(f.hmac.Signing.ID)
@@ -221,8 +222,12 @@ func TestRenew(t *testing.T) {
 		f.Revoke(f.hmac.APISecretID)
 		pass(2 * time.Second)
 		s.want(t, "Renewed", auth.ReasonRevoked)
-		if err := session.Renew(f.caller(t, f.hmac.Secret())); err == nil {
+		if err := session.Renew(last); err == nil {
 			t.Error("a session that has ended was renewed")
+		}
+		unknown := s.open("Unknown", f.caller(t, f.token.Token(t, "ada")))
+		if err := unknown.Renew(f.caller(t, f.token.Token(t, "bob"))); model.KindOf(err) != model.KindForbidden {
+			t.Errorf("two users who are not known yet count as one: %v", err)
 		}
 	})
 }
