@@ -22,13 +22,15 @@ var imports = map[string]string{
 	"migrations": "",
 
 	// Tools.
-	"internal/archtest": "",
-	"internal/config":   "model",
-	"internal/cursor":   "model",
-	"internal/id":       "model",
-	"internal/metrics":  "model",
-	"internal/reqlog":   "model internal/id",
-	"internal/seal":     "model",
+	"internal/archtest":  "",
+	"internal/config":    "model",
+	"internal/cursor":    "model",
+	"internal/id":        "model",
+	"internal/metrics":   "model",
+	"internal/ratelimit": "",
+	"internal/reqlog":    "model internal/id",
+	"internal/seal":      "model",
+	"internal/shed":      "model",
 
 	// Floor 1: one duty each, none knows another.
 	"auth":       "model" + tools,
