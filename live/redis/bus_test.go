@@ -11,10 +11,12 @@ import (
 	"carillon/live/redis"
 )
 
+var quiet = slog.New(slog.DiscardHandler)
+
 // open makes a bus and closes it with the test, after the hub that uses it.
 func open(t *testing.T, c redis.Config) *redis.Bus {
 	t.Helper()
-	c.Log = slog.New(slog.DiscardHandler)
+	c.Log = quiet
 	b, err := redis.New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -138,7 +138,7 @@ type receiver struct {
 	bus     *Bus
 	to      live.Listener
 	stood   bool
-	missed  bool // a subscription was made after messages had passed by
+	missed  bool // subscriptions were made; what was published before has passed by
 	strange bool // a message was not understood
 }
 
@@ -164,10 +164,10 @@ func (r *receiver) receive(ctx context.Context, sub *redis.PubSub) error {
 }
 
 // answered takes the answer to a probe: the link stands, and so do the
-// subscriptions that were made before it.
+// subscriptions that were made before it, all of them when the link is new.
 func (r *receiver) answered(ctx context.Context) {
 	if !r.stood {
-		r.stood, r.missed = true, true
+		r.stood = true
 		r.bus.up.Store(true)
 		r.bus.log.InfoContext(ctx, "linked to Redis")
 	}
