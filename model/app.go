@@ -106,6 +106,14 @@ const (
 	EdDSA Algorithm = "EdDSA"
 )
 
+// Limits of credentials.
+const (
+	MaxCredentials = 100                 // of an environment, that work at one time
+	MinSecret      = 32                  // characters of a secret that an application brings
+	MaxSecret      = 255                 // the same
+	MaxOverlap     = 30 * 24 * time.Hour // that a replaced credential goes on working
+)
+
 // Credential is one key or secret of an environment. Its id serves as "kid" of
 // the tokens it verifies.
 type Credential struct {

@@ -148,6 +148,14 @@ func (c *Check) That(ok bool, message string, path ...string) {
 // OK reports whether no problem was recorded.
 func (c *Check) OK() bool { return c.problems == nil || len(*c.problems) == 0 }
 
+// Problems lists what was recorded; nil when nothing was.
+func (c *Check) Problems() []Problem {
+	if c.problems == nil {
+		return nil
+	}
+	return *c.problems
+}
+
 // Err returns nil, or one KindInvalid *Error holding every recorded problem.
 func (c *Check) Err() error {
 	if c.OK() {

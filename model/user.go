@@ -128,8 +128,9 @@ type IdentifyResult struct {
 // ProfileMerge gives the attributes that the i-th user named in a call shall
 // have, from those they have now: an object in canonical form (see
 // [CanonicalJSON]), nil for a user who is to be created. With problems nothing
-// is changed. It is pure: it may run more than once for the same i.
-type ProfileMerge func(i int, now json.RawMessage) (json.RawMessage, []Problem)
+// is changed. It is pure: it may run more than once for the same i. An error is
+// a fault and ends the call.
+type ProfileMerge func(i int, now json.RawMessage) (json.RawMessage, []Problem, error)
 
 // ProfilePatch changes a profile in one of three ways: Set and Unset, a JSON
 // Merge Patch (RFC 7396), or a JSON Patch (RFC 6902).

@@ -37,18 +37,22 @@ const selectEnvironments = `select e.id, e.app_id, a.name as app_name, e.kind, e
 
 // CreateEnvironment makes an environment with its first credentials, and its
 // app when there is none of that name. An app has one environment of a kind: a
-// second one is a KindConflict error, as is a public key that is taken. The
-// ids and times of env and creds are filled in.
+// second one is a KindConflict error, as is a public key or secret that is
+// taken. The ids and times of env and creds are filled in; an id that env has,
+// from NewIDs, is kept.
 func (s *Store) CreateEnvironment(ctx context.Context, appName string, env model.Environment, creds []model.Credential) (model.Environment, error) {
 	ids, err := s.NewIDs(ctx, 2)
 	if err != nil {
 		return env, err
 	}
+	if env.ID == 0 {
+		env.ID = model.EnvID(ids[1])
+	}
 	settings, err := json.Marshal(env.Settings)
 	if err != nil {
 		return env, fmt.Errorf("encoding settings: %w", err)
 	}
-	env.ID, env.AppName, env.CreatedAt = model.EnvID(ids[1]), appName, s.now()
+	env.AppName, env.CreatedAt = appName, s.now()
 	err = s.write(ctx, "creating environment", func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.NewRaw("insert into apps (id, name, created_at) values (?, ?, ?) on conflict (name) do nothing", ids[0], appName, micros(env.CreatedAt)).Exec(ctx); err != nil {
 			return err

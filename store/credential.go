@@ -87,16 +87,123 @@ func (s *Store) EndedCredentials(ctx context.Context, ids []model.CredentialID, 
 	return ended, nil
 }
 
+// CreateCredential adds a credential, but no more live ones than
+// model.MaxCredentials to an environment. Its time is filled in. A secret that
+// is in use already is a KindConflict error. What is returned, and kept under
+// an idempotency key, has neither the sealed secret nor its hash.
+func (s *Store) CreateCredential(ctx context.Context, env model.EnvID, o model.Once, c model.Credential) (model.Outcome[model.Credential], error) {
+	c.EnvID, c.CreatedAt = env, s.now()
+	return once(ctx, s, env, o, "creating credential", func(ctx context.Context, tx bun.Tx) (model.Credential, error) {
+		if err := s.addCredential(ctx, tx, c); err != nil {
+			return model.Credential{}, err
+		}
+		return shown(c), nil
+	})
+}
+
+func (s *Store) addCredential(ctx context.Context, tx bun.Tx, c model.Credential) error {
+	var live int
+	if err := tx.NewRaw("select count(*) from credentials where env_id = ? and revoked_at is null and (expires_at is null or expires_at > ?)",
+		c.EnvID, micros(c.CreatedAt)).Scan(ctx, &live); err != nil {
+		return err
+	}
+	if live >= model.MaxCredentials {
+		return model.Errorf(model.KindLimit, "an environment may have at most %d credentials that work", model.MaxCredentials)
+	}
+	err := insertCredential(ctx, tx, c)
+	if s.dialect.isUnique(err) {
+		return model.Conflict("is in use already: choose another", "secret")
+	}
+	return err
+}
+
+// RotateCredential puts a credential of the same kind and name in the place of
+// another, which ends at until unless it would end earlier. successor makes the
+// new one. A credential that no longer works is a KindConflict error; an error
+// of successor changes nothing. See CreateCredential for what is returned.
+func (s *Store) RotateCredential(ctx context.Context, env model.EnvID, o model.Once, id model.CredentialID, until time.Time,
+	successor func(old model.Credential) (model.Credential, error),
+) (model.Outcome[model.Rotation], error) {
+	return once(ctx, s, env, o, "rotating credential", func(ctx context.Context, tx bun.Tx) (model.Rotation, error) {
+		var none model.Rotation
+		old, err := s.credential(ctx, tx, " where env_id = ? and id = ?"+s.dialect.forUpdate, env, id)
+		if err != nil {
+			return none, err
+		}
+		if !old.Live(s.now()) {
+			return none, model.Conflict("no longer works: create a new credential instead", "id")
+		}
+		c, err := successor(old)
+		if err != nil {
+			return none, err
+		}
+		c.EnvID, c.Kind, c.Name, c.CreatedAt = env, old.Kind, old.Name, s.now()
+		if err := s.addCredential(ctx, tx, c); err != nil {
+			return none, err
+		}
+		if old.ExpiresAt.IsZero() || until.Before(old.ExpiresAt) {
+			old.ExpiresAt = until
+		}
+		_, err = tx.NewRaw("update credentials set expires_at = ? where env_id = ? and id = ?", micros(old.ExpiresAt), env, id).Exec(ctx)
+		return model.Rotation{New: shown(c), Replaced: shown(old)}, err
+	})
+}
+
+// RevokeCredential ends a credential now; one that was revoked before stays as
+// it is. The last secret key that works is a KindConflict error: nobody could
+// make another. See CreateCredential for what is returned.
+func (s *Store) RevokeCredential(ctx context.Context, env model.EnvID, o model.Once, id model.CredentialID) (model.Outcome[model.Credential], error) {
+	return once(ctx, s, env, o, "revoking credential", func(ctx context.Context, tx bun.Tx) (model.Credential, error) {
+		// All secret keys are locked, so that of two calls that revoke the
+		// last two, one sees what the other did.
+		all, err := s.credentials(ctx, tx, " where env_id = ? and (id = ? or kind = ?) order by id"+s.dialect.forUpdate, env, id, model.CredentialSecretKey)
+		if err != nil {
+			return model.Credential{}, err
+		}
+		var c model.Credential
+		others := 0
+		now := s.now()
+		for _, other := range all {
+			switch {
+			case other.ID == id:
+				c = other
+			case other.Live(now):
+				others++
+			}
+		}
+		switch {
+		case c.ID == "":
+			return c, errNoCredential
+		case !c.RevokedAt.IsZero():
+			return shown(c), nil
+		case c.Kind == model.CredentialSecretKey && c.Live(now) && others == 0:
+			return c, model.Conflict("is the last secret key of the environment: create another one first", "id")
+		}
+		c.RevokedAt = now
+		_, err = tx.NewRaw("update credentials set revoked_at = ? where env_id = ? and id = ?", micros(now), env, id).Exec(ctx)
+		return shown(c), err
+	})
+}
+
+// shown is a credential without anything that helps to use it.
+func shown(c model.Credential) model.Credential {
+	c.LookupHash, c.Sealed = nil, nil
+	return c
+}
+
 func (s *Store) credential(ctx context.Context, db bun.IDB, where string, args ...any) (model.Credential, error) {
 	l, err := s.credentials(ctx, db, where, args...)
 	if err != nil {
 		return model.Credential{}, err
 	}
 	if len(l) == 0 {
-		return model.Credential{}, model.NotFound("names no credential", "id")
+		return model.Credential{}, errNoCredential
 	}
 	return l[0], nil
 }
+
+// errNoCredential is also what another environment's credential is.
+var errNoCredential = model.NotFound("names no credential", "id")
 
 func (s *Store) credentials(ctx context.Context, db bun.IDB, rest string, args ...any) ([]model.Credential, error) {
 	var rows []credentialRow

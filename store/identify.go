@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,11 +22,11 @@ func (s *Store) EnsureUser(ctx context.Context, env model.EnvID, identifier stri
 	if model.KindOf(err) != model.KindNotFound {
 		return u, false, err
 	}
-	out, err := s.IdentifyUser(ctx, env, model.Once{}, identifier, func(_ int, now json.RawMessage) (json.RawMessage, []model.Problem) {
+	out, err := s.IdentifyUser(ctx, env, model.Once{}, identifier, func(_ int, now json.RawMessage) (json.RawMessage, []model.Problem, error) {
 		if now == nil {
 			now = model.InitialAttributes(identifier)
 		}
-		return now, nil
+		return now, nil, nil
 	})
 	if err != nil {
 		return model.User{}, false, err
@@ -65,7 +66,10 @@ func identify[T any](ctx context.Context, s *Store, env model.EnvID, o model.Onc
 		if err != nil {
 			return none, err
 		}
-		p := call.plan(known)
+		p, err := call.plan(known)
+		if err != nil {
+			return none, err
+		}
 		if !o.Set() && len(p.created)+len(p.changed) == 0 {
 			v, err := answer(p.results())
 			return model.Outcome[T]{Value: v}, err
@@ -123,7 +127,7 @@ type identifyPlan struct {
 	changed []*model.User
 }
 
-func (c *identifyCall) plan(known map[string]model.User) identifyPlan {
+func (c *identifyCall) plan(known map[string]model.User) (identifyPlan, error) {
 	p := identifyPlan{items: make([]model.IdentifyResult, len(c.identifiers)), users: make(map[string]*model.User, len(c.identifiers))}
 	for name, u := range known {
 		p.users[name] = &u
@@ -137,8 +141,10 @@ func (c *identifyCall) plan(known map[string]model.User) identifyPlan {
 		if u != nil {
 			now = u.Profile.Attributes
 		}
-		attributes, problems := c.merge(i, now)
+		attributes, problems, err := c.merge(i, now)
 		switch {
+		case err != nil:
+			return p, err
 		case len(problems) > 0:
 			item.Problems = problems
 		case u == nil:
@@ -161,7 +167,7 @@ func (c *identifyCall) plan(known map[string]model.User) identifyPlan {
 		}
 	}
 	slices.SortFunc(p.created, func(a, b *model.User) int { return strings.Compare(a.Identifier, b.Identifier) })
-	return p
+	return p, nil
 }
 
 // results gives each item its user as it stands in the end.
@@ -181,7 +187,10 @@ func (c *identifyCall) run(ctx context.Context, tx bun.Tx, names []string) ([]mo
 	if err != nil {
 		return nil, err
 	}
-	p := c.plan(known)
+	p, err := c.plan(known)
+	if err != nil {
+		return nil, err
+	}
 	if len(p.created) > len(c.ids) {
 		return nil, errMoreIDs
 	}
@@ -190,24 +199,9 @@ func (c *identifyCall) run(ctx context.Context, tx bun.Tx, names []string) ([]mo
 		if err != nil {
 			return nil, err
 		}
-		if len(late) > 0 { // others created them just now: they are changed instead
-			more, err := c.s.usersNamed(ctx, tx, c.env, late, c.s.dialect.forUpdate)
-			if err != nil {
+		if len(late) > 0 {
+			if p, err = c.planAgain(ctx, tx, p, known, late); err != nil {
 				return nil, err
-			}
-			if len(more) < len(late) {
-				return nil, errMoreIDs
-			}
-			ids := map[string]model.UserID{}
-			for _, u := range p.created {
-				ids[u.Identifier] = u.ID
-			}
-			for name, u := range more {
-				known[name] = u
-			}
-			p = c.plan(known)
-			for _, u := range p.created {
-				u.ID = ids[u.Identifier]
 			}
 		}
 	}
@@ -215,6 +209,24 @@ func (c *identifyCall) run(ctx context.Context, tx bun.Tx, names []string) ([]mo
 		return nil, err
 	}
 	return p.results(), nil
+}
+
+// planAgain plans with users whom others created while this call was about to:
+// they are changed instead. The rest of p's new users keep their ids.
+func (c *identifyCall) planAgain(ctx context.Context, tx bun.Tx, p identifyPlan, known map[string]model.User, late []string) (identifyPlan, error) {
+	more, err := c.s.usersNamed(ctx, tx, c.env, late, c.s.dialect.forUpdate)
+	if err != nil {
+		return p, err
+	}
+	if len(more) < len(late) {
+		return p, errMoreIDs
+	}
+	maps.Copy(known, more)
+	again, err := c.plan(known)
+	for _, u := range again.created {
+		u.ID = p.users[u.Identifier].ID
+	}
+	return again, err
 }
 
 // create inserts users, who get their ids, and returns the identifiers of

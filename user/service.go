@@ -1,0 +1,132 @@
+// Package user keeps the people who can be notified: who they are, what is
+// known of them, on which devices they can be reached, and what they chose to
+// hear. It owns the rules of profiles (which attributes have a form, what a
+// patch may do) and the making of effective preferences out of package
+// preference's ladder.
+//
+// It does not know who calls, what a send is, or how the database keeps a
+// profile; a change reaches open streams only when a user is deleted.
+//
+// # Profiles
+//
+// A profile is one JSON object of at most 64 KB with a version that grows by
+// one with each change. Whatever changes it reads, merges and writes within
+// one transaction, and what changes nothing writes nothing. Attributes that
+// have a meaning here (see package model) are checked when they are written;
+// all others are the application's.
+package user
+
+import (
+	"context"
+	"encoding/json"
+
+	"carillon/internal/id"
+	"carillon/model"
+)
+
+// Store is what users need from the database; *store.Store has it. What does
+// not exist in the environment is a KindNotFound error.
+type Store interface {
+	User(ctx context.Context, env model.EnvID, identifier string) (model.User, error)
+	UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error)
+	ListUsers(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error)
+	IdentifyUser(ctx context.Context, env model.EnvID, once model.Once, identifier string, merge model.ProfileMerge) (model.Outcome[model.Identified], error)
+	IdentifyUsers(ctx context.Context, env model.EnvID, once model.Once, identifiers []string, merge model.ProfileMerge) (model.Outcome[[]model.IdentifyResult], error)
+	PatchProfile(ctx context.Context, env model.EnvID, once model.Once, identifier string, expected *int64, patch func(now json.RawMessage) (json.RawMessage, error)) (model.Outcome[model.User], error)
+	SetUserEnabled(ctx context.Context, env model.EnvID, once model.Once, identifier string, enabled bool) (model.Outcome[model.User], error)
+	DeleteUser(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.UserID], error)
+
+	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
+	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)
+	RegisterDevice(ctx context.Context, env model.EnvID, once model.Once, fresh model.Device, change func(was model.Device) model.Device) (model.Outcome[model.Device], error)
+	RemoveDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, key string) (model.Outcome[model.DeviceID], error)
+
+	Categories(ctx context.Context, env model.EnvID) ([]model.Category, error)
+	Choices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Choice, error)
+	SetPreferences(ctx context.Context, env model.EnvID, once model.Once, user model.UserID,
+		plan func([]model.Category) ([]model.ChoiceChange, error), show func([]model.Category, []model.Choice) []model.CategoryPreference,
+	) (model.Outcome[[]model.CategoryPreference], error)
+	Recipients(ctx context.Context, q model.RecipientQuery) ([]model.Recipient, error)
+}
+
+// Publisher wakes streams; *live.Hub is one.
+type Publisher interface {
+	Publish(ctx context.Context, hints ...model.Hint)
+}
+
+// Service keeps users. Both fields must be set; the methods may be called
+// concurrently.
+type Service struct {
+	Store Store
+	Live  Publisher
+
+	ids id.Source
+}
+
+// Find reads a user by identifier. Text that can be no identifier names nobody.
+func (s *Service) Find(ctx context.Context, env model.EnvID, identifier string) (model.User, error) {
+	if model.CheckIdentifier(identifier) != "" {
+		return model.User{}, errUnknown
+	}
+	return s.Store.User(ctx, env, identifier)
+}
+
+var errUnknown = model.NotFound("names no user", "user")
+
+// ByIDs reads users by id; ids that name none are left out.
+func (s *Service) ByIDs(ctx context.Context, env model.EnvID, ids []model.UserID) (map[model.UserID]model.User, error) {
+	found, err := s.Store.UsersByID(ctx, env, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[model.UserID]model.User, len(found))
+	for _, u := range found {
+		out[u.ID] = u
+	}
+	return out, nil
+}
+
+// List reads a page of the users of an environment. Its page keys hold
+// CreatedAt and ID, or, in the order of identifiers, the identifier as Text.
+func (s *Service) List(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error) {
+	var c model.Check
+	if m := model.CheckText(f.IdentifierPrefix, model.MaxIdentifier); m != "" {
+		c.Add(model.ProblemInvalid, m, "filter", "identifierPrefix")
+	}
+	if f.Email != "" {
+		address, wrong := model.CheckEmail(f.Email)
+		if wrong != "" {
+			c.Add(model.ProblemInvalid, wrong, "filter", "email")
+		}
+		f.Email = address
+	}
+	for member, key := range map[string]*model.PageKey{"after": page.After, "before": page.Before} {
+		c.That(key == nil || !o.ByIdentifier || model.CheckIdentifier(key.Text) == "", "must be a cursor of this list", member)
+	}
+	if err := c.Err(); err != nil {
+		return model.Page[model.User]{}, err
+	}
+	return s.Store.ListUsers(ctx, env, f, o, page)
+}
+
+// SetEnabled enables or disables a user.
+func (s *Service) SetEnabled(ctx context.Context, env model.EnvID, once model.Once, identifier string, enabled bool) (model.Outcome[model.User], error) {
+	if model.CheckIdentifier(identifier) != "" {
+		return model.Outcome[model.User]{}, errUnknown
+	}
+	return s.Store.SetUserEnabled(ctx, env, once, identifier, enabled)
+}
+
+// Delete deletes a user with everything that is theirs, and ends their streams
+// once it is done. A user of the same identifier may be created again: it is
+// another one.
+func (s *Service) Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.UserID], error) {
+	if model.CheckIdentifier(identifier) != "" {
+		return model.Outcome[model.UserID]{}, errUnknown
+	}
+	out, err := s.Store.DeleteUser(ctx, env, once, identifier)
+	if err == nil && !out.Replayed {
+		s.Live.Publish(ctx, model.Hint{Key: model.InboxKey(env, out.Value), Gone: true})
+	}
+	return out, err
+}
