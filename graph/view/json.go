@@ -155,11 +155,7 @@ func (w *jsonWriter) literal(v *ast.Value, depth int) {
 	case ast.IntValue, ast.FloatValue, ast.BooleanValue:
 		w.buf.WriteString(v.Raw) // the two grammars agree
 	case ast.EnumValue:
-		if !isNumber(v.Raw) {
-			w.fail(invalid("must be JSON, and %s is not: put text in quotes", v.Raw))
-			return
-		}
-		w.buf.WriteString(v.Raw)
+		w.fail(invalid("must be JSON, and %.40s is not: put text in quotes", v.Raw))
 	default:
 		w.buf.WriteString("null")
 	}
@@ -225,51 +221,6 @@ func (w *jsonWriter) leaf(v any) {
 		return
 	}
 	w.buf.Truncate(w.buf.Len() - 1) // Encode ends with a line break
-}
-
-// isNumber tells a number that ExactNumbers has dressed as an enum from a name.
-func isNumber(raw string) bool {
-	return raw != "" && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9')
-}
-
-// ExactNumbers prepares a validated document for its execution: gqlparser
-// reads the integers of a literal into 64 bits and panics when they do not
-// fit. Those in JSON arguments are dressed as enum values, which it leaves
-// alone and UnmarshalJSON knows; an Int argument never gets here with one.
-// It must run before the document is shared.
-func ExactNumbers(doc *ast.QueryDocument) {
-	for _, op := range doc.Operations {
-		exactSelections(op.SelectionSet)
-	}
-	for _, f := range doc.Fragments {
-		exactSelections(f.SelectionSet)
-	}
-}
-
-func exactSelections(set ast.SelectionSet) {
-	for _, s := range set {
-		switch s := s.(type) {
-		case *ast.Field:
-			for _, a := range s.Arguments {
-				exactValue(a.Value, false)
-			}
-			exactSelections(s.SelectionSet)
-		case *ast.InlineFragment:
-			exactSelections(s.SelectionSet)
-		}
-	}
-}
-
-func exactValue(v *ast.Value, inJSON bool) {
-	if d := v.Definition; d != nil {
-		inJSON = d.Kind == ast.Scalar && d.Name == "JSON"
-	}
-	if inJSON && (v.Kind == ast.IntValue || v.Kind == ast.FloatValue) {
-		v.Kind = ast.EnumValue
-	}
-	for _, c := range v.Children {
-		exactValue(c.Value, inJSON)
-	}
 }
 
 // IsObject reports whether JSON text is an object.

@@ -1,0 +1,37 @@
+package graph
+
+import (
+	"context"
+	"strings"
+
+	"carillon/auth"
+	"carillon/model"
+)
+
+// forApplications are the root fields that only a secret key may use. The
+// others are for users too, on their own data. The schema's text says which by
+// "Secret key only."; a test compares them.
+var forApplications = map[string]bool{
+	"Query.users": true, "Query.notifications": true, "Query.send": true, "Query.sends": true, "Query.scheduledSends": true,
+	"Query.credentials": true, "Query.serverStatus": true,
+	"Mutation.identifyUsers": true, "Mutation.setUserEnabled": true, "Mutation.deleteUser": true,
+	"Mutation.createCategory": true, "Mutation.updateCategory": true, "Mutation.deleteCategory": true,
+	"Mutation.sendNotification": true, "Mutation.cancelSend": true,
+	"Mutation.createCredential": true, "Mutation.rotateCredential": true, "Mutation.revokeCredential": true,
+	"Subscription.sendProgress": true,
+}
+
+// authorize says whether the caller may use a root field at all. It is asked
+// before anything of an operation is validated or runs, also for fields that
+// the schema does not have.
+func authorize(ctx context.Context, field string) error {
+	caller, err := auth.Require(ctx)
+	if err != nil {
+		return err
+	}
+	if caller.Kind != auth.Secret && forApplications[field] {
+		_, name, _ := strings.Cut(field, ".")
+		return model.Errorf(model.KindForbidden, "%s needs a secret key; a user's credential will not do", name)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package graph
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"carillon/auth"
+	"carillon/graph/generated"
+	"carillon/graph/operation"
+	"carillon/graph/transport"
+	"carillon/internal/reqlog"
+)
+
+// Config is what the GraphQL surface is made of. The services, Auth and
+// Sessions are required.
+type Config struct {
+	Users      Users
+	Categories Categories
+	Apps       Apps
+	Inbox      Inbox
+	Sends      Sends
+
+	Auth     *auth.Service
+	Sessions *auth.Sessions // whoever starts the server runs it
+	Limiter  *auth.Limiter  // of wrong credentials; nil: they are not limited
+	// Source says where a request comes from; nil means auth.SourceOf.
+	Source func(*http.Request) auth.Source
+
+	Limits   operation.Limits
+	Settings transport.Settings
+	// UserCost and ApplicationCost bound one operation of a user's credential
+	// (5000) and of a secret key (20000), in objects.
+	UserCost, ApplicationCost int
+	// NoIntrospection hides the schema, also from error messages.
+	NoIntrospection bool
+
+	// Status is what Query.serverStatus says; nil: nothing is known.
+	Status func(context.Context) Status
+	Log    *slog.Logger // nil: slog's default
+}
+
+// API is the GraphQL surface: one handler for requests, WebSockets and event
+// streams, which authenticates by itself.
+type API struct {
+	handler   http.Handler
+	transport *transport.Handler
+	engine    *operation.Engine
+}
+
+// New returns the surface. Nothing runs until there is a request.
+func New(c Config) (*API, error) {
+	c = c.withDefaults()
+	r := &Resolver{
+		Users: c.Users, Categories: c.Categories, Apps: c.Apps, Inbox: c.Inbox, Sends: c.Sends,
+		Sessions: c.Sessions, Memory: c.Auth, Status: c.Status, Log: c.Log,
+	}
+	gate := &auth.Gate{Service: c.Auth, Limiter: c.Limiter, Source: c.Source}
+	api := &API{engine: newEngine(c, r)}
+	api.transport = transport.New(api.engine, &sessions{gate, c.Sessions}, c.Settings, c.Log)
+	gate.Refuse = api.transport.Refuse
+	api.handler = gate.Middleware(api.transport)
+	return api, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Status == nil {
+		c.Status = func(context.Context) Status { return Status{} }
+	}
+	if c.UserCost == 0 {
+		c.UserCost = 5_000
+	}
+	if c.ApplicationCost == 0 {
+		c.ApplicationCost = 20_000
+	}
+	return c
+}
+
+func newEngine(c Config, r *Resolver) *operation.Engine {
+	config := generated.Config{Resolvers: root{r}}
+	config.Schema = operation.Served(generated.NewExecutableSchema(config).Schema())
+	return operation.New(operation.Config{
+		Schema: generated.NewExecutableSchema(config), Limits: c.Limits, Introspection: !c.NoIntrospection,
+		CostLimit: c.costLimit, Authorize: authorize, Recover: recovered, Subscriptions: r.subscriptions(),
+		Present: func(ctx context.Context, err error) *gqlerror.Error { return present(ctx, c.Log, err) },
+	})
+}
+
+// costLimit is what the caller may ask in one operation.
+func (c Config) costLimit(ctx context.Context) int {
+	if caller, ok := auth.FromContext(ctx); ok && caller.Kind == auth.Secret {
+		return c.ApplicationCost
+	}
+	return c.UserCost
+}
+
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	reqlog.SetRoute(r.Context(), "/graphql")
+	a.handler.ServeHTTP(w, r)
+}
+
+// Drain ends every open connection so that its client comes back elsewhere,
+// and refuses new ones; see [transport.Handler.Drain]. It is called once.
+func (a *API) Drain(ctx context.Context) error { return a.transport.Drain(ctx) }
+
+// Stats counts connections and what is written to them, for metrics.
+func (a *API) Stats() *transport.Stats { return a.transport.Stats() }
+
+// Documents is how many documents are remembered, and their size in bytes.
+func (a *API) Documents() (documents, bytes int) { return a.engine.Documents() }

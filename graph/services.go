@@ -1,0 +1,75 @@
+package graph
+
+import (
+	"context"
+	"time"
+
+	"carillon/app"
+	"carillon/inbox"
+	"carillon/model"
+	"carillon/notify"
+	"carillon/user"
+)
+
+// Users is what the surface asks of users; *user.Service has it.
+type Users interface {
+	Find(ctx context.Context, env model.EnvID, identifier string) (model.User, error)
+	ByIDs(ctx context.Context, env model.EnvID, ids []model.UserID) (map[model.UserID]model.User, error)
+	List(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error)
+	Identify(ctx context.Context, env model.EnvID, once model.Once, in model.IdentifyInput) (model.Outcome[model.Identified], error)
+	IdentifyMany(ctx context.Context, env model.EnvID, once model.Once, in []model.IdentifyInput) (model.Outcome[[]model.IdentifyResult], error)
+	Patch(ctx context.Context, env model.EnvID, once model.Once, identifier string, patch model.ProfilePatch) (model.Outcome[model.User], error)
+	SetEnabled(ctx context.Context, env model.EnvID, once model.Once, identifier string, enabled bool) (model.Outcome[model.User], error)
+	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.UserID], error)
+
+	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
+	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)
+	RegisterDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, in model.DeviceInput) (model.Outcome[model.Device], error)
+	RemoveDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, key string) (model.Outcome[model.DeviceID], error)
+
+	Preferences(ctx context.Context, env model.Environment, user model.UserID) ([]model.CategoryPreference, error)
+	SetPreferences(ctx context.Context, env model.Environment, once model.Once, user model.UserID, changes []user.PreferenceInput) (model.Outcome[[]model.CategoryPreference], error)
+	Explain(ctx context.Context, env model.Environment, identifier, category string, channel model.Channel) (model.Decision, error)
+}
+
+// Categories is what the surface asks of categories; *catalog.Service has it.
+type Categories interface {
+	Categories(ctx context.Context, env model.EnvID) ([]model.Category, error)
+	CategoriesByID(ctx context.Context, env model.EnvID, ids []model.CategoryID) (map[model.CategoryID]model.Category, error)
+	Create(ctx context.Context, env model.EnvID, once model.Once, c model.Category) (model.Outcome[model.Category], error)
+	Update(ctx context.Context, env model.EnvID, once model.Once, identifier string, change model.CategoryChange) (model.Outcome[model.Category], error)
+	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.CategoryID], error)
+}
+
+// Apps is what the surface asks of credentials; *app.Service has it.
+type Apps interface {
+	Credentials(ctx context.Context, env model.EnvID) ([]model.Credential, error)
+	CreateCredential(ctx context.Context, env model.EnvID, once model.Once, in model.NewCredential) (model.Outcome[model.IssuedCredential], error)
+	RotateCredential(ctx context.Context, env model.EnvID, once model.Once, id model.CredentialID, overlap time.Duration) (model.Outcome[app.RotationIssued], error)
+	RevokeCredential(ctx context.Context, env model.EnvID, once model.Once, id model.CredentialID) (model.Outcome[model.Credential], error)
+}
+
+// Inbox is what the surface asks of inboxes; *inbox.Service has it.
+type Inbox interface {
+	List(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error)
+	Find(ctx context.Context, env model.EnvID, id model.NotificationID) (model.Notification, error)
+	ByIDs(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID]model.Notification, error)
+	Log(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error)
+	Counters(ctx context.Context, env model.EnvID, user model.UserID) (model.Counters, int64, error)
+	Position(user model.UserID, seq int64) model.Position
+	Mark(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID, as model.MarkState) (model.Outcome[model.MarkResult], error)
+	MarkAll(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, as model.MarkState, upTo *model.Position, f *model.InboxFilter) (model.Outcome[model.MarkResult], error)
+	Delete(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], error)
+	Watch(ctx context.Context, env model.EnvID, user model.UserID, o inbox.WatchOptions, wake func()) (*inbox.Stream, error)
+}
+
+// Sends is what the surface asks of sends; *notify.Service has it.
+type Sends interface {
+	Send(ctx context.Context, env model.Environment, req model.SendRequest) (model.Outcome[model.SendResult], error)
+	Cancel(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error)
+	Find(ctx context.Context, env model.EnvID, id model.SendID) (model.Send, error)
+	ByIDs(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error)
+	List(ctx context.Context, env model.EnvID, f model.SendFilter, page model.PageRequest) (model.Page[model.Send], error)
+	Scheduled(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Send], error)
+	WatchProgress(ctx context.Context, env model.EnvID, id model.SendID, wake func()) (*notify.ProgressStream, error)
+}
