@@ -137,6 +137,7 @@ func TestHintsOnTheirWayStayAsTheyAre(t *testing.T) {
 			pause(60 * time.Millisecond)
 		}
 		pause(time.Second)
+		synctest.Wait()
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("the bus was given %+v, want %+v", got, want)
 		}

@@ -218,14 +218,15 @@ func decode(text string, self uint64, wanted func(model.LiveKey) bool, deliver f
 	contents := readContents(&r)
 	const least = 5 // bytes of a hint
 	for range r.count(least) {
-		h, body := readHint(&r)
+		h, change := readHint(&r)
 		if r.bad {
 			break
 		}
 		if !wanted(h.Key) {
 			continue
 		}
-		if body != nil {
+		if change != "" {
+			body := reader{rest: change}
 			if h.Change = body.change(h.Key, h.Seq, contents.at); body.bad || body.rest != "" {
 				return errMalformed
 			}
@@ -238,9 +239,8 @@ func decode(text string, self uint64, wanted func(model.LiveKey) bool, deliver f
 	return nil
 }
 
-// readHint reads one hint; its change, if there is one, remains to be read from
-// body.
-func readHint(r *reader) (h model.Hint, body *reader) {
+// readHint reads one hint, and of its change, if there is one, the text.
+func readHint(r *reader) (h model.Hint, change string) {
 	h.Key.Kind = model.LiveKind(r.byte())
 	flags := r.byte()
 	h.Key.Env = model.EnvID(r.int())
@@ -249,9 +249,11 @@ func readHint(r *reader) (h model.Hint, body *reader) {
 	h.Gone = flags&flagGone != 0
 	h.Rewound = flags&flagRewound != 0
 	if flags&flagChange != 0 {
-		body = &reader{rest: r.section()}
+		if change = r.section(); change == "" {
+			r.fail() // the shortest change has ten bytes
+		}
 	}
-	return h, body
+	return h, change
 }
 
 // contents are those of a message, decoded when the first hint asks for them

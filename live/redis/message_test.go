@@ -309,3 +309,27 @@ func FuzzDecodeEnvelope(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkDecode measures a message of 16 hints of one send: whole, and when
+// nobody here watches any of their keys.
+func BenchmarkDecode(b *testing.B) {
+	c := &model.Content{Title: "Your order is on its way", Body: strings.Repeat("b", 200)}
+	var hints []model.Hint
+	for _, u := range neighbours(16) {
+		hints = append(hints, said(u, 7, c))
+	}
+	var message string
+	for _, m := range encode(us, hints) {
+		message = string(m)
+	}
+	for name, wanted := range map[string]bool{"watched": true, "unwatched": false} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := decode(message, them, func(model.LiveKey) bool { return wanted }, func(model.Hint) {}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
