@@ -16,10 +16,11 @@ var blockVariants = []string{"DEFAULT", "PRIMARY", "SECONDARY"}
 
 // Checked returns the request as it is to be worked on (blocks named, channels
 // once each, times in the past left out), or a KindInvalid error with every
-// problem that can be seen without the database. r is not written to.
-func (r SendRequest) Checked(now time.Time) (SendRequest, error) {
+// problem that can be seen without the database. identify lists what is wrong
+// with a user that comes with the send. r is not written to.
+func (r SendRequest) Checked(now time.Time, identify func(IdentifyInput) []Problem) (SendRequest, error) {
 	var c Check
-	r.To.check(c.At("to"))
+	r.To.check(c.At("to"), identify)
 	r.Content.Blocks = completeBlocks(r.Content.Blocks)
 	r.Content.check(&c)
 	if m := CheckIdentifier(r.Category); m != "" && r.Category != "" {
@@ -40,7 +41,7 @@ func (r SendRequest) Checked(now time.Time) (SendRequest, error) {
 	return r, c.Err()
 }
 
-func (t SendTarget) check(c *Check) {
+func (t SendTarget) check(c *Check, identify func(IdentifyInput) []Problem) {
 	named := len(t.Users) + len(t.Inline)
 	if named > MaxRecipients {
 		c.Add(ProblemLimit, fmt.Sprintf("must name at most %d recipients, names %d", MaxRecipients, named))
@@ -55,8 +56,8 @@ func (t SendTarget) check(c *Check) {
 		}
 	}
 	for i, u := range t.Inline {
-		if m := CheckIdentifier(u.Identifier); m != "" {
-			c.Add(ProblemInvalid, m, "inlineUsers", strconv.Itoa(i), "identifier")
+		for _, p := range identify(u) {
+			c.Add(p.Code, p.Message, append([]string{"inlineUsers", strconv.Itoa(i)}, p.Path...)...)
 		}
 	}
 	c.That(len(t.Topics) == 0, "cannot be reached with one send: name the recipients", "topics")

@@ -16,6 +16,14 @@ func goodSend() SendRequest {
 	return SendRequest{To: SendTarget{Users: []string{"ada"}}, Content: Content{Title: "Hello"}}
 }
 
+// namedUser wants an identifier of inline users.
+func namedUser(in IdentifyInput) []Problem {
+	if in.Identifier == "" {
+		return []Problem{{ProblemRequired, []string{"identifier"}, "must not be empty"}}
+	}
+	return nil
+}
+
 // problemsOf lists the problems of err as "CODE path".
 func problemsOf(t *testing.T, err error) []string {
 	t.Helper()
@@ -83,7 +91,7 @@ func TestSendRequestRefusals(t *testing.T) {
 		}, []string{"LIMIT_EXCEEDED to"}},
 		{"BadIdentifiers", func(r *SendRequest) {
 			r.To.Users, r.To.Inline = []string{"a", "b", "c", "d\x00"}, []IdentifyInput{{Identifier: "ok"}, {Identifier: ""}}
-		}, []string{"INVALID to.users.3", "INVALID to.inlineUsers.1.identifier"}},
+		}, []string{"INVALID to.users.3", "REQUIRED to.inlineUsers.1.identifier"}},
 		{"Topic", func(r *SendRequest) { r.To.Topics = []string{"news"} }, []string{"INVALID to.topics"}},
 		{"Everyone", func(r *SendRequest) { r.To.Everyone = true }, []string{"INVALID to.everyone"}},
 		{"FarthestSendAt", func(r *SendRequest) { r.SendAt = sendNow.Add(366 * 24 * time.Hour) }, nil},
@@ -106,7 +114,7 @@ func TestSendRequestRefusals(t *testing.T) {
 			t.Parallel()
 			r := goodSend()
 			tt.change(&r)
-			_, err := r.Checked(sendNow)
+			_, err := r.Checked(sendNow, namedUser)
 			if got := problemsOf(t, err); !slices.Equal(got, tt.want) {
 				t.Errorf("problems %q, want %q", got, tt.want)
 			}
@@ -120,7 +128,7 @@ func TestSendRequestIsCompleted(t *testing.T) {
 	r.Content.Blocks = []Block{{Type: "BUTTON"}, {ID: "b", Type: "IMAGE", Variant: "PRIMARY"}}
 	r.Channels = []Channel{ChannelEmail, ChannelInApp, ChannelEmail}
 	r.SendAt = sendNow
-	got, err := r.Checked(sendNow)
+	got, err := r.Checked(sendNow, namedUser)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,9 @@ const (
 	// retryTime bounds the retries of a batch that failed, one by one.
 	retryTime = 10 * time.Second
 	// jobTries is how often one send is tried: a user may be deleted, or a key
-	// be taken by another process, between reading and writing.
-	jobTries = 3
+	// be taken by another process, between reading and writing. Once is the
+	// rule; users who come and go in a loop take more.
+	jobTries = 8
 )
 
 // prepare reads what the jobs need, set-wise, and plans. Jobs that an earlier
@@ -108,7 +109,7 @@ func (s *Service) run(jobs []*job) {
 		return
 	}
 	if len(jobs) > 1 {
-		s.log().WarnContext(ctx, "saving sends together failed; saving them one by one", "sends", len(jobs), "error", err)
+		s.log().InfoContext(ctx, "saving sends together failed; saving them one by one", "sends", len(jobs), "error", err)
 	}
 	budget, stop := context.WithTimeout(ctx, retryTime)
 	defer stop()

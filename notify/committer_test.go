@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"carillon/model"
 	"carillon/notify"
 	"carillon/store"
+	"carillon/user"
 )
 
 // troubledStore is a store that can be held up, and fails sends with a title.
@@ -49,7 +52,7 @@ func (s *troubledStore) saves() []int {
 func (f *fixture) troubled(t *testing.T, err error) (*notify.Service, *troubledStore, func()) {
 	t.Helper()
 	ts := &troubledStore{Store: f.store, gate: make(chan struct{}), poison: "poison", err: err}
-	s := &notify.Service{Store: ts, Users: identifier{f.store}, Catalog: f.catalog, Live: f.hub, Now: f.clock.Now, MaxQueue: 8}
+	s := &notify.Service{Store: ts, Users: &user.Service{Store: f.store, Live: f.hub}, Catalog: f.catalog, Live: f.hub, Now: f.clock.Now, Log: slog.New(slog.DiscardHandler), MaxQueue: 8}
 	t.Cleanup(s.Close)
 	var once sync.Once
 	open := func() { once.Do(func() { close(ts.gate) }) }
@@ -326,5 +329,47 @@ func TestManySendersShareInboxes(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+func TestUsersAreDeletedWhileTheyAreSentTo(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		people := &user.Service{Store: f.store, Live: f.hub}
+		const rounds = 30
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for range rounds {
+				if _, err := people.IdentifyMany(t.Context(), f.env.ID, model.Once{}, []model.IdentifyInput{{Identifier: "x"}, {Identifier: "y"}}); err != nil {
+					t.Errorf("identifying: %v", err)
+				}
+				for _, name := range []string{"y", "x"} {
+					if _, err := people.Delete(t.Context(), f.env.ID, model.Once{}, name); err != nil {
+						t.Errorf("deleting: %v", err)
+					}
+				}
+			}
+		})
+		var done atomic.Int64
+		for range 4 {
+			wg.Go(func() {
+				for range rounds {
+					out, err := f.Send(t.Context(), f.env, hello("x", "ada", "y"))
+					if err != nil {
+						t.Errorf("sending: %v", err)
+						return
+					}
+					done.Add(out.Value.Send.Progress.Done)
+				}
+			})
+		}
+		wg.Wait()
+		if n := f.count(t, "select total from inboxes"); n != 4*rounds {
+			t.Errorf("ada has %d items, want one of each of the %d sends", n, 4*rounds)
+		}
+		if n := f.count(t, "select cast(sum(done) as bigint) from sends"); n != done.Load() {
+			t.Errorf("the sends say %d were done, the answers %d", n, done.Load())
+		}
+		f.noDrift(t)
 	})
 }

@@ -3,8 +3,8 @@ package notify_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +15,7 @@ import (
 	"carillon/notify"
 	"carillon/store"
 	"carillon/store/storetest"
+	"carillon/user"
 )
 
 // fixture is a service over a real database with one environment.
@@ -65,7 +66,7 @@ func newFixture(t testing.TB, url string) *fixture {
 
 // another is a second service on the same database, as in another process.
 func (f *fixture) another(t testing.TB) *notify.Service {
-	s := &notify.Service{Store: f.store, Users: identifier{f.store}, Catalog: f.catalog, Live: f.hub, Now: f.clock.Now}
+	s := &notify.Service{Store: f.store, Users: &user.Service{Store: f.store, Live: f.hub}, Catalog: f.catalog, Live: f.hub, Now: f.clock.Now, Log: slog.New(slog.DiscardHandler)}
 	t.Cleanup(s.Close)
 	return s
 }
@@ -242,24 +243,4 @@ func (c *catalog) CategoriesByID(ctx context.Context, env model.EnvID, ids []mod
 		out[m.ID] = m
 	}
 	return out, nil
-}
-
-// identifier creates users, and takes their attributes as they come.
-type identifier struct{ store *store.Store }
-
-func (i identifier) IdentifyMany(ctx context.Context, env model.EnvID, once model.Once, users []model.IdentifyInput) (model.Outcome[[]model.IdentifyResult], error) {
-	names := make([]string, len(users))
-	for n, u := range users {
-		names[n] = u.Identifier
-	}
-	return i.store.IdentifyUsers(ctx, env, once, names, func(n int, now json.RawMessage) (json.RawMessage, []model.Problem) {
-		switch {
-		case users[n].Attributes != nil:
-			return users[n].Attributes, nil
-		case now != nil:
-			return now, nil
-		default:
-			return model.InitialAttributes(users[n].Identifier), nil
-		}
-	})
 }

@@ -38,7 +38,7 @@ func (s *Service) Send(ctx context.Context, env model.Environment, req model.Sen
 
 func (s *Service) send(ctx context.Context, env model.Environment, req model.SendRequest) (model.Outcome[model.SendResult], error) {
 	var none model.Outcome[model.SendResult]
-	req, err := req.Checked(s.now())
+	req, err := req.Checked(s.now(), s.Users.CheckIdentify)
 	if err != nil {
 		return none, err
 	}

@@ -105,6 +105,10 @@ func TestSendRefusals(t *testing.T) {
 			want   []string
 		}{
 			{"Invalid", func(r *model.SendRequest) { r.Content.Title = ""; r.To.Users = nil }, []string{"REQUIRED to", "REQUIRED title"}},
+			{"BadInline", func(r *model.SendRequest) {
+				r.Content.Title = ""
+				r.To.Inline = []model.IdentifyInput{{Identifier: "new"}, {Identifier: " ", Attributes: json.RawMessage(`{"email":"nope"}`)}}
+			}, []string{"INVALID to.inlineUsers.1.identifier", "INVALID to.inlineUsers.1.profile.email", "REQUIRED title"}},
 			{"UnknownCategory", func(r *model.SendRequest) { r.Category = "nope" }, []string{"NOT_FOUND category"}},
 			{"AnotherEnvironmentsCategory", func(r *model.SendRequest) { r.Category = "elsewhere" }, []string{"NOT_FOUND category"}},
 			{"UnknownUsers", func(r *model.SendRequest) {

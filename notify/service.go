@@ -27,6 +27,7 @@ type Store interface {
 
 // Users creates and updates users; *user.Service has it.
 type Users interface {
+	CheckIdentify(in model.IdentifyInput) []model.Problem
 	IdentifyMany(ctx context.Context, env model.EnvID, once model.Once, users []model.IdentifyInput) (model.Outcome[[]model.IdentifyResult], error)
 }
 

@@ -37,9 +37,6 @@ type sendRow struct {
 // needs.
 const sendColumns = "env_id, id, request_id, status, title, content, category_id, channels, send_at, fired_at, expires_at, created_at, total, done, skipped, failed"
 
-// sendHead is model.Send.Head in SQL.
-const sendHead = "(case status when 'SCHEDULED' then 1 when 'EXPANDING' then 2 else 3 end) * 1099511627776 + done + skipped + failed"
-
 func (r sendRow) model() (model.Send, error) {
 	m := model.Send{
 		ID: r.ID, EnvID: r.EnvID, RequestID: r.RequestID, Status: r.Status, CategoryID: r.CategoryID,
