@@ -42,20 +42,21 @@ type Config struct {
 	DrainDelay time.Duration `env:"DRAIN_DELAY" envDefault:"0s" doc:"on SIGTERM, how long to go on serving while /readyz says no, 0s-1m; give a load balancer time"`
 	Grace      time.Duration `env:"SHUTDOWN_GRACE" envDefault:"25s" doc:"on SIGTERM, how long requests in flight may take, 1s-10m"`
 
-	MaxTokens        int `env:"MAX_QUERY_TOKENS" envDefault:"2000" doc:"lexical tokens of a GraphQL document"`
-	MaxDepth         int `env:"MAX_QUERY_DEPTH" envDefault:"12" doc:"levels of fields in an operation"`
-	MaxAliases       int `env:"MAX_QUERY_ALIASES" envDefault:"30" doc:"aliases in an operation"`
-	MaxRootFields    int `env:"MAX_ROOT_FIELDS" envDefault:"20" doc:"root fields of a query"`
-	MaxMutations     int `env:"MAX_MUTATIONS" envDefault:"10" doc:"root fields of a mutation"`
-	MaxDirectives    int `env:"MAX_DIRECTIVES" envDefault:"50" doc:"directives in a document"`
-	MaxUserCost      int `env:"MAX_COST_USER" envDefault:"5000" doc:"cost of an operation by a user: objects times list sizes"`
-	MaxSecretCost    int `env:"MAX_COST_SECRET" envDefault:"20000" doc:"the same for a secret key"`
-	MaxBody          int `env:"MAX_BODY" envDefault:"1048576" doc:"bytes of a request body"`
-	MaxFrame         int `env:"MAX_FRAME" envDefault:"262144" doc:"bytes of a WebSocket message from a client"`
-	MaxConnections   int `env:"MAX_CONNECTIONS" envDefault:"20000" doc:"WebSockets and event streams of this process"`
-	MaxUserConns     int `env:"MAX_CONNECTIONS_USER" envDefault:"20" doc:"the same of one user"`
-	MaxSubscriptions int `env:"MAX_SUBSCRIPTIONS" envDefault:"100" doc:"subscriptions of one WebSocket"`
-	MaxQueuedSends   int `env:"MAX_QUEUED_SENDS" envDefault:"1024" doc:"sends that wait for their commit; more are told to come back"`
+	MaxTokens           int `env:"MAX_QUERY_TOKENS" envDefault:"2000" doc:"lexical tokens of a GraphQL document"`
+	MaxDepth            int `env:"MAX_QUERY_DEPTH" envDefault:"12" doc:"levels of fields in an operation"`
+	MaxAliases          int `env:"MAX_QUERY_ALIASES" envDefault:"30" doc:"aliases in an operation"`
+	MaxRootFields       int `env:"MAX_ROOT_FIELDS" envDefault:"20" doc:"root fields of a query"`
+	MaxMutations        int `env:"MAX_MUTATIONS" envDefault:"10" doc:"root fields of a mutation"`
+	MaxDirectives       int `env:"MAX_DIRECTIVES" envDefault:"50" doc:"directives in a document"`
+	MaxUserCost         int `env:"MAX_COST_USER" envDefault:"5000" doc:"cost of an operation by a user: objects times list sizes"`
+	MaxSecretCost       int `env:"MAX_COST_SECRET" envDefault:"20000" doc:"the same for a secret key"`
+	MaxBody             int `env:"MAX_BODY" envDefault:"1048576" doc:"bytes of a request body"`
+	MaxFrame            int `env:"MAX_FRAME" envDefault:"262144" doc:"bytes of a WebSocket message from a client"`
+	MaxConnections      int `env:"MAX_CONNECTIONS" envDefault:"20000" doc:"WebSockets and event streams of this process"`
+	MaxUserConns        int `env:"MAX_CONNECTIONS_USER" envDefault:"20" doc:"the same of one user"`
+	MaxSubscriptions    int `env:"MAX_SUBSCRIPTIONS" envDefault:"100" doc:"subscriptions of one WebSocket"`
+	MaxWrongCredentials int `env:"MAX_WRONG_CREDENTIALS" envDefault:"20" doc:"wrong credentials a minute from one address before it is told to wait; 0: any number"`
+	MaxQueuedSends      int `env:"MAX_QUEUED_SENDS" envDefault:"1024" doc:"sends that wait for their commit; more are told to come back"`
 }
 
 // Secret is a string that prints as dots.
@@ -84,6 +85,18 @@ func (r *Roles) UnmarshalText(b []byte) error {
 		}
 	}
 	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (r Roles) MarshalText() ([]byte, error) {
+	switch r {
+	case Roles{API: true}:
+		return []byte("api"), nil
+	case Roles{Worker: true}:
+		return []byte("worker"), nil
+	default:
+		return []byte("all"), nil
+	}
 }
 
 // Read takes the settings from an environment ("NAME=value" as os.Environ
@@ -197,6 +210,7 @@ func (c *Config) check() (problems []string) {
 	within("MAX_CONNECTIONS", c.MaxConnections, 1, 1_000_000)
 	within("MAX_CONNECTIONS_USER", c.MaxUserConns, 1, 10_000)
 	within("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 10_000)
+	within("MAX_WRONG_CREDENTIALS", c.MaxWrongCredentials, 0, 1_000_000)
 	within("MAX_QUEUED_SENDS", c.MaxQueuedSends, 1, 1_000_000)
 	return problems
 }

@@ -90,7 +90,7 @@ func (m *Middleware) end(ctx context.Context, r *http.Request, req *request, rec
 	case req.route == "/healthz", req.route == "/readyz":
 		level = slog.LevelDebug
 	}
-	m.Log.Log(ctx, level, "request", "request", req.id, "method", r.Method, "route", req.route, "status", status, "took", took)
+	m.Log.Log(ctx, level, "request", "request", req.id, "method", r.Method, "route", req.route, "status", status, "took", took.Round(time.Microsecond).String())
 	if m.Observe != nil {
 		m.Observe(req.route, r.Method, status, took)
 	}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"carillon/app"
+	"carillon/auth"
+	"carillon/catalog"
+	"carillon/inbox"
+	"carillon/internal/config"
+	"carillon/live"
+	"carillon/live/redis"
+	"carillon/notify"
+	"carillon/store"
+	"carillon/user"
+)
+
+// parts are the services over one database: what the server and the command
+// line have in common, and what only the server needs.
+type parts struct {
+	store *store.Store
+	apps  *app.Service
+
+	hub      *live.Hub
+	bus      *redis.Bus // nil without Redis
+	users    *user.Service
+	catalog  *catalog.Service
+	inboxes  *inbox.Service
+	sends    *notify.Service
+	auth     *auth.Service
+	sessions *auth.Sessions
+}
+
+// openWithin bounds how long a start waits for a database that does not answer.
+const openWithin = 15 * time.Second
+
+// openParts opens the database and builds the services on it. A database that
+// cannot be reached is an error; a Redis that cannot is not.
+func openParts(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	s, err := store.Open(ctx, store.Config{URL: cfg.Database(), MaxConns: conns(cfg)})
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	p := &parts{store: s}
+	if err := p.build(ctx, cfg, log); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func conns(cfg config.Config) int {
+	if store.IsPostgres(cfg.Database()) {
+		return cfg.DatabaseConns
+	}
+	return 0
+}
+
+func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	box, err := openBox(ctx, cfg, p.store, log)
+	if err != nil {
+		return err
+	}
+	bus, err := p.openBus(cfg, log)
+	if err != nil {
+		return err
+	}
+	p.hub = live.NewHub(live.Config{Bus: bus, Heads: p.store, Log: log})
+	p.apps = &app.Service{Store: p.store, Keys: auth.Keys{Box: box}}
+	p.users = &user.Service{Store: p.store, Live: p.hub}
+	p.catalog = &catalog.Service{Store: p.store}
+	p.inboxes = &inbox.Service{Store: p.store, Live: p.hub, Logger: log}
+	p.sends = &notify.Service{Store: p.store, Users: p.users, Catalog: p.catalog, Live: p.hub, Log: log, MaxQueue: cfg.MaxQueuedSends}
+	p.auth = auth.NewService(auth.Config{Lookup: p.store, Box: box, Users: p.store, Log: log})
+	p.sessions = auth.NewSessions(p.store, log)
+	return nil
+}
+
+// openBus returns nil when live updates stay within this process.
+func (p *parts) openBus(cfg config.Config, log *slog.Logger) (live.Bus, error) {
+	if cfg.RedisURL == "" {
+		return nil, nil //nolint:nilnil // no bus is a bus of one
+	}
+	bus, err := redis.New(redis.Config{URL: string(cfg.RedisURL), Namespace: fmt.Sprintf("%x", p.store.Epoch()), Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	p.bus = bus
+	return bus, nil
+}
+
+// close lets go of everything. What runs on the parts must have stopped.
+func (p *parts) close() error {
+	var errs []error
+	if p.bus != nil {
+		errs = append(errs, p.bus.Close())
+	}
+	return errors.Join(append(errs, p.store.Close())...)
+}

@@ -1,0 +1,135 @@
+// Carillon is a self-hosted notification server: see README.md.
+//
+// This package is the program: it reads the settings, wires the parts and
+// starts and stops them. It is the only place that knows every package, and
+// holds no rule of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // time zones of users, on machines without a zone database
+
+	"carillon/internal/config"
+)
+
+//go:generate go tool gqlgen generate
+
+// version is set when a release is built.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// program is one run of the command line.
+type program struct {
+	environ []string
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+// command is one word of the command line; its name may be two words.
+type command struct {
+	name  string
+	about string
+	run   func(p *program, ctx context.Context, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{"serve", "start the server (the default)", (*program).serve},
+		{"migrate", "bring the database's schema up to date and stop", (*program).migrate},
+		{"app create", "make an environment of an app, with its keys", (*program).appCreate},
+		{"app list", "list every environment", (*program).appList},
+		{"token", "make a user token, for trying things", (*program).token},
+		{"verify-counters", "count every inbox anew and compare", (*program).verifyCounters},
+		{"version", "say which version this is", (*program).version},
+	}
+}
+
+// run does what args say and returns the exit status: 0 done, 1 failed, 2 not
+// understood.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+	cmd, rest, err := find(args)
+	if err == nil {
+		err = cmd.run(p, ctx, rest)
+	}
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, err)
+		return 2
+	default:
+		fmt.Fprintln(stderr, "carillon:", err)
+		return 1
+	}
+}
+
+// usageError says that the command line cannot be understood.
+type usageError struct{ error }
+
+func find(args []string) (command, []string, error) {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") && args[0] != "-h" && args[0] != "--help" {
+		return commands()[0], args, nil
+	}
+	for _, c := range commands() {
+		words := strings.Fields(c.name)
+		if len(args) >= len(words) && strings.Join(args[:len(words)], " ") == c.name {
+			return c, args[len(words):], nil
+		}
+	}
+	return command{}, nil, usageError{errors.New(help())}
+}
+
+func help() string {
+	var b strings.Builder
+	b.WriteString("usage: carillon [command] [flags]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-16s %s\n", c.name, c.about)
+	}
+	b.WriteString("\nSettings come from the environment; README.md lists them. `carillon COMMAND -h` lists a command's flags.")
+	return b.String()
+}
+
+// flags makes a flag set that reports its mistakes as usage errors.
+func (p *program) flags(name string) *flag.FlagSet {
+	fs := flag.NewFlagSet("carillon "+name, flag.ContinueOnError)
+	fs.SetOutput(p.stderr)
+	return fs
+}
+
+// parse reads flags and refuses what is left over.
+func parse(fs *flag.FlagSet, args []string) error {
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return usageError{err}
+	}
+	if fs.NArg() > 0 {
+		return usageError{fmt.Errorf("%s does not take %q", fs.Name(), fs.Arg(0))}
+	}
+	return nil
+}
+
+// settings reads the configuration and makes the log it asks for.
+func (p *program) settings() (config.Config, *slog.Logger, error) {
+	cfg, err := config.Read(p.environ)
+	return cfg, slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: cfg.LogLevel})), err
+}
