@@ -81,7 +81,7 @@ func decodeAlone(data []byte, name string, decode func([]byte) error) error {
 		return nil
 	}
 	if !json.Valid(data) {
-		return fmt.Errorf("the parameter %s %w", name, jsonobject.ErrSyntax)
+		return fmt.Errorf("has the parameter %s, which %w", name, jsonobject.ErrSyntax)
 	}
 	return decode(data)
 }

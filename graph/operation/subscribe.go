@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -92,7 +93,36 @@ func arguments(field *ast.Field, variables map[string]any) (args map[string]any,
 			err = model.Errorf(model.KindInvalid, "an argument of %s cannot be read", field.Name)
 		}
 	}()
-	return field.ArgumentMap(variables), nil
+	args = field.ArgumentMap(variables)
+	for _, definition := range field.Definition.Arguments {
+		if value, given := args[definition.Name]; given {
+			args[definition.Name] = literal(definition.Type, value)
+		}
+	}
+	return args, nil
+}
+
+// literal gives a literal the form that a variable would have: one value for
+// a list becomes a list, and a number for an ID becomes text.
+func literal(t *ast.Type, value any) any {
+	if value == nil {
+		return nil
+	}
+	if t.Elem == nil {
+		if n, ok := value.(int64); ok && t.NamedType == "ID" {
+			return strconv.FormatInt(n, 10)
+		}
+		return value
+	}
+	list, ok := value.([]any)
+	if !ok {
+		return []any{literal(t.Elem, value)}
+	}
+	out := make([]any, len(list))
+	for i, element := range list {
+		out[i] = literal(t.Elem, element)
+	}
+	return out
 }
 
 // Next returns the answer to the next event as finished JSON, or false when

@@ -62,6 +62,8 @@ func (query) Search(context.Context, Kind, *SearchInput) ([]Found, error) {
 
 func (query) Fail(_ context.Context, how string) (*string, error) { return nil, Failure(how) }
 
+func (query) Must(_ context.Context, how string) (string, error) { return "", Failure(how) }
+
 func (query) Slow(ctx context.Context) (*string, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()

@@ -1,0 +1,44 @@
+//go:build unix
+
+package transport
+
+import (
+	"errors"
+	"syscall"
+)
+
+// try writes without waiting. It is one goroutine's, which uses it again and
+// again without allocating.
+type try struct {
+	bytes []byte
+	n     int
+	err   error
+	once  func(fd uintptr) bool
+}
+
+func newTry() *try {
+	t := &try{}
+	t.once = func(fd uintptr) bool {
+		t.n, t.err = syscall.Write(int(fd), t.bytes)
+		return true // done, however it went: never wait
+	}
+	return t
+}
+
+// write writes as much as fits into the socket right now, which may be
+// nothing. A nil conn takes nothing.
+func (t *try) write(conn syscall.RawConn, bytes []byte) (n int, err error) {
+	if conn == nil {
+		return 0, nil
+	}
+	t.bytes = bytes
+	err = conn.Write(t.once)
+	t.bytes = nil
+	if err != nil {
+		return 0, err
+	}
+	if errors.Is(t.err, syscall.EAGAIN) || errors.Is(t.err, syscall.EINTR) {
+		return 0, nil
+	}
+	return max(t.n, 0), t.err
+}

@@ -1,0 +1,94 @@
+package transport
+
+import (
+	"context"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"carillon/graph/operation"
+	"carillon/model"
+)
+
+// run prepares an operation and runs it, or opens its stream.
+func (s *socket) run(o *running, p operation.Params) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.h.settings.RequestTimeout)
+	defer cancel()
+	op, errs := s.h.engine.Prepare(ctx, p)
+	switch {
+	case errs != nil:
+		s.fail(o, errs)
+	case op.Kind() == ast.Subscription:
+		s.follow(ctx, o, op)
+	default:
+		s.answer(o, s.h.engine.Execute(ctx, op))
+	}
+}
+
+// answer ends an operation with its only result.
+func (s *socket) answer(o *running, resp *operation.Response) {
+	if resp.Data == nil { // nothing ran, or not to its end
+		s.fail(o, resp.Errors)
+		return
+	}
+	buffer := getBuffer()
+	s.end(o, result{answerFrames(buffer, o.id, resp), buffer})
+}
+
+// fail ends an operation with errors; there is no complete after them.
+func (s *socket) fail(o *running, errs gqlerror.List) {
+	buffer := getBuffer()
+	s.end(o, result{errorFrame(buffer, o.id, errs), buffer})
+}
+
+// end takes an operation out and has its last frames written, unless nobody
+// listens any more.
+func (s *socket) end(o *running, r result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.remove(o); ok { // it has no stream
+		s.results = append(s.results, r)
+	} else {
+		putBuffer(r.buffer)
+		s.flight--
+	}
+	s.schedule()
+}
+
+// follow opens the stream of a subscription.
+func (s *socket) follow(ctx context.Context, o *running, op *operation.Operation) {
+	s.mu.Lock()
+	full := s.streams >= s.h.settings.Subscriptions
+	if !full {
+		s.streams++ // held while it is being opened
+	}
+	s.mu.Unlock()
+	if full {
+		s.fail(o, s.h.engine.Present(ctx, model.Errorf(model.KindLimit,
+			"one socket may have at most %d subscriptions", s.h.settings.Subscriptions)))
+		return
+	}
+	stream, errs := s.h.engine.Subscribe(ctx, op, o.wake)
+	if errs != nil {
+		s.mu.Lock()
+		s.streams--
+		s.mu.Unlock()
+		s.fail(o, errs)
+		return
+	}
+
+	s.mu.Lock()
+	s.flight--
+	if o.gone { // the socket closes, too, by making its operations so
+		s.streams--
+		s.schedule()
+		s.mu.Unlock()
+		stream.Close()
+		return
+	}
+	s.h.stats.Subscriptions.Add(1)
+	o.stream = stream
+	o.ready.Store(true) // the first event comes unasked
+	s.schedule()
+	s.mu.Unlock()
+}
