@@ -3,20 +3,6 @@
 
 window.examples = [
   {
-    query: `# A send, as the back end (choose a secret key above).
-mutation Send {
-  sendNotification(input: {
-    to: { inlineUsers: [{ identifier: "ada", firstName: "Ada" }] }
-    title: "Your order is on its way"
-    body: "It should be with you on Friday."
-  }) {
-    send { id status progress { done skipped } }
-    plan { identifier channels { channel decision { allowed reason } } }
-    userErrors { code path message }
-  }
-}`,
-  },
-  {
     query: `# An inbox, live, as its user (choose the demo user above).
 subscription Live {
   inbox {
@@ -27,6 +13,20 @@ subscription Live {
     changed { id readAt archivedAt }
     removed
     marked { as at }
+  }
+}`,
+  },
+  {
+    query: `# A send, as the back end (choose a secret key above).
+mutation Send {
+  sendNotification(input: {
+    to: { inlineUsers: [{ identifier: "ada", firstName: "Ada" }] }
+    title: "Your order is on its way"
+    body: "It should be with you on Friday."
+  }) {
+    send { id status progress { done skipped } }
+    plan { identifier channels { channel decision { allowed reason } } }
+    userErrors { code path message }
   }
 }`,
   },
