@@ -82,8 +82,9 @@ export async function createApp(store, { name = 'shop', environment = 'test', us
   return JSON.parse(await cli(store, 'app', 'create', '--name', name, '--environment', environment, '--user-auth', userAuth, ...flags, '--json'));
 }
 
-export async function userToken(store, user, { app = 'shop', environment = 'test' } = {}) {
-  return (await cli(store, 'token', '--app', app, '--environment', environment, '--user', user)).trim();
+/** A user token; ttl is how long it counts, such as 2s. */
+export async function userToken(store, user, { app = 'shop', environment = 'test', ttl = '12h' } = {}) {
+  return (await cli(store, 'token', '--app', app, '--environment', environment, '--user', user, '--ttl', ttl)).trim();
 }
 
 /** Starts a server and waits until it is ready. */
