@@ -183,13 +183,15 @@ func (h *Handler) leave() {
 // sockets finish the operations that run and close with 1001, event streams
 // end. New ones are refused with 503. It returns when all are gone, or cuts
 // off what is left when ctx is done and returns its error. Plain requests go
-// on; they are the HTTP server's to wait for. It is called once.
+// on; they are the HTTP server's to wait for.
 func (h *Handler) Drain(ctx context.Context) error {
 	h.mu.Lock()
-	h.draining = true
-	close(h.leaving)
-	if h.open == 0 {
-		close(h.empty)
+	if !h.draining {
+		h.draining = true
+		close(h.leaving)
+		if h.open == 0 {
+			close(h.empty)
+		}
 	}
 	sockets := h.list(nil)
 	h.mu.Unlock()

@@ -50,7 +50,7 @@ func (s *socket) end(o *running, r result) {
 		s.results = append(s.results, r)
 	} else {
 		putBuffer(r.buffer)
-		s.flight--
+		s.fly(-1)
 	}
 	s.schedule()
 }
@@ -78,7 +78,7 @@ func (s *socket) follow(ctx context.Context, o *running, op *operation.Operation
 	}
 
 	s.mu.Lock()
-	s.flight--
+	s.fly(-1)
 	if o.gone { // the socket closes, too, by making its operations so
 		s.streams--
 		s.schedule()

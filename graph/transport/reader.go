@@ -319,7 +319,7 @@ func (s *socket) subscribe(id string, payload json.RawMessage) error {
 	}
 	o := &running{socket: s, id: id}
 	s.operations = append(s.operations, o)
-	s.flight++
+	s.fly(1)
 	go s.aside(func() { s.run(o, p) })
 	return nil
 }

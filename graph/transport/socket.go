@@ -91,6 +91,12 @@ type result struct {
 // peer that asks and does not read is left to wait.
 const maxOut = 64 << 10 // bytes
 
+// fly counts an operation that begins or ends. s.mu is held.
+func (s *socket) fly(by int) {
+	s.flight += by
+	s.h.stats.Operations.Add(int64(by))
+}
+
 // say queues whole frames. s.mu is held.
 func (s *socket) say(frames []byte) {
 	if s.phase >= phaseClosing {
@@ -237,6 +243,7 @@ func (s *socket) buried() {
 	s.session, s.owner, s.upgrade, s.out = nil, nil, nil, nil
 	for _, r := range s.results {
 		putBuffer(r.buffer)
+		s.fly(-1)
 	}
 	s.results = nil
 	s.mu.Unlock()

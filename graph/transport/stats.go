@@ -10,6 +10,7 @@ type Stats struct {
 	Sockets       atomic.Int64  // open WebSockets
 	Streams       atomic.Int64  // open event streams
 	Subscriptions atomic.Int64  // open subscriptions, over both
+	Operations    atomic.Int64  // operations of sockets that run, or whose result waits to be written
 	Frames        atomic.Uint64 // WebSocket frames and events written since the start
 	Blocked       atomic.Int64  // frames that wait for a slow reader now
 	SlowReaders   atomic.Uint64 // connections dropped because they did not read

@@ -21,15 +21,11 @@ type rawJSON json.RawMessage
 
 // MarshalGQLContext writes the value as it is kept.
 func (r rawJSON) MarshalGQLContext(_ context.Context, w io.Writer) error {
-	if len(r) == 0 {
-		r = rawJSON("{}")
-	}
 	_, err := w.Write(r)
 	return err
 }
 
-// MarshalJSON writes a JSON value that is kept as text; none is the empty
-// object.
+// MarshalJSON writes a JSON value that is kept as text.
 func MarshalJSON(m json.RawMessage) graphql.ContextMarshaler { return rawJSON(m) }
 
 // UnmarshalJSON reads any JSON value, from a variable or from a literal in the

@@ -73,8 +73,16 @@ func (n *Notification) Blocks() []*Block {
 	return out
 }
 
+// noData is what stands for data that was left out.
+var noData = json.RawMessage("{}")
+
 // Data is what the application sent along.
-func (n *Notification) Data() json.RawMessage { return n.Content.Data }
+func (n *Notification) Data() json.RawMessage {
+	if len(n.Content.Data) == 0 {
+		return noData
+	}
+	return n.Content.Data
+}
 
 // State is the application's own word.
 func (n *Notification) State() *string { return text(n.Notification.State) }
