@@ -67,6 +67,7 @@ func Start(name string, env []string, program string, args ...string) (*Process,
 	return p, nil
 }
 
+// Signal signals the process.
 func (p *Process) Signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil {
 		return fmt.Errorf("signalling %s: %w", p.name, err)
