@@ -41,12 +41,13 @@ type Config struct {
 // Store is the database. Make one with Open; its methods may be called
 // concurrently.
 type Store struct {
-	dialect dialect
-	w       *bun.DB // for transactions that write
-	r       *bun.DB // for reads outside of them
-	ids     ids
-	epoch   uint64
-	clock   func() time.Time
+	dialect  dialect
+	w        *bun.DB // for transactions that write
+	r        *bun.DB // for reads outside of them
+	prepared prepared
+	ids      ids
+	epoch    uint64
+	clock    func() time.Time
 }
 
 // IsPostgres reports whether a database URL names a PostgreSQL server.

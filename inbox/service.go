@@ -1,0 +1,163 @@
+package inbox
+
+import (
+	"context"
+	"log/slog"
+
+	"carillon/live"
+	"carillon/model"
+)
+
+// Store is what inboxes need from the database; *store.Store has it.
+type Store interface {
+	// Epoch tells the database from an older copy of itself.
+	Epoch() uint64
+
+	Inbox(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error)
+	InboxCounters(ctx context.Context, env model.EnvID, user model.UserID) (model.Counters, int64, error)
+	Changes(ctx context.Context, env model.EnvID, user model.UserID, after int64) (model.Changes, error)
+
+	// The hint of a change is to be published; it is nil when there was none.
+	MarkNotifications(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, ids []model.NotificationID, as model.MarkState) (model.Outcome[model.MarkResult], *model.Hint, error)
+	MarkAll(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, as model.MarkState, upTo *int64, f *model.InboxFilter) (model.Outcome[model.MarkResult], *model.Hint, error)
+	DeleteNotifications(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], *model.Hint, error)
+	ExpireNotifications(ctx context.Context, limit int) (int, []model.Hint, error)
+
+	Notifications(ctx context.Context, env model.EnvID, ids []model.NotificationID) ([]model.Notification, error)
+	NotificationLog(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error)
+}
+
+// Live is where changes are told and heard of; *live.Hub is one.
+type Live interface {
+	Publish(ctx context.Context, hints ...model.Hint)
+	Watch(key model.LiveKey, w live.Watcher) (cancel func())
+}
+
+// Service serves inboxes. All its methods take the environment, and a user or
+// notification of another one does not exist for them.
+type Service struct {
+	Store  Store
+	Live   Live
+	Logger *slog.Logger // nil: slog.Default()
+}
+
+func (s *Service) logger() *slog.Logger {
+	if s.Logger == nil {
+		return slog.Default()
+	}
+	return s.Logger
+}
+
+// List reads a page of a user's inbox, newest first, with the counters and the
+// seq as of the same moment. Reading changes nothing.
+func (s *Service) List(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error) {
+	if err := checkPage(page); err != nil {
+		return model.Inbox{}, err
+	}
+	return s.Store.Inbox(ctx, env, user, f, page)
+}
+
+// Counters reads the numbers of a user's inbox and the seq they belong to; it
+// is one look at one row.
+func (s *Service) Counters(ctx context.Context, env model.EnvID, user model.UserID) (model.Counters, int64, error) {
+	return s.Store.InboxCounters(ctx, env, user)
+}
+
+// Position is the place of a seq in a user's inbox, to resume a stream from or
+// to bound a mark-all.
+func (s *Service) Position(user model.UserID, seq int64) model.Position {
+	return model.Position{Epoch: s.Store.Epoch(), User: user, Seq: seq}
+}
+
+// Mark marks 1 to model.MaxMarkIDs notifications of a user's inbox. The result
+// lists those that exist, as they are then, in the order of ids, each once.
+func (s *Service) Mark(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID, as model.MarkState) (model.Outcome[model.MarkResult], error) {
+	var check model.Check
+	checkIDs(&check, ids)
+	checkState(&check, as)
+	if err := check.Err(); err != nil {
+		return model.Outcome[model.MarkResult]{}, err
+	}
+	out, hint, err := s.Store.MarkNotifications(ctx, env, once, user, ids, as)
+	s.publish(ctx, hint)
+	return out, err
+}
+
+// MarkAll marks everything in a user's inbox that f selects and that was so at
+// upTo already; nil is now. A nil f selects what is not archived, or for
+// UNARCHIVED what is. Without a filter, SEEN and READ cost the same for a
+// hundred thousand items as for one.
+func (s *Service) MarkAll(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, as model.MarkState, upTo *model.Position, f *model.InboxFilter) (model.Outcome[model.MarkResult], error) {
+	var (
+		check model.Check
+		bound *int64
+	)
+	checkState(&check, as)
+	if upTo != nil {
+		check.That(upTo.User == user, "must be a position of this inbox", "upTo")
+		check.That(upTo.Epoch == s.Store.Epoch(), "must be newer than the restored database: read the inbox anew and take its position", "upTo")
+		bound = &upTo.Seq
+	}
+	if err := check.Err(); err != nil {
+		return model.Outcome[model.MarkResult]{}, err
+	}
+	out, hint, err := s.Store.MarkAll(ctx, env, once, user, as, bound, f)
+	s.publish(ctx, hint)
+	return out, err
+}
+
+// Delete deletes 1 to model.MaxMarkIDs notifications of a user's inbox for
+// good. The result lists which were there.
+func (s *Service) Delete(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], error) {
+	var check model.Check
+	checkIDs(&check, ids)
+	if err := check.Err(); err != nil {
+		return model.Outcome[model.MarkResult]{}, err
+	}
+	out, hint, err := s.Store.DeleteNotifications(ctx, env, once, user, ids)
+	s.publish(ctx, hint)
+	return out, err
+}
+
+// publish tells of a change after its commit. The caller's context may have
+// ended by then; the change has not.
+func (s *Service) publish(ctx context.Context, hint *model.Hint) {
+	if hint != nil {
+		s.Live.Publish(context.WithoutCancel(ctx), *hint)
+	}
+}
+
+// Find reads a notification, in an inbox or outside. One that does not exist,
+// was deleted or has expired is a KindNotFound error.
+func (s *Service) Find(ctx context.Context, env model.EnvID, id model.NotificationID) (model.Notification, error) {
+	l, err := s.Store.Notifications(ctx, env, []model.NotificationID{id})
+	if err != nil {
+		return model.Notification{}, err
+	}
+	if len(l) == 0 {
+		return model.Notification{}, model.NotFound("names no notification", "id")
+	}
+	return l[0], nil
+}
+
+// ByIDs reads notifications. Ids that name none are left out.
+func (s *Service) ByIDs(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID]model.Notification, error) {
+	l, err := s.Store.Notifications(ctx, env, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[model.NotificationID]model.Notification, len(l))
+	for _, n := range l {
+		out[n.ID] = n
+	}
+	return out, nil
+}
+
+// Log reads a page of all notifications of an environment, newest first, also
+// those outside an inbox. Of a page key only the id counts.
+func (s *Service) Log(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error) {
+	if err := checkPage(page); err != nil {
+		return model.Page[model.Notification]{}, err
+	}
+	return s.Store.NotificationLog(ctx, env, f, page)
+}

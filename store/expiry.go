@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// ExpireNotifications turns up to limit items whose time has come into
+// tombstones, those that are due longest first, in one transaction, and moves
+// their inboxes. It returns how many there were and the hints to publish, one
+// for each inbox. Several processes may do this at once: an item expires once.
+func (s *Store) ExpireNotifications(ctx context.Context, limit int) (n int, hints []model.Hint, err error) {
+	now := micros(s.now())
+	due, err := s.dueNotifications(ctx, now, limit)
+	if err != nil || len(due) == 0 {
+		return 0, nil, err
+	}
+	err = s.write(ctx, "expiring notifications", func(ctx context.Context, tx bun.Tx) error {
+		n, hints = 0, nil
+		inboxes, err := s.lockInboxes(ctx, tx, due)
+		if err != nil {
+			return fmt.Errorf("locking inboxes: %w", err)
+		}
+		gone, err := countExpired(ctx, tx, due, now, inboxes)
+		if err != nil {
+			return fmt.Errorf("counting: %w", err)
+		}
+		if len(gone) == 0 {
+			return nil // another process was faster
+		}
+		if err := buryExpired(ctx, tx, gone, now); err != nil {
+			return fmt.Errorf("writing tombstones: %w", err)
+		}
+		if hints, err = moveExpired(ctx, tx, inboxes); err != nil {
+			return fmt.Errorf("moving inboxes: %w", err)
+		}
+		n = len(gone)
+		return nil
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	return n, hints, nil
+}
+
+// dueNotification is an item that has expired, or was about to when it was
+// read.
+type dueNotification struct {
+	EnvID  model.EnvID
+	UserID model.UserID
+	ID     model.NotificationID
+}
+
+func (d dueNotification) inbox() inboxKey { return inboxKey{d.EnvID, d.UserID} }
+
+func (s *Store) dueNotifications(ctx context.Context, now int64, limit int) ([]dueNotification, error) {
+	var due []dueNotification
+	err := s.r.NewRaw(`select env_id, user_id, id from notifications where in_inbox and deleted_at is null and expires_at is not null and expires_at <= ?
+		order by expires_at limit ?`, now, limit).Scan(ctx, &due)
+	return due, s.fail("reading what has expired", err)
+}
+
+// expiredInbox is what expires in one inbox.
+type expiredInbox struct {
+	counters model.Counters
+	seq      int64
+	gone     []model.NotificationID
+	lost     model.Counters
+}
+
+// lockInboxes takes the locks of the inboxes in key order.
+func (s *Store) lockInboxes(ctx context.Context, tx bun.IDB, due []dueNotification) (map[inboxKey]*expiredInbox, error) {
+	keys := make([]inboxKey, len(due))
+	for i, d := range due {
+		keys[i] = d.inbox()
+	}
+	slices.SortFunc(keys, inboxKey.compare)
+	var wanted values
+	for _, k := range slices.Compact(keys) {
+		wanted.row(k.env, k.user)
+	}
+	var rows []struct {
+		EnvID                      model.EnvID
+		UserID                     model.UserID
+		Seq, Total, Unseen, Unread int64
+	}
+	err := tx.NewRaw(`select env_id, user_id, seq, total, unseen, unread from inboxes where (env_id, user_id) in (values `+wanted.String()+`)
+		order by env_id, user_id`+s.dialect.forUpdate, wanted.args...).Scan(ctx, &rows)
+	out := make(map[inboxKey]*expiredInbox, len(rows))
+	for _, r := range rows {
+		out[inboxKey{r.EnvID, r.UserID}] = &expiredInbox{seq: r.Seq, counters: model.Counters{Total: r.Total, Unseen: r.Unseen, Unread: r.Unread}}
+	}
+	return out, err
+}
+
+// countExpired finds, under the locks, which of the items are still there, and
+// what each inbox loses with them. An item whose inbox is gone, since its user
+// is, counts nowhere.
+func countExpired(ctx context.Context, tx bun.IDB, due []dueNotification, now int64, inboxes map[inboxKey]*expiredInbox) ([]dueNotification, error) {
+	var rows []struct {
+		dueNotification
+		Counted, Unseen, Unread bool
+	}
+	err := tx.NewRaw(`with k (env_id, id) as (values `+keysOf(due).String()+`)
+		select n.env_id, n.user_id, n.id, n.archived_at is null as counted, coalesce(`+isUnseen+`, false) as unseen, coalesce(`+isUnread+`, false) as unread
+		from k join notifications n on n.env_id = k.env_id and n.id = k.id
+		left join inboxes i on i.env_id = n.env_id and i.user_id = n.user_id
+		where n.deleted_at is null and n.expires_at <= ?`, append(keysOf(due).args, now)...).Scan(ctx, &rows)
+	if err != nil {
+		return nil, err
+	}
+	gone := make([]dueNotification, len(rows))
+	for i, r := range rows {
+		gone[i] = r.dueNotification
+		inbox := inboxes[r.inbox()]
+		if inbox == nil {
+			continue
+		}
+		inbox.gone = append(inbox.gone, r.ID)
+		if r.Counted {
+			inbox.lost.Total++
+			inbox.lost.Unseen += one(r.Unseen)
+			inbox.lost.Unread += one(r.Unread)
+		}
+	}
+	return gone, nil
+}
+
+func one(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func keysOf(due []dueNotification) *values {
+	var keys values
+	for _, d := range due {
+		keys.row(d.EnvID, d.ID)
+	}
+	return &keys
+}
+
+// buryExpired writes the tombstones, with the seq that their inboxes are about
+// to have.
+func buryExpired(ctx context.Context, tx bun.IDB, gone []dueNotification, now int64) error {
+	keys := keysOf(gone)
+	_, err := tx.NewRaw(`with k (env_id, id) as (values `+keys.String()+`)
+		update notifications as n set deleted_at = ?,
+			seq = coalesce((select i.seq + 1 from inboxes i where i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
+		from k where n.env_id = k.env_id and n.id = k.id`, append(keys.args, now)...).Exec(ctx)
+	return err
+}
+
+// moveExpired moves the inboxes that lose something, and tells of it.
+func moveExpired(ctx context.Context, tx bun.IDB, inboxes map[inboxKey]*expiredInbox) ([]model.Hint, error) {
+	var (
+		moves values
+		hints []model.Hint
+	)
+	for k, inbox := range inboxes {
+		if len(inbox.gone) == 0 {
+			continue
+		}
+		moves.row(k.env, k.user, inbox.lost.Total, inbox.lost.Unseen, inbox.lost.Unread)
+		c := &model.InboxChange{Env: k.env, User: k.user, Seq: inbox.seq + 1, Removed: inbox.gone}
+		c.Counters = model.Counters{Total: inbox.counters.Total - inbox.lost.Total, Unseen: inbox.counters.Unseen - inbox.lost.Unseen, Unread: inbox.counters.Unread - inbox.lost.Unread}
+		hints = append(hints, c.Hint())
+	}
+	if moves.empty() {
+		return nil, nil
+	}
+	_, err := tx.NewRaw(`with k (env_id, user_id, total, unseen, unread) as (values `+moves.String()+`)
+		update inboxes as i set seq = i.seq + 1, total = i.total - k.total, unseen = i.unseen - k.unseen, unread = i.unread - k.unread
+		from k where i.env_id = k.env_id and i.user_id = k.user_id`, moves.args...).Exec(ctx)
+	return hints, err
+}

@@ -1,0 +1,188 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// sparse is up to how many unread (or unseen) items a page of them is found by
+// reading all of them from their own index; above it by walking the inbox in
+// its order. See inboxStatement.
+const sparse = 500
+
+// Inbox reads a page of a user's inbox, newest first, with the counters and
+// the seq that were true at the same moment: it is one statement. A user who
+// does not exist is a KindNotFound error; one who was never sent anything has
+// an empty inbox at seq 0.
+func (s *Store) Inbox(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error) {
+	text, args := inboxStatement(env, user, f, page)
+	run := s.query
+	if f.Categories != nil { // its text holds a list
+		run = s.r.DB.QueryContext
+	}
+	var (
+		row   notificationRow
+		out   model.Inbox
+		found bool
+		said  = contents{}
+		list  = make([]model.Notification, 0, page.Limit+1)
+	)
+	rows, err := run(ctx, text, args...)
+	err = scanEach(rows, err, row.into(&out.Seq, &out.Counters.Total, &out.Counters.Unseen, &out.Counters.Unread), func() error {
+		if found = true; !row.id.ok {
+			return nil
+		}
+		n, err := row.model(env, said)
+		list = append(list, n)
+		return err
+	})
+	if err == nil && !found {
+		err = userExists(ctx, s.r, env, user)
+	}
+	if err != nil {
+		return model.Inbox{}, s.fail("reading inbox", err)
+	}
+	p := pageOf(list, page)
+	out.Items, out.HasMore = p.Items, p.HasMore
+	return out, nil
+}
+
+// inboxStatement is the query of [Store.Inbox], for both databases.
+//
+// The unfiltered page walks the index notifications_inbox and stops. So does a
+// filter on seen or read, unless what it looks for is rare: then the walk
+// could pass a hundred thousand items to find a handful, and all that are
+// unread are read from notifications_unread and sorted instead. The statement
+// holds both ways, each behind a condition on the counters, which are read
+// first; "+ 0" keeps the planners from walking for the second. What is unseen
+// is also unread since at least as long, so the same index serves it.
+func inboxStatement(env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (string, []any) {
+	args := []any{int64(env), int64(user), int64(page.Limit + 1)}
+	param := func(v int64) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	where := "n.env_id = $1 and n.user_id = $2 and n.in_inbox and n.deleted_at is null" +
+		inboxFilter(f, "(n.seen_at is null and n.seen_seq > (select seen_up_to from i))", "(n.read_at is null and n.read_seq > (select read_up_to from i))")
+	if k := page.After; k != nil {
+		where += " and (n.sort_at, n.id) < (" + param(micros(k.At)) + ", " + param(k.ID) + ")"
+	}
+	if k := page.Before; k != nil {
+		where += " and (n.sort_at, n.id) > (" + param(micros(k.At)) + ", " + param(k.ID) + ")"
+	}
+	direction := "desc"
+	if page.Backward {
+		direction = "asc"
+	}
+	walk := func(condition string) string {
+		return fmt.Sprintf("select n.* from notifications n where %s%s order by n.sort_at %[3]s, n.id %[3]s limit $3", where, condition, direction)
+	}
+	gather := func(condition string) string {
+		return fmt.Sprintf("select n.* from notifications n where %s%s order by n.sort_at + 0 %[3]s, n.id %[3]s limit $3", where, condition, direction)
+	}
+	rows := walk("")
+	if f.Archived != nil && !*f.Archived {
+		counter, since := "", ""
+		switch {
+		case isTrue(f.Unseen):
+			counter, since = "(select unseen from i)", "(select seen_up_to from i)"
+		case isTrue(f.Unread):
+			counter, since = "(select unread from i)", "(select read_up_to from i)"
+		}
+		if counter != "" {
+			rows = fmt.Sprintf("select * from (%s) few union all select * from (%s) many",
+				gather(fmt.Sprintf(" and %s <= %d and n.read_at is null and n.read_seq > %s", counter, sparse, since)),
+				walk(fmt.Sprintf(" and %s > %d", counter, sparse)))
+		}
+	}
+	return fmt.Sprintf(`with i as (select * from inboxes where env_id = $1 and user_id = $2)
+		select i.seq, i.total, i.unseen, i.unread, `+notificationColumns+`
+		from i left join (%s) n on true left join sends s on s.env_id = n.env_id and s.id = n.send_id
+		order by n.sort_at %[2]s, n.id %[2]s`, rows, direction), args
+}
+
+// inboxFilter is the filter as further conditions on a notification n, given
+// what it is for n to be unseen and to be unread.
+func inboxFilter(f model.InboxFilter, unseen, unread string) string {
+	var b strings.Builder
+	flag := func(want *bool, condition string) {
+		switch {
+		case want == nil:
+		case *want:
+			b.WriteString(" and " + condition)
+		default:
+			b.WriteString(" and not " + condition)
+		}
+	}
+	flag(f.Archived, "(n.archived_at is not null)")
+	flag(f.Unseen, unseen)
+	flag(f.Unread, unread)
+	if f.Categories != nil {
+		b.WriteString(" and n.category_id in (" + idList(f.Categories) + ")")
+	}
+	return b.String()
+}
+
+func isTrue(flag *bool) bool { return flag != nil && *flag }
+
+// InboxCounters reads the counters of a user's inbox and the seq they belong
+// to. A user who does not exist is a KindNotFound error.
+func (s *Store) InboxCounters(ctx context.Context, env model.EnvID, user model.UserID) (c model.Counters, seq int64, err error) {
+	stmt, err := s.statement(ctx, "select total, unseen, unread, seq from inboxes where env_id = $1 and user_id = $2")
+	if err == nil {
+		err = stmt.QueryRowContext(ctx, int64(env), int64(user)).Scan(&c.Total, &c.Unseen, &c.Unread, &seq)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		err = userExists(ctx, s.r, env, user)
+	}
+	return c, seq, s.fail("reading counters", err)
+}
+
+// userExists returns a KindNotFound error unless it does.
+func userExists(ctx context.Context, db bun.IDB, env model.EnvID, user model.UserID) error {
+	var one int
+	err := db.NewRaw("select 1 from users where env_id = ? and id = ?", env, user).Scan(ctx, &one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errNoUser
+	}
+	return err
+}
+
+// inboxRow is the row of an inbox.
+type inboxRow struct {
+	Seq, Total, Unseen, Unread  int64
+	SeenUpTo, ReadUpTo, Trimmed int64
+}
+
+func (r inboxRow) counters() model.Counters {
+	return model.Counters{Total: r.Total, Unseen: r.Unseen, Unread: r.Unread}
+}
+
+// lockInbox reads an inbox and keeps every other writer out of it until the
+// transaction ends. A user who was never sent anything has no row, and nothing
+// that could be changed: that is the zero row. A user who does not exist is a
+// KindNotFound error.
+func (s *Store) lockInbox(ctx context.Context, tx bun.IDB, env model.EnvID, user model.UserID) (inboxRow, error) {
+	var r inboxRow
+	err := tx.NewRaw("select seq, total, unseen, unread, seen_up_to, read_up_to, trimmed_to from inboxes where env_id = ? and user_id = ?"+s.dialect.forUpdate,
+		env, user).Scan(ctx, &r.Seq, &r.Total, &r.Unseen, &r.Unread, &r.SeenUpTo, &r.ReadUpTo, &r.Trimmed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return inboxRow{}, userExists(ctx, tx, env, user)
+	}
+	return r, err
+}
+
+// moveInbox writes what a change made of an inbox: a new seq, and counters
+// moved by d.
+func moveInbox(ctx context.Context, tx bun.IDB, env model.EnvID, user model.UserID, d model.Counters) error {
+	_, err := tx.NewRaw("update inboxes set seq = seq + 1, total = total + ?, unseen = unseen + ?, unread = unread + ? where env_id = ? and user_id = ?",
+		d.Total, d.Unseen, d.Unread, env, user).Exec(ctx)
+	return err
+}

@@ -1,0 +1,388 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// Every method here changes one inbox in one transaction that takes the
+// inbox's lock first. It returns, besides the result, the hint to publish
+// after the commit: nil when nothing changed, or the result is a stored one.
+
+// MarkNotifications marks items of a user's inbox. The result has the items
+// named as they are then, in the order of ids, each once; ids that name
+// nothing in this inbox are NotFound. What is marked so already keeps its time,
+// and an inbox in which all is so already keeps its seq.
+func (s *Store) MarkNotifications(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, ids []model.NotificationID, as model.MarkState) (model.Outcome[model.MarkResult], *model.Hint, error) {
+	ids = unique(ids)
+	var (
+		hint  *model.Hint
+		named []model.Notification
+	)
+	out, err := once(ctx, s, env, o, "marking notifications", func(ctx context.Context, tx bun.Tx) (model.MarkResult, error) {
+		hint, named = nil, nil
+		m, err := s.beginMarking(ctx, tx, env, user)
+		if err != nil {
+			return model.MarkResult{}, err
+		}
+		affected, err := m.mark(ctx, as, "and n.id in ("+idList(ids)+")")
+		if err != nil {
+			return model.MarkResult{}, err
+		}
+		if named, err = m.read(ctx, "and n.id in ("+idList(ids)+")"); err != nil {
+			return model.MarkResult{}, err
+		}
+		if affected > 0 {
+			hint = m.hint(changedSince(named, m.inbox.Seq))
+		}
+		result := m.result(affected)
+		result.Notifications, result.NotFound = inOrder(ids, named)
+		return result, nil
+	})
+	if err != nil {
+		return out, nil, err
+	}
+	if out.Replayed {
+		hint = nil
+	}
+	return out, hint, s.speak(ctx, env, out.Value.Notifications, named)
+}
+
+// MarkAll marks everything in a user's inbox that f selects and that had come
+// to be so by upTo, a seq; nil is the inbox's head. A nil f selects what is not
+// archived, or for UNARCHIVED what is. An upTo ahead of the head is a
+// KindInvalid error.
+//
+// An item stays as it is when it came after upTo, or when, after upTo, the bit
+// that the mark is about (read for INTERACTED, both for UNSEEN) or one that the
+// filter asks about was set or cleared. For ARCHIVED and UNARCHIVED only the
+// first counts, and a filter on archived asks about the present: an item keeps
+// no history of its archiving.
+//
+// SEEN and READ of everything touch no item, however many there are: the inbox
+// notes up to which seq all is seen or read. That holds for archived items too,
+// though they are not counted in Affected and are no reason for a mark.
+func (s *Store) MarkAll(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, as model.MarkState, upTo *int64, f *model.InboxFilter) (model.Outcome[model.MarkResult], *model.Hint, error) {
+	var hint *model.Hint
+	out, err := once(ctx, s, env, o, "marking all", func(ctx context.Context, tx bun.Tx) (model.MarkResult, error) {
+		hint = nil
+		m, err := s.beginMarking(ctx, tx, env, user)
+		if err != nil {
+			return model.MarkResult{}, err
+		}
+		bound := m.inbox.Seq
+		if upTo != nil {
+			if bound = *upTo; bound > m.inbox.Seq {
+				return model.MarkResult{}, errAhead
+			}
+		}
+		var affected int64
+		if (as == model.MarkSeen || as == model.MarkRead) && (f == nil || f.IsDefault()) {
+			affected, hint, err = m.raise(ctx, as, bound)
+		} else {
+			affected, hint, err = m.markWhere(ctx, as, bound, f)
+		}
+		return m.result(affected), err
+	})
+	if err != nil || out.Replayed {
+		hint = nil
+	}
+	return out, hint, err
+}
+
+var errAhead = &model.Error{
+	Kind: model.KindInvalid, Message: "invalid input",
+	Problems: []model.Problem{{Code: model.ProblemInvalid, Path: []string{"upTo"}, Message: "is ahead of the inbox: give a position that this inbox gave out"}},
+}
+
+// DeleteNotifications deletes items of a user's inbox for good; tombstones
+// stay. The result has the ids that were deleted and those that name nothing
+// in this inbox, both in the order of ids.
+func (s *Store) DeleteNotifications(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], *model.Hint, error) {
+	ids = unique(ids)
+	var hint *model.Hint
+	out, err := once(ctx, s, env, o, "deleting notifications", func(ctx context.Context, tx bun.Tx) (model.MarkResult, error) {
+		hint = nil
+		m, err := s.beginMarking(ctx, tx, env, user)
+		if err != nil {
+			return model.MarkResult{}, err
+		}
+		deleted, missing, err := m.bury(ctx, ids)
+		if err != nil {
+			return model.MarkResult{}, err
+		}
+		if len(deleted) > 0 {
+			hint = m.hint(nil)
+			hint.Change.Removed = deleted
+		}
+		result := m.result(int64(len(deleted)))
+		result.Deleted, result.NotFound = deleted, missing
+		return result, nil
+	})
+	if err != nil || out.Replayed {
+		hint = nil
+	}
+	return out, hint, err
+}
+
+// marking is one change of one inbox, whose lock it holds.
+type marking struct {
+	s     *Store
+	tx    bun.Tx
+	env   model.EnvID
+	user  model.UserID
+	inbox inboxRow // as it is by now
+	now   int64
+}
+
+func (s *Store) beginMarking(ctx context.Context, tx bun.Tx, env model.EnvID, user model.UserID) (*marking, error) {
+	inbox, err := s.lockInbox(ctx, tx, env, user)
+	if err != nil {
+		return nil, fmt.Errorf("locking inbox: %w", err)
+	}
+	return &marking{s: s, tx: tx, env: env, user: user, inbox: inbox, now: micros(s.now())}, nil
+}
+
+// items is what every condition on the inbox's items begins with.
+func (m *marking) items() string {
+	return fmt.Sprintf("n.env_id = %d and n.user_id = %d and n.in_inbox and n.deleted_at is null ", m.env, m.user)
+}
+
+func (m *marking) unseen() string {
+	return fmt.Sprintf("(n.seen_at is null and n.seen_seq > %d)", m.inbox.SeenUpTo)
+}
+
+func (m *marking) unread() string {
+	return fmt.Sprintf("(n.read_at is null and n.read_seq > %d)", m.inbox.ReadUpTo)
+}
+
+// tally counts items: all of them, and of those that are not archived all, the
+// unseen and the unread; and, archived or not, the unseen and the unread.
+type tally struct {
+	all                    int64
+	total, unseen, unread  int64
+	everUnseen, everUnread int64
+}
+
+func (m *marking) count(ctx context.Context, where string) (t tally, err error) {
+	err = m.tx.NewRaw(fmt.Sprintf(`select count(*), count(*) filter (where n.archived_at is null),
+			count(*) filter (where n.archived_at is null and %[1]s), count(*) filter (where n.archived_at is null and %[2]s),
+			count(*) filter (where %[1]s), count(*) filter (where %[2]s)
+		from notifications n where %[3]s%[4]s`, m.unseen(), m.unread(), m.items(), where)).
+		Scan(ctx, &t.all, &t.total, &t.unseen, &t.unread, &t.everUnseen, &t.everUnread)
+	return t, err
+}
+
+// mark marks the items that the condition selects and that are not so yet, and
+// moves the inbox when there are any.
+func (m *marking) mark(ctx context.Context, as model.MarkState, where string) (affected int64, err error) {
+	where += " and " + m.unlike(as)
+	t, err := m.count(ctx, where)
+	if err != nil || t.all == 0 {
+		return 0, err
+	}
+	if err := m.move(ctx, t.moves(as)); err != nil {
+		return 0, err
+	}
+	_, err = m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, %s where %s%s", m.inbox.Seq, m.sets(as), m.items(), where)).Exec(ctx)
+	return t.all, err
+}
+
+// unlike says which items a mark would change.
+func (m *marking) unlike(as model.MarkState) string {
+	switch as {
+	case model.MarkSeen:
+		return m.unseen()
+	case model.MarkUnseen:
+		return "(not " + m.unseen() + " or not " + m.unread() + ")"
+	case model.MarkRead:
+		return "(" + m.unread() + " or " + m.unseen() + ")"
+	case model.MarkUnread:
+		return "(not " + m.unread() + ")"
+	case model.MarkInteracted:
+		return "(" + m.unread() + " or " + m.unseen() + " or n.interacted_at is null)"
+	case model.MarkArchived:
+		return "n.archived_at is null"
+	case model.MarkUnarchived:
+		return "n.archived_at is not null"
+	}
+	return "false"
+}
+
+// sets is what a mark makes of an item. Clearing seen gives both bits the new
+// seq, so that an item which is unseen has been unread for just as long: a
+// mark-all can then never find it read and yet unseen.
+func (m *marking) sets(as model.MarkState) string {
+	set := func(at, seq, condition string) string {
+		return fmt.Sprintf("%[1]s = case when %[3]s then %[4]d else n.%[1]s end, %[2]s = case when %[3]s then %[5]d else n.%[2]s end", at, seq, condition, m.now, m.inbox.Seq)
+	}
+	seen, read := set("seen_at", "seen_seq", m.unseen()), set("read_at", "read_seq", m.unread())
+	switch as {
+	case model.MarkSeen:
+		return seen
+	case model.MarkUnseen:
+		return fmt.Sprintf("seen_at = null, seen_seq = %[1]d, read_at = null, read_seq = %[1]d", m.inbox.Seq)
+	case model.MarkRead:
+		return seen + ", " + read
+	case model.MarkUnread:
+		return fmt.Sprintf("read_at = null, read_seq = %d", m.inbox.Seq)
+	case model.MarkInteracted:
+		return fmt.Sprintf("%s, %s, interacted_at = coalesce(n.interacted_at, %d)", seen, read, m.now)
+	case model.MarkArchived:
+		return fmt.Sprintf("archived_at = %d", m.now)
+	default: // MarkUnarchived
+		return "archived_at = null"
+	}
+}
+
+// moves is by how much the counters move when the items counted, all of which
+// the mark changes, are marked.
+func (t tally) moves(as model.MarkState) model.Counters {
+	switch as {
+	case model.MarkSeen:
+		return model.Counters{Unseen: -t.unseen}
+	case model.MarkUnseen:
+		return model.Counters{Unseen: t.total - t.unseen, Unread: t.total - t.unread}
+	case model.MarkRead, model.MarkInteracted:
+		return model.Counters{Unseen: -t.unseen, Unread: -t.unread}
+	case model.MarkUnread:
+		return model.Counters{Unread: t.total}
+	case model.MarkArchived:
+		return model.Counters{Total: -t.all, Unseen: -t.unseen, Unread: -t.unread}
+	case model.MarkUnarchived:
+		return model.Counters{Total: t.all, Unseen: t.everUnseen, Unread: t.everUnread}
+	}
+	return model.Counters{}
+}
+
+// move gives the inbox its new seq and moves the counters by d.
+func (m *marking) move(ctx context.Context, d model.Counters) error {
+	m.inbox.Seq++
+	m.inbox.Total += d.Total
+	m.inbox.Unseen += d.Unseen
+	m.inbox.Unread += d.Unread
+	return moveInbox(ctx, m.tx, m.env, m.user, d)
+}
+
+// bury turns items into tombstones and moves the inbox when there are any. It
+// returns the ids of those it found, and the others, in the order of ids.
+func (m *marking) bury(ctx context.Context, ids []model.NotificationID) (found, missing []model.NotificationID, err error) {
+	where := "and n.id in (" + idList(ids) + ")"
+	var there []model.NotificationID
+	if err := m.tx.NewRaw("select n.id from notifications n where "+m.items()+where).Scan(ctx, &there); err != nil {
+		return nil, nil, err
+	}
+	is := make(map[model.NotificationID]bool, len(there))
+	for _, id := range there {
+		is[id] = true
+	}
+	for _, id := range ids {
+		if is[id] {
+			found = append(found, id)
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	if len(found) == 0 {
+		return nil, missing, nil
+	}
+	t, err := m.count(ctx, where)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := m.move(ctx, model.Counters{Total: -t.total, Unseen: -t.unseen, Unread: -t.unread}); err != nil {
+		return nil, nil, err
+	}
+	_, err = m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx)
+	return found, missing, err
+}
+
+// read reads the items that the condition selects, as they are by now.
+func (m *marking) read(ctx context.Context, where string) ([]model.Notification, error) {
+	list, err := notifications(ctx, m.tx, m.env, "where "+m.items()+where)
+	if err != nil {
+		return nil, fmt.Errorf("reading notifications: %w", err)
+	}
+	return list, nil
+}
+
+func (m *marking) result(affected int64) model.MarkResult {
+	return model.MarkResult{Affected: affected, Counters: m.inbox.counters(), Seq: m.inbox.Seq, UserID: m.user}
+}
+
+// hint tells of the change, in which these items changed. Beyond what one
+// catch-up may hold, it says only that there is one.
+func (m *marking) hint(changed []model.Notification) *model.Hint {
+	h := model.Hint{Key: model.InboxKey(m.env, m.user), Seq: m.inbox.Seq}
+	if len(changed) <= model.MaxCatchUp {
+		newestFirst(changed)
+		h.Change = &model.InboxChange{Env: m.env, User: m.user, Seq: m.inbox.Seq, Counters: m.inbox.counters(), Changed: changed}
+	}
+	return &h
+}
+
+// speak puts the contents back that a stored result leaves out: from the rows
+// just read, or else from the sends.
+func (s *Store) speak(ctx context.Context, env model.EnvID, list, read []model.Notification) error {
+	said := contents{}
+	for _, n := range read {
+		said[n.SendID] = n.Content
+	}
+	var missing []model.SendID
+	for _, n := range list {
+		if said[n.SendID] == nil {
+			missing = append(missing, n.SendID)
+		}
+	}
+	sends, err := s.Sends(ctx, env, missing)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		n := &list[i]
+		if n.Content = said[n.SendID]; n.Content == nil {
+			c := sends[n.SendID].Content
+			n.Content = &c
+			said[n.SendID] = n.Content
+		}
+	}
+	return nil
+}
+
+// inOrder sorts what was found by ids, without contents, and lists the ids
+// that were not found.
+func inOrder(ids []model.NotificationID, found []model.Notification) (list []model.Notification, missing []model.NotificationID) {
+	byID := make(map[model.NotificationID]model.Notification, len(found))
+	for _, n := range found {
+		byID[n.ID] = n
+	}
+	for _, id := range ids {
+		n, ok := byID[id]
+		if !ok {
+			missing = append(missing, id)
+			continue
+		}
+		n.Content = nil
+		list = append(list, n)
+	}
+	return list, missing
+}
+
+func changedSince(list []model.Notification, seq int64) []model.Notification {
+	return slices.DeleteFunc(slices.Clone(list), func(n model.Notification) bool { return n.Seq < seq })
+}
+
+// unique is ids with each one once, in their order.
+func unique(ids []model.NotificationID) []model.NotificationID {
+	seen := make(map[model.NotificationID]bool, len(ids))
+	return slices.DeleteFunc(slices.Clone(ids), func(id model.NotificationID) bool {
+		had := seen[id]
+		seen[id] = true
+		return had
+	})
+}
