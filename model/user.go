@@ -36,7 +36,7 @@ type UserRef struct {
 // the well-known ones (see the constants) included.
 type Profile struct {
 	Version    int64           // grows by one with each change; the first is 1
-	Attributes json.RawMessage // a JSON object; never empty
+	Attributes json.RawMessage `json:",omitempty"` // a JSON object; never empty
 }
 
 // The well-known attributes. They are text, or absent.
