@@ -361,7 +361,7 @@ type Query {
     "The channel in question."
     channel: Channel!
   ): Decision!
-  "How this server is doing."
+  "How this server is doing. Secret key only."
   serverStatus: ServerStatus!
 }
 
