@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"fmt"
 
 	"carillon/graph/generated"
 	"carillon/graph/view"
@@ -107,8 +108,15 @@ func (m *mutation) DeleteNotifications(ctx context.Context, in generated.DeleteN
 // onThese does something to the notifications that ids name. When none of them
 // can be an id there is nothing to do, and the numbers stay.
 func (m *mutation) onThese(ctx context.Context, d doing, ids idList, do func() (model.Outcome[model.MarkResult], error)) (model.Outcome[model.MarkResult], error) {
-	if n := len(ids.given); n < 1 || n > model.MaxMarkIDs {
-		return model.Outcome[model.MarkResult]{}, invalid("must be 1 to 1,000 ids", "ids")
+	var check model.Check
+	switch n := len(ids.given); {
+	case n == 0:
+		check.Add(model.ProblemRequired, "must hold at least one id", "ids")
+	case n > model.MaxMarkIDs:
+		check.Add(model.ProblemLimit, fmt.Sprintf("must hold at most %d ids, holds %d", model.MaxMarkIDs, n), "ids")
+	}
+	if err := check.Err(); err != nil {
+		return model.Outcome[model.MarkResult]{}, err
 	}
 	if len(ids.known) > 0 {
 		return do()

@@ -72,6 +72,8 @@ func UnmarshalInt(v any) (int32, error) {
 	switch v := v.(type) {
 	case int64: // from the document
 		n = v
+	case int: // a default that gqlgen has put in
+		n = int64(v)
 	case json.Number: // from a variable
 		var err error
 		if n, err = strconv.ParseInt(v.String(), 10, 64); err != nil {

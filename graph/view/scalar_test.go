@@ -71,6 +71,7 @@ func TestIntIsThirtyTwoBits(t *testing.T) {
 		ok   bool
 	}{
 		{int64(0), 0, true},
+		{86400, 86400, true},
 		{json.Number("2147483647"), 2147483647, true},
 		{int64(-2147483648), -2147483648, true},
 		{int64(2147483648), 0, false},
