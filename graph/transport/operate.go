@@ -12,7 +12,7 @@ import (
 
 // run prepares an operation and runs it, or opens its stream.
 func (s *socket) run(o *running, p operation.Params) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.h.settings.RequestTimeout)
+	ctx, cancel := s.begin(o)
 	defer cancel()
 	op, errs := s.h.engine.Prepare(ctx, p)
 	switch {
@@ -21,7 +21,31 @@ func (s *socket) run(o *running, p operation.Params) {
 	case op.Kind() == ast.Subscription:
 		s.follow(ctx, o, op)
 	default:
+		if op.Kind() == ast.Mutation {
+			s.mu.Lock()
+			o.mutates = true
+			s.mu.Unlock()
+		}
 		s.answer(o, s.h.engine.Execute(ctx, op))
+	}
+}
+
+// begin returns the context of an operation, which ends in time, with the
+// socket, and when the client has enough of it. A context of the socket's own
+// for that would cost every socket that waits more than all the rest of it.
+func (s *socket) begin(o *running) (context.Context, context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(s.ctx, s.h.settings.RequestTimeout)
+	if o.gone {
+		cancel()
+	}
+	o.cancel = cancel
+	return ctx, func() {
+		cancel()
+		s.mu.Lock()
+		o.cancel = nil
+		s.mu.Unlock()
 	}
 }
 

@@ -192,12 +192,12 @@ func (s *socket) init(payload json.RawMessage) error {
 
 // connect asks who the peer is and opens the socket to them.
 func (s *socket) connect(payload json.RawMessage) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.h.settings.RequestTimeout)
-	defer cancel()
 	s.mu.Lock()
+	ctx, cancel := context.WithTimeout(s.ctx, s.h.settings.RequestTimeout)
 	r := s.upgrade
 	s.upgrade = nil
 	s.mu.Unlock()
+	defer cancel()
 	if r == nil {
 		return // the socket is gone
 	}
@@ -270,16 +270,16 @@ func (s *socket) ping(payload json.RawMessage) error {
 	if s.phase == phaseOpen && !s.renewing && renews(payload) {
 		s.renewing = true
 		payload = bytes.Clone(payload)
-		session := s.session
-		go s.aside(func() { s.renew(session, payload) })
+		ctx, session := s.ctx, s.session
+		go s.aside(func() { s.renew(ctx, session, payload) })
 		return nil
 	}
 	s.say(pongFrame(payload))
 	return nil
 }
 
-func (s *socket) renew(session Session, payload json.RawMessage) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.h.settings.RequestTimeout)
+func (s *socket) renew(ctx context.Context, session Session, payload json.RawMessage) {
+	ctx, cancel := context.WithTimeout(ctx, s.h.settings.RequestTimeout)
 	defer cancel()
 	if err := session.Renew(ctx, payload); err != nil {
 		code, reason := refusal(err)
@@ -342,6 +342,9 @@ func (s *socket) unsubscribe(id string) {
 		return
 	}
 	stream, _ := s.remove(o)
+	if o.cancel != nil && !o.mutates { // a change that has begun is brought to its end
+		o.cancel()
+	}
 	s.mu.Unlock()
 	if stream != nil {
 		stream.Close()

@@ -37,12 +37,10 @@ type socket struct {
 	heard  atomic.Int64 // when the last whole frame came; UTC nanoseconds since 1970
 	in     input        // the reader's
 
-	ctx    context.Context // of everything the socket does; with the caller once it is open
-	cancel context.CancelFunc
-
 	mu      sync.Mutex
 	phase   phase
-	upgrade *http.Request // until the socket is open
+	ctx     context.Context // values for everything that runs here: the caller's, once it is open. It never ends
+	upgrade *http.Request   // until the socket is open
 	session Session
 	owner   any
 	counted bool // whether the handler's open has it
@@ -76,9 +74,11 @@ type running struct {
 	ready atomic.Bool // the stream may have something
 
 	// The rest is guarded by socket.mu.
-	stream *operation.Stream // nil: not a subscription, or not open yet
-	busy   bool              // a writer asks the stream
-	gone   bool              // nobody listens any more
+	cancel  context.CancelFunc // of what runs; nil when nothing does
+	mutates bool
+	stream  *operation.Stream // nil: not a subscription, or not open yet
+	busy    bool              // a writer asks the stream
+	gone    bool              // nobody listens any more
 }
 
 // result is a frame that waits for its turn.
@@ -161,6 +161,9 @@ func (s *socket) goOn() {
 func (s *socket) dropAll() []*operation.Stream {
 	var streams []*operation.Stream
 	for _, o := range s.operations {
+		if o.cancel != nil {
+			o.cancel()
+		}
 		if stream := s.forget(o); stream != nil {
 			streams = append(streams, stream)
 		}
@@ -235,7 +238,6 @@ func (s *socket) cut() {
 // scheduled any more.
 func (s *socket) buried() {
 	s.conn.Close()
-	s.cancel()
 	s.mu.Lock()
 	s.phase = phaseDead
 	streams := s.dropAll()

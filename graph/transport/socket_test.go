@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -580,4 +582,34 @@ func TestDrain(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestSocketOverTLS has a connection on which no write can be tried without
+// waiting.
+func TestSocketOverTLS(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	secure := httptest.NewTLSServer(s.Handler)
+	t.Cleanup(secure.Close)
+	dialer := ws.Dialer{
+		Protocols: []string{"graphql-transport-ws"},
+		TLSConfig: secure.Client().Transport.(*http.Transport).TLSClientConfig.Clone(),
+	}
+	dialer.TLSConfig.ServerName = "example.com"
+	conn, _, _, err := dialer.Dial(t.Context(), "wss"+strings.TrimPrefix(secure.URL, "https")+"/graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := &client{t: t, conn: conn, in: conn}
+	c.say(`{"type":"connection_init","payload":{"authorization":"ada"}}`)
+	c.hear("connection_ack")
+	c.subscribe("1", "subscription { counter(to: 50) { n } }")
+	s.feed.Advance(50)
+	for range 50 {
+		c.hear("next")
+	}
+	c.hear("complete")
+	c.say("nonsense")
+	c.shutsWith(4400)
 }

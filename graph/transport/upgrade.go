@@ -96,7 +96,7 @@ func newSocket(h *Handler, conn net.Conn, r *http.Request) *socket {
 		s.raw, _ = c.SyscallConn() // nil: writes wait
 	}
 	// The request's context ends with the request; its values stay good.
-	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
+	s.ctx = context.WithoutCancel(r.Context())
 	s.heard.Store(s.opened.UnixNano())
 	return s
 }
