@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"carillon/model"
@@ -11,8 +12,9 @@ import (
 const (
 	// batchTime bounds one transaction, with all that is read for it.
 	batchTime = 30 * time.Second
-	// retryTime bounds the retries of a batch that failed, one by one.
-	retryTime = 10 * time.Second
+	// retryLanes is how many sends of a batch that failed are saved at the same
+	// time, each in its own transaction.
+	retryLanes = 4
 	// jobTries is how often one send is tried: a user may be deleted, or a key
 	// be taken by another process, between reading and writing. Once is the
 	// rule; users who come and go in a loop take more.
@@ -101,37 +103,51 @@ func (s *Service) run(jobs []*job) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
 	err := s.attempt(ctx, jobs)
-	if err == nil {
+	if errors.Is(err, model.ErrNotSaved) {
+		s.runApart(ctx, jobs, err)
 		return
 	}
-	if !errors.Is(err, model.ErrNotSaved) {
-		fail(jobs, err)
-		return
+	for _, j := range jobs {
+		j.end(err)
+	}
+}
+
+// runApart carries the jobs of a batch that failed with err to their end one
+// by one, a few at a time: one that waits for a lock does not hold up the
+// others. Due sends keep their order.
+func (s *Service) runApart(ctx context.Context, jobs []*job, err error) {
+	lanes := retryLanes
+	if jobs[0].due != nil {
+		lanes = 1
 	}
 	if len(jobs) > 1 {
 		s.log().InfoContext(ctx, "saving sends together failed; saving them one by one", "sends", len(jobs), "error", err)
 	}
-	budget, stop := context.WithTimeout(ctx, retryTime)
-	defer stop()
-	for _, j := range unsettled(jobs) {
-		if budget.Err() != nil {
-			fail([]*job{j}, err)
-			continue
-		}
-		s.runAlone(ctx, j)
+	left := make(chan *job, len(jobs))
+	for _, j := range jobs {
+		left <- j
 	}
+	close(left)
+	var wg sync.WaitGroup
+	for range min(lanes, len(jobs)) {
+		wg.Go(func() {
+			for j := range left {
+				j.end(s.runAlone(ctx, j))
+			}
+		})
+	}
+	wg.Wait()
 }
 
-// runAlone carries one job to its end.
-func (s *Service) runAlone(ctx context.Context, j *job) {
+// runAlone carries one job to its end, unless it returns an error.
+func (s *Service) runAlone(ctx context.Context, j *job) error {
 	for try := 1; ; try++ {
-		err := s.attempt(ctx, []*job{j})
-		if err == nil {
-			return
+		if j.settled() {
+			return nil
 		}
+		err := s.attempt(ctx, []*job{j})
 		if try == jobTries || !errors.Is(err, model.ErrNotSaved) || model.KindOf(err) == model.KindUnavailable {
-			fail([]*job{j}, err)
-			return
+			return err
 		}
 	}
 }
@@ -180,8 +196,13 @@ func unsettled(jobs []*job) []*job {
 	return out
 }
 
-func fail(jobs []*job, err error) {
-	for _, j := range unsettled(jobs) {
+// end lets go of a job: it is settled, or failed with err. Nobody but its
+// caller touches it afterwards.
+func (j *job) end(err error) {
+	if err != nil && !j.settled() {
 		j.err = err
+	}
+	if j.done != nil {
+		close(j.done)
 	}
 }

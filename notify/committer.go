@@ -15,19 +15,25 @@ const (
 	// maxBatchRecipients is how many recipients they may have together, unless
 	// one send alone has more.
 	maxBatchRecipients = 2000
-	// maxInFlight is how many batches are worked on at the same time.
-	maxInFlight = 1
+	// maxLanes is how many batches are worked on at the same time when all of
+	// them are slow, such as when they wait for an inbox that is locked.
+	maxLanes = 4
 )
 
 // committer holds the sends that wait for a transaction. It has no goroutine
 // while nothing waits.
 type committer struct {
-	mu       sync.Mutex
-	queue    []*job
-	keys     map[scopedKey]bool // idempotency keys that are being worked on
-	inFlight int
-	closed   bool
-	idle     chan struct{} // made by Close; closed when nothing is in flight
+	mu     sync.Mutex
+	queue  []*job
+	keys   map[scopedKey]bool // idempotency keys that are being worked on
+	lanes  []*lane
+	closed bool
+	idle   chan struct{} // made by Close; closed when the last lane ends
+}
+
+// lane is a goroutine that works through the queue, batch after batch.
+type lane struct {
+	since time.Time // when its batch began
 }
 
 // submit has a job saved with others that wait, and returns when it is
@@ -40,15 +46,23 @@ func (s *Service) submit(ctx context.Context, j *job) error {
 	if err := s.enqueue(j); err != nil {
 		return err
 	}
-	select {
-	case <-j.done:
-	case <-ctx.Done():
-		if s.committer.withdraw(j) {
-			return ctx.Err()
+	patience := time.NewTimer(s.patience())
+	defer patience.Stop()
+	for {
+		select {
+		case <-j.done:
+			return j.err
+		case <-patience.C:
+			s.open()
+			patience.Reset(s.patience())
+		case <-ctx.Done():
+			if s.committer.withdraw(j) {
+				return ctx.Err()
+			}
+			<-j.done // it has begun: only the database can say how it ends
+			return j.err
 		}
-		<-j.done // it has begun: only the database can say how it ends
 	}
-	return j.err
 }
 
 func (s *Service) enqueue(j *job) error {
@@ -66,34 +80,53 @@ func (s *Service) enqueue(j *job) error {
 		return &model.Error{Kind: model.KindUnavailable, Message: "too many sends are waiting; try again in a moment", RetryAfter: time.Second}
 	}
 	c.queue = append(c.queue, j)
-	if c.inFlight < maxInFlight {
-		c.inFlight++
-		go s.commit()
-	}
+	s.openLocked()
 	return nil
 }
 
-// commit works through the queue until nothing is left of it for this
-// goroutine.
-func (s *Service) commit() {
+func (s *Service) patience() time.Duration {
+	if s.Patience == 0 {
+		return DefaultPatience
+	}
+	return s.Patience
+}
+
+// open opens a lane when what waits should not wait for those there are.
+func (s *Service) open() {
+	s.committer.mu.Lock()
+	defer s.committer.mu.Unlock()
+	s.openLocked()
+}
+
+func (s *Service) openLocked() {
+	c := &s.committer
+	now := time.Now()
+	quick := func(l *lane) bool { return now.Sub(l.since) < s.patience() }
+	if len(c.queue) == 0 || len(c.lanes) == maxLanes || slices.ContainsFunc(c.lanes, quick) {
+		return
+	}
+	l := &lane{since: now}
+	c.lanes = append(c.lanes, l)
+	go s.commit(l)
+}
+
+// commit works through the queue until nothing is left of it for this lane.
+func (s *Service) commit(l *lane) {
 	var batch []*job
 	for {
-		batch = s.committer.next(batch)
+		batch = s.committer.next(l, batch)
 		if len(batch) == 0 {
 			return
 		}
 		s.run(batch)
-		for _, j := range batch {
-			close(j.done)
-		}
 	}
 }
 
-// next gives back the keys of the last batch and takes the next one from the
-// front of the queue. A job whose idempotency key is being worked on stays
-// where it is: the batch after will find its result. With nothing to take,
-// one less is in flight.
-func (c *committer) next(last []*job) []*job {
+// next gives back the keys of the lane's last batch and takes the next one
+// from the front of the queue. A job whose idempotency key is being worked on
+// stays where it is: the batch after will find its result. With nothing to
+// take the lane is closed.
+func (c *committer) next(l *lane, last []*job) []*job {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, j := range last {
@@ -122,9 +155,13 @@ func (c *committer) next(last []*job) []*job {
 		weight += j.weight()
 	}
 	c.queue = rest
+	l.since = time.Now()
 	if len(batch) == 0 {
-		c.inFlight--
-		c.signalIdle()
+		c.lanes = slices.DeleteFunc(c.lanes, func(o *lane) bool { return o == l })
+		if c.idle != nil && len(c.lanes) == 0 {
+			close(c.idle)
+			c.idle = nil
+		}
 	}
 	return batch
 }
@@ -142,29 +179,20 @@ func (c *committer) withdraw(j *job) bool {
 	return true
 }
 
-func (c *committer) signalIdle() {
-	if c.idle != nil && c.inFlight == 0 {
-		close(c.idle)
-		c.idle = nil
-	}
-}
-
 // Close refuses further sends and returns when those that wait have been
 // saved.
 func (s *Service) Close() {
 	c := &s.committer
 	c.mu.Lock()
 	c.closed = true
-	idle := make(chan struct{})
-	if c.inFlight == 0 {
-		close(idle)
-	} else if c.idle == nil {
-		c.idle = idle
-	} else {
-		idle = c.idle
+	if c.idle == nil && len(c.lanes) > 0 {
+		c.idle = make(chan struct{})
 	}
+	idle := c.idle
 	c.mu.Unlock()
-	<-idle
+	if idle != nil {
+		<-idle
+	}
 }
 
 // Waiting is how many sends wait for their transaction.

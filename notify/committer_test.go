@@ -21,8 +21,9 @@ import (
 // troubledStore is a store that can be held up, and fails sends with a title.
 type troubledStore struct {
 	*store.Store
-	gate   chan struct{} // nil: open; else every save waits for a value or its end
-	poison string
+	gate   chan struct{} // until it is closed, saves wait
+	held   string        // only saves of a send with this title wait; empty: all
+	poison string        // a save of a send with this title fails with err
 	err    error
 	mu     sync.Mutex
 	sizes  []int // how many sends each save had
@@ -32,10 +33,13 @@ func (s *troubledStore) SaveSends(ctx context.Context, sends []model.PendingSend
 	s.mu.Lock()
 	s.sizes = append(s.sizes, len(sends))
 	s.mu.Unlock()
-	if s.gate != nil {
+	has := func(title string) bool {
+		return slices.ContainsFunc(sends, func(p model.PendingSend) bool { return p.Send.Content.Title == title })
+	}
+	if s.held == "" || has(s.held) {
 		<-s.gate
 	}
-	if slices.ContainsFunc(sends, func(p model.PendingSend) bool { return p.Send.Content.Title == s.poison }) {
+	if has(s.poison) {
 		return nil, nil, s.err
 	}
 	return s.Store.SaveSends(ctx, sends)
@@ -52,7 +56,7 @@ func (s *troubledStore) saves() []int {
 func (f *fixture) troubled(t *testing.T, err error) (*notify.Service, *troubledStore, func()) {
 	t.Helper()
 	ts := &troubledStore{Store: f.store, gate: make(chan struct{}), poison: "poison", err: err}
-	s := &notify.Service{Store: ts, Users: &user.Service{Store: f.store, Live: f.hub}, Catalog: f.catalog, Live: f.hub, Now: f.clock.Now, Log: slog.New(slog.DiscardHandler), MaxQueue: 8}
+	s := &notify.Service{Store: ts, Users: &user.Service{Store: f.store, Live: f.hub}, Catalog: f.catalog, Live: f.hub, Now: f.clock.Now, Log: slog.New(slog.DiscardHandler), MaxQueue: 8, Patience: time.Hour}
 	t.Cleanup(s.Close)
 	var once sync.Once
 	open := func() { once.Do(func() { close(ts.gate) }) }
@@ -193,6 +197,31 @@ func sendTogether(t *testing.T, f *fixture, s *notify.Service, ts *troubledStore
 	open()
 	wg.Wait()
 	return errs
+}
+
+func TestSlowSendDoesNotHoldUpOthers(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada", "bob")
+		s, ts, open := f.troubled(t, nil)
+		s.Patience, ts.held = 10*time.Millisecond, "slow"
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			slow := hello("ada")
+			slow.Content.Title = "slow"
+			if _, err := s.Send(t.Context(), f.env, slow); err != nil {
+				t.Error(err)
+			}
+		})
+		eventually(t, "the slow save", func() bool { return len(ts.saves()) == 1 })
+		for range 3 {
+			if _, err := s.Send(t.Context(), f.env, hello("bob")); err != nil {
+				t.Error(err)
+			}
+		}
+		open()
+		wg.Wait()
+		f.noDrift(t)
+	})
 }
 
 func TestWithdrawnSend(t *testing.T) {

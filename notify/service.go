@@ -55,14 +55,22 @@ type Service struct {
 	// MaxQueue is how many sends may wait for their transaction; beyond it
 	// sends are refused for a moment. Zero: DefaultQueue.
 	MaxQueue int
+	// Patience is how long a transaction may take before the sends behind it
+	// stop waiting for it and get another one beside it. One after the other is
+	// best as long as each is quick: the next one gathers more meanwhile, and
+	// hints of one inbox keep their order. Zero: DefaultPatience.
+	Patience time.Duration
 
 	requestIDs id.Source
 	committer  committer
 	soon       bell
 }
 
-// DefaultQueue is how many sends may wait for their transaction.
-const DefaultQueue = 1024
+// What a zero setting means.
+const (
+	DefaultQueue    = 1024
+	DefaultPatience = 100 * time.Millisecond
+)
 
 func (s *Service) now() time.Time {
 	now := s.Now

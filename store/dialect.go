@@ -30,6 +30,7 @@ type dialect struct {
 	nextIDs     string           // gives the first id of a block of idBlock
 	forUpdate   string           // what locks the rows of a select; empty where a writer is alone
 	skipLocked  string           // the same, leaving out rows that others hold
+	arrays      bool             // takes lists as parameters and changes data in WITH, so that a save is one statement
 	isUnique    func(error) bool // a unique index said no
 	isForeign   func(error) bool // a foreign key said no
 	isAway      func(error) bool // the database cannot be reached, or gave up waiting
@@ -44,6 +45,7 @@ var postgresDialect = dialect{
 	nextIDs:     "select nextval('ids')",
 	forUpdate:   " for update",
 	skipLocked:  " for update skip locked",
+	arrays:      true,
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
 	isAway:      pgAway,

@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 
-	"github.com/uptrace/bun"
-
 	"carillon/model"
 )
 
@@ -14,18 +12,22 @@ const recipientChunk = 5000
 
 // recipientRow is a user with one of their choices, or none.
 type recipientRow struct {
-	EnvID      model.EnvID
-	ID         model.UserID
-	Identifier string
-	Enabled    bool
-	CategoryID sql.NullInt64
-	Channel    sql.NullInt16
-	Chosen     sql.NullBool
-	ChosenAt   sql.NullInt64
-	HasEmail   bool
-	HasPhone   bool
-	HasMobile  bool
-	HasWeb     bool
+	env         model.EnvID
+	id          model.UserID
+	identifier  string
+	enabled     bool
+	category    sql.NullInt64
+	channel     sql.NullInt16
+	chosen      sql.NullBool
+	chosenAt    sql.NullInt64
+	email       bool
+	phone       bool
+	mobileToken bool
+	webToken    bool
+}
+
+func (r *recipientRow) into() []any {
+	return []any{&r.env, &r.id, &r.identifier, &r.enabled, &r.category, &r.channel, &r.chosen, &r.chosenAt, &r.email, &r.phone, &r.mobileToken, &r.webToken}
 }
 
 // Recipients reads users as sends see them, one for each key of q in its
@@ -61,65 +63,79 @@ func (s *Store) Recipients(ctx context.Context, q model.RecipientQuery) ([]model
 
 // recipients reads the users that keys name, by the key that names them.
 func (s *Store) recipients(ctx context.Context, keys []model.RecipientKey, q model.RecipientQuery) (map[model.RecipientKey]*model.Recipient, error) {
-	var byName, byID values
+	var named, numbered []model.RecipientKey
 	for _, k := range keys {
 		if k.Identifier != "" {
-			byName.row(k.Env, k.Identifier)
+			named = append(named, k)
 		} else {
-			byID.row(k.Env, k.ID)
+			numbered = append(numbered, k)
 		}
 	}
 	found := make(map[model.RecipientKey]*model.Recipient, len(keys))
-	if !byName.empty() {
-		rows, err := s.recipientRows(ctx, "identifier", &byName, q)
-		if err != nil {
+	if len(named) > 0 {
+		identifiers := column(named, func(k model.RecipientKey) string { return k.Identifier })
+		if err := s.scanRecipients(ctx, named, "identifier", identifiers, q, func(r *recipientRow) {
+			r.addTo(found, model.RecipientKey{Env: r.env, Identifier: r.identifier})
+		}); err != nil {
 			return nil, err
-		}
-		for _, r := range rows {
-			r.addTo(found, model.RecipientKey{Env: r.EnvID, Identifier: r.Identifier})
 		}
 	}
-	if !byID.empty() {
-		rows, err := s.recipientRows(ctx, "id", &byID, q)
-		if err != nil {
+	if len(numbered) > 0 {
+		ids := column(numbered, func(k model.RecipientKey) int64 { return int64(k.ID) })
+		if err := s.scanRecipients(ctx, numbered, "id", ids, q, func(r *recipientRow) {
+			r.addTo(found, model.RecipientKey{Env: r.env, ID: r.id})
+		}); err != nil {
 			return nil, err
-		}
-		for _, r := range rows {
-			r.addTo(found, model.RecipientKey{Env: r.EnvID, ID: r.ID})
 		}
 	}
 	return found, nil
 }
 
-func (s *Store) recipientRows(ctx context.Context, column string, keys *values, q model.RecipientQuery) ([]recipientRow, error) {
-	addresses, join := "false as has_email, false as has_phone, false as has_mobile, false as has_web", ""
+// scanRecipients reads the users that keys name, names being their column of
+// the users table, with one row for each of their choices.
+func (s *Store) scanRecipients(ctx context.Context, keys []model.RecipientKey, name string, names any, q model.RecipientQuery, each func(*recipientRow)) error {
+	addresses, join := "false, false, false, false", ""
 	if q.Addresses {
-		addresses = `f.email is not null as has_email, f.phone_number is not null as has_phone,
-			exists (select 1 from devices d where d.env_id = u.env_id and d.user_id = u.id and d.platform <> 'WEB' and d.token <> '') as has_mobile,
-			exists (select 1 from devices d where d.env_id = u.env_id and d.user_id = u.id and d.platform = 'WEB' and (d.token <> '' or d.web_push is not null)) as has_web`
+		addresses = `f.email is not null, f.phone_number is not null,
+			exists (select 1 from devices d where d.env_id = u.env_id and d.user_id = u.id and d.platform <> 'WEB' and d.token <> ''),
+			exists (select 1 from devices d where d.env_id = u.env_id and d.user_id = u.id and d.platform = 'WEB' and (d.token <> '' or d.web_push is not null))`
 		join = " left join profiles f on f.env_id = u.env_id and f.user_id = u.id"
 	}
-	categories := append([]model.CategoryID{0}, q.Categories...)
-	var rows []recipientRow
-	err := s.r.NewRaw(`with k (env_id, `+column+`) as (values `+keys.String()+`)
-		select u.env_id, u.id, u.identifier, u.enabled, p.category_id, p.channel, p.enabled as chosen, p.updated_at as chosen_at, `+addresses+`
-		from k join users u on u.env_id = k.env_id and u.`+column+` = k.`+column+join+`
-		left join preferences p on p.env_id = u.env_id and p.user_id = u.id and p.category_id in (?)`,
-		append(keys.args, bun.List(categories))...).Scan(ctx, &rows)
-	return rows, err
+	envs := column(keys, func(k model.RecipientKey) int64 { return int64(k.Env) })
+	wanted, args, next, err := s.dialect.table(1, envs, names)
+	if err != nil {
+		return err
+	}
+	categories := append([]int64{0}, column(q.Categories, func(c model.CategoryID) int64 { return int64(c) })...)
+	relevant, more, _, err := s.dialect.table(next, categories)
+	if err != nil {
+		return err
+	}
+	// A cross join is one that SQLite does not turn around: the list leads into
+	// the index of users.
+	rows, err := s.query(ctx, `with k (env_id, name) as (`+wanted+`)
+		select u.env_id, u.id, u.identifier, u.enabled, p.category_id, p.channel, p.enabled, p.updated_at, `+addresses+`
+		from k cross join users u`+join+`
+		left join preferences p on p.env_id = u.env_id and p.user_id = u.id and p.category_id in (`+relevant+`)
+		where u.env_id = k.env_id and u.`+name+` = k.name`, append(args, more...)...)
+	var r recipientRow
+	return scanEach(rows, err, r.into(), func() error {
+		each(&r)
+		return nil
+	})
 }
 
 // addTo puts the user, or one more choice of theirs, under the key.
-func (r recipientRow) addTo(found map[model.RecipientKey]*model.Recipient, k model.RecipientKey) {
+func (r *recipientRow) addTo(found map[model.RecipientKey]*model.Recipient, k model.RecipientKey) {
 	m := found[k]
 	if m == nil {
-		m = &model.Recipient{ID: r.ID, Identifier: r.Identifier, Enabled: r.Enabled, Reachable: r.reachable()}
+		m = &model.Recipient{ID: r.id, Identifier: r.identifier, Enabled: r.enabled, Reachable: r.reachable()}
 		found[k] = m
 	}
-	if r.Channel.Valid {
+	if r.channel.Valid {
 		m.Choices = append(m.Choices, model.Choice{
-			Category: model.CategoryID(r.CategoryID.Int64), Channel: model.Channel(r.Channel.Int16),
-			Enabled: r.Chosen.Bool, UpdatedAt: nullAt(r.ChosenAt),
+			Category: model.CategoryID(r.category.Int64), Channel: model.Channel(r.channel.Int16),
+			Enabled: r.chosen.Bool, UpdatedAt: nullAt(r.chosenAt),
 		})
 	}
 }
@@ -128,21 +144,21 @@ var inAppOnly = []model.Channel{model.ChannelInApp}
 
 // reachable lists the channels for which the user has an address. It is
 // shared where it is the common one: nobody writes to it.
-func (r recipientRow) reachable() []model.Channel {
+func (r *recipientRow) reachable() []model.Channel {
 	out := inAppOnly[:1:1]
-	if r.HasEmail {
+	if r.email {
 		out = append(out, model.ChannelEmail)
 	}
-	if r.HasPhone {
+	if r.phone {
 		out = append(out, model.ChannelSMS, model.ChannelWhatsApp)
 	}
-	if r.HasMobile {
+	if r.mobileToken {
 		out = append(out, model.ChannelMobilePush)
 	}
-	if r.HasWeb {
+	if r.webToken {
 		out = append(out, model.ChannelWebPush)
 	}
-	if r.HasPhone {
+	if r.phone {
 		out = append(out, model.ChannelVoice)
 	}
 	return out

@@ -16,27 +16,44 @@ func (s *Store) SendReplays(ctx context.Context, keys []model.ScopedOnce) ([]mod
 	if len(keys) == 0 {
 		return out, nil
 	}
-	var list values
-	for i, k := range keys {
-		list.row(i, k.Env, k.Once.Actor, k.Once.Operation, k.Once.Key)
+	places := make([]int64, len(keys))
+	for i := range keys {
+		places[i] = int64(i)
 	}
-	var rows []struct {
-		N      int
-		Hash   []byte
-		Result string
+	wanted, args, _, err := s.dialect.table(1, places,
+		column(keys, func(k model.ScopedOnce) int64 { return int64(k.Env) }),
+		column(keys, func(k model.ScopedOnce) int64 { return int64(k.Once.Actor) }),
+		column(keys, func(k model.ScopedOnce) string { return k.Once.Operation }),
+		column(keys, func(k model.ScopedOnce) string { return k.Once.Key }),
+	)
+	if err != nil {
+		return nil, err
 	}
-	err := s.r.NewRaw(`with k (n, env_id, actor, operation, key) as (values `+list.String()+`)
-		select k.n, i.hash, i.result from k join idempotency i
-		on i.env_id = k.env_id and i.actor = k.actor and i.operation = k.operation and i.key = k.key`, list.args...).Scan(ctx, &rows)
+	stored := make([]string, len(keys))
+	var (
+		i      int
+		hash   []byte
+		result string
+	)
+	rows, err := s.query(ctx, `with k (place, env_id, actor, operation, key) as (`+wanted+`)
+		select k.place, i.hash, i.result from k cross join idempotency i
+		where i.env_id = k.env_id and i.actor = k.actor and i.operation = k.operation and i.key = k.key`, args...)
+	err = scanEach(rows, err, []any{&i, &hash, &result}, func() error {
+		if !bytes.Equal(hash, keys[i].Once.Hash[:]) {
+			out[i].Err = errKeyReused()
+		} else {
+			stored[i] = result
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, s.fail("reading idempotency keys", err)
 	}
-	for _, r := range rows {
-		if !bytes.Equal(r.Hash, keys[r.N].Once.Hash[:]) {
-			out[r.N].Err = errKeyReused()
+	for i, result := range stored {
+		if result == "" {
 			continue
 		}
-		if out[r.N].Result, err = s.decodeResult(ctx, keys[r.N].Env, r.Result); err != nil {
+		if out[i].Result, err = s.decodeResult(ctx, keys[i].Env, result); err != nil {
 			return nil, err
 		}
 	}

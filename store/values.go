@@ -1,6 +1,11 @@
 package store
 
-import "strings"
+import (
+	"context"
+	"strings"
+
+	"github.com/uptrace/bun"
+)
 
 // values builds the rows of a VALUES list: "(?, ?), (?, ?)" and their
 // arguments. Each row has as many columns as the first.
@@ -28,3 +33,12 @@ func (v *values) empty() bool { return len(v.args) == 0 }
 
 // String is the list without the word VALUES; its arguments are args.
 func (v *values) String() string { return v.b.String() }
+
+// insert runs an insert of the rows; without rows it does nothing.
+func (v *values) insert(ctx context.Context, tx bun.IDB, into string) error {
+	if v.empty() {
+		return nil
+	}
+	_, err := tx.NewRaw(into+" values "+v.String(), v.args...).Exec(ctx)
+	return err
+}
