@@ -65,13 +65,19 @@ func TestAnswers(t *testing.T) {
 		{"DuplicatesAreOne", `{ hello hello ...F ...F } fragment F on Query { hello }`, "", `{"data":{"hello":"hello world"}}`},
 		{"ManyDuplicates", `{ ` + strings.Repeat("hello ", 15) + ` }`, "", `{"data":{"hello":"hello world"}}`},
 		{"Mutation", `mutation { rename(input: {id: 1, name: "x"}) { user { id name } } }`, "", `{"data":{"rename":{"user":{"id":"1","name":"x"}}}}`},
-		{"List", `{ users(first: 2) { total nodes { id devices { owner { name } } } } }`, "",
-			`{"data":{"users":{"total":2,"nodes":[{"id":"0","devices":[{"owner":{"name":"user 0"}}]},{"id":"1","devices":[{"owner":{"name":"user 1"}}]}]}}}`},
-		{"Interface", `{ search { __typename id ... on User { name } } }`, "",
-			`{"data":{"search":[{"__typename":"User","id":"1","name":"user 1"},{"__typename":"Place","id":"2"}]}}`},
+		{
+			"List", `{ users(first: 2) { total nodes { id devices { owner { name } } } } }`, "",
+			`{"data":{"users":{"total":2,"nodes":[{"id":"0","devices":[{"owner":{"name":"user 0"}}]},{"id":"1","devices":[{"owner":{"name":"user 1"}}]}]}}}`,
+		},
+		{
+			"Interface", `{ search { __typename id ... on User { name } } }`, "",
+			`{"data":{"search":[{"__typename":"User","id":"1","name":"user 1"},{"__typename":"Place","id":"2"}]}}`,
+		},
 		{"Skipped", `query($s: Boolean!) { hello @skip(if: $s) who }`, `{"s":true}`, `{"data":{"who":""}}`},
-		{"FieldError", `{ hello fail(how: "forbidden") }`, "",
-			`{"errors":[{"message":"not for you","path":["fail"],"locations":[{"line":1,"column":9}],"extensions":{"code":"FORBIDDEN"}}],"data":{"hello":"hello world","fail":null}}`},
+		{
+			"FieldError", `{ hello fail(how: "forbidden") }`, "",
+			`{"errors":[{"message":"not for you","path":["fail"],"locations":[{"line":1,"column":9}],"extensions":{"code":"FORBIDDEN"}}],"data":{"hello":"hello world","fail":null}}`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

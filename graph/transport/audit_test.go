@@ -64,7 +64,7 @@ func TestAudit(t *testing.T) {
 		{"86EE", request{body: coerce, headers: []string{asGraphQL}}, 400, "", false, true},
 	}
 	wrong := map[string][]string{ // in place of text, and of an object
-		"query": {`{"obj":"ect"}`, `0`, `false`, `["array"]`}, "operationName": {`{"obj":"ect"}`, `0`, `false`, `["array"]`},
+		"query": {`{"an":"object"}`, `0`, `false`, `["array"]`}, "operationName": {`{"an":"object"}`, `0`, `false`, `["array"]`},
 		"variables": {`"string"`, `0`, `false`, `["array"]`}, "extensions": {`"string"`, `0`, `false`, `["array"]`},
 	}
 	for i, member := range []string{"query", "operationName", "variables", "extensions"} {

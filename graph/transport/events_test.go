@@ -14,7 +14,7 @@ import (
 )
 
 // stream opens an event stream; header lines are "Name: value".
-func (s *server) stream(t testing.TB, ctx context.Context, query string, headers ...string) (*http.Response, *bufio.Reader) {
+func (s *server) stream(t testing.TB, ctx context.Context, query string, headers ...string) (reply, *bufio.Reader) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, "POST", s.url, strings.NewReader(`{"query":`+quoted(query)+`}`))
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *server) stream(t testing.TB, ctx context.Context, query string, headers
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { resp.Body.Close() })
-	return resp, bufio.NewReader(resp.Body)
+	return reply{resp.StatusCode, resp.Header}, bufio.NewReader(resp.Body)
 }
 
 func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }

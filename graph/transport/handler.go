@@ -51,6 +51,7 @@ func New(engine *operation.Engine, auth Authenticator, settings Settings, log *s
 // Stats counts what the handler does, while it does it.
 func (h *Handler) Stats() *Stats { return &h.stats }
 
+// ServeHTTP serves requests, event streams and WebSockets alike.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	open(w.Header())
 	switch {

@@ -30,7 +30,13 @@ type request struct {
 	headers []string // in addition to Content-Type: application/json for POST, and a credential
 }
 
-func (s *server) send(t testing.TB, q request) (*http.Response, string) {
+// reply is the answer to a request, its body read.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func (s *server) send(t testing.TB, q request) (reply, string) {
 	t.Helper()
 	if q.method == "" {
 		q.method = http.MethodPost
@@ -67,7 +73,7 @@ func (s *server) send(t testing.TB, q request) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(text)
+	return reply{resp.StatusCode, resp.Header}, string(text)
 }
 
 func firstCode(t testing.TB, body string) string {

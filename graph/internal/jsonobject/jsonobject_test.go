@@ -26,8 +26,10 @@ func TestMembers(t *testing.T) {
 		want     map[string]string
 	}{
 		{"Empty", ` { } `, map[string]string{}},
-		{"EveryKind", `{"s":"a","n":-1.5e3 ,"t":true,"x":null,"o":{"a":[1,{}]},"l":[ ]}`,
-			map[string]string{"s": `"a"`, "n": "-1.5e3", "t": "true", "x": "null", "o": `{"a":[1,{}]}`, "l": "[ ]"}},
+		{
+			"EveryKind", `{"s":"a","n":-1.5e3 ,"t":true,"x":null,"o":{"a":[1,{}]},"l":[ ]}`,
+			map[string]string{"s": `"a"`, "n": "-1.5e3", "t": "true", "x": "null", "o": `{"a":[1,{}]}`, "l": "[ ]"},
+		},
 		{"BracketsInText", `{"a":"}\"]{","b":1}`, map[string]string{"a": `"}\"]{"`, "b": "1"}},
 		{"EscapedName", `{"\u0061\"":1}`, map[string]string{`a"`: "1"}},
 		{"CaseMatters", `{"Query":1,"query":2}`, map[string]string{"Query": "1", "query": "2"}},
