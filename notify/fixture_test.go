@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"carillon/catalog"
 	"carillon/live"
 	"carillon/model"
 	"carillon/notify"
@@ -24,7 +25,7 @@ type fixture struct {
 	store   *store.Store
 	url     string
 	hub     *recordingHub
-	catalog *catalog
+	catalog *catalog.Service
 	clock   *clock
 	env     model.Environment
 }
@@ -58,7 +59,7 @@ func newFixture(t testing.TB, url string) *fixture {
 	t.Helper()
 	c := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	s := storetest.Open(t, store.Config{URL: url, MaxConns: 8, Now: c.Now})
-	f := &fixture{store: s, url: url, hub: &recordingHub{Hub: live.NewHub(live.Config{})}, catalog: new(catalog), clock: c}
+	f := &fixture{store: s, url: url, hub: &recordingHub{Hub: live.NewHub(live.Config{})}, catalog: &catalog.Service{Store: s, Now: c.Now}, clock: c}
 	f.env = f.environment(t, "shop")
 	f.Service = f.another(t)
 	return f
@@ -97,13 +98,12 @@ func (f *fixture) users(t testing.TB, identifiers ...string) []model.User {
 // category makes a category in the fixture's environment.
 func (f *fixture) category(t testing.TB, c model.Category) model.Category {
 	t.Helper()
-	ids, err := f.store.NewIDs(t.Context(), 1)
+	c.Name = c.Identifier
+	out, err := f.catalog.Create(t.Context(), f.env.ID, model.Once{}, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.ID, c.EnvID = model.CategoryID(ids[0]), f.env.ID
-	f.catalog.add(c)
-	return c
+	return out.Value
 }
 
 // mustSend sends and fails the test when that is refused.
@@ -210,37 +210,4 @@ func (h *recordingHub) hints() []model.Hint {
 		out = append(out, c...)
 	}
 	return out
-}
-
-// catalog is a list of categories.
-type catalog struct {
-	mu  sync.Mutex
-	all []model.Category
-}
-
-func (c *catalog) add(m model.Category) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.all = append(c.all, m)
-}
-
-func (c *catalog) Categories(_ context.Context, env model.EnvID) ([]model.Category, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []model.Category
-	for _, m := range c.all {
-		if m.EnvID == env {
-			out = append(out, m)
-		}
-	}
-	return out, nil
-}
-
-func (c *catalog) CategoriesByID(ctx context.Context, env model.EnvID, ids []model.CategoryID) (map[model.CategoryID]model.Category, error) {
-	all, _ := c.Categories(ctx, env)
-	out := make(map[model.CategoryID]model.Category)
-	for _, m := range all {
-		out[m.ID] = m
-	}
-	return out, nil
 }

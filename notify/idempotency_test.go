@@ -73,7 +73,9 @@ func TestReplayOfWhatWouldNowBeRefused(t *testing.T) {
 		f.mustSend(t, scheduled)
 		f.mustSend(t, inline)
 
-		f.catalog.all = nil
+		if _, err := f.catalog.Delete(t.Context(), f.env.ID, model.Once{}, "news"); err != nil {
+			t.Fatal(err)
+		}
 		f.clock.Advance(3 * time.Hour)
 		f.sql(t, "update users set identifier = 'gone' where identifier = 'new' returning 1")
 		for _, req := range []model.SendRequest{withCategory, scheduled, inline} {

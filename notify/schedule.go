@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,7 +98,9 @@ func (s *Service) dueJobs(ctx context.Context, due []model.DueSend, envs map[mod
 	wanted := make(map[model.EnvID][]model.CategoryID)
 	for _, d := range due {
 		env := d.Send.EnvID
-		wanted[env] = append(wanted[env], d.Send.CategoryID)
+		if c := d.Send.CategoryID; c != 0 && !slices.Contains(wanted[env], c) {
+			wanted[env] = append(wanted[env], c)
+		}
 		if _, known := envs[env]; known {
 			continue
 		}

@@ -83,15 +83,14 @@ func (s *Service) category(ctx context.Context, env model.EnvID, identifier stri
 	if identifier == "" {
 		return nil, nil
 	}
-	all, err := s.Catalog.Categories(ctx, env)
-	if err != nil {
-		return nil, fmt.Errorf("reading categories: %w", err)
-	}
-	i := slices.IndexFunc(all, func(c model.Category) bool { return c.Identifier == identifier })
-	if i < 0 {
+	c, err := s.Catalog.Find(ctx, env, identifier)
+	switch {
+	case model.KindOf(err) == model.KindNotFound:
 		return nil, model.NotFound("names no category", "category")
+	case err != nil:
+		return nil, fmt.Errorf("reading category: %w", err)
 	}
-	return &all[i], nil
+	return &c, nil
 }
 
 // replay returns the stored outcome under an idempotency key; nil: none.

@@ -31,9 +31,10 @@ type Users interface {
 	IdentifyMany(ctx context.Context, env model.EnvID, once model.Once, users []model.IdentifyInput) (model.Outcome[[]model.IdentifyResult], error)
 }
 
-// Catalog knows the categories; *catalog.Service has it.
+// Catalog knows the categories; *catalog.Service has it. A category that does
+// not exist is a KindNotFound error.
 type Catalog interface {
-	Categories(ctx context.Context, env model.EnvID) ([]model.Category, error)
+	Find(ctx context.Context, env model.EnvID, identifier string) (model.Category, error)
 	CategoriesByID(ctx context.Context, env model.EnvID, ids []model.CategoryID) (map[model.CategoryID]model.Category, error)
 }
 
