@@ -54,25 +54,25 @@ func (h *Handler) refuseEvents(w http.ResponseWriter, r *http.Request, errs gqle
 // follow streams a subscription until it is complete, or the client or the
 // server has to go.
 func (h *Handler) follow(w http.ResponseWriter, r *http.Request, o *operation.Operation) {
+	refuse := func(err error) { h.refuse(w, r, h.engine.Present(r.Context(), err)...) }
 	if err := h.enter(); err != nil {
-		h.refuse(w, r, h.engine.Present(r.Context(), err)...)
+		refuse(err)
 		return
 	}
 	defer h.leave()
-	ended := make(chan struct{}, 1)
+	ended, woken := make(chan struct{}, 1), make(chan struct{}, 1)
 	session, err := h.auth.Watch(r.Context(), func(string) { signal(ended) })
 	if err != nil {
-		h.refuse(w, r, h.engine.Present(r.Context(), err)...)
+		refuse(err)
 		return
 	}
 	defer session.Close()
 	if err := h.own(session.Owner()); err != nil {
-		h.refuse(w, r, h.engine.Present(r.Context(), err)...)
+		refuse(err)
 		return
 	}
 	defer h.disown(session.Owner())
 
-	woken := make(chan struct{}, 1)
 	ctx, cancel := context.WithTimeout(r.Context(), h.settings.RequestTimeout)
 	stream, errs := h.engine.Subscribe(ctx, o, func() { signal(woken) })
 	cancel()
@@ -85,29 +85,31 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, o *operation.Op
 	h.stats.Subscriptions.Add(1)
 	defer h.stats.Streams.Add(-1)
 	defer h.stats.Subscriptions.Add(-1)
+	h.pour(r.Context(), h.beginEvents(w), stream, woken, ended)
+}
 
-	e := h.beginEvents(w)
+// pour writes what a stream has, and whenever it is woken again, until it is
+// complete or somebody has to go.
+func (h *Handler) pour(ctx context.Context, e *events, stream *operation.Stream, woken, ended <-chan struct{}) {
 	quiet := time.NewTimer(h.settings.KeepAlive)
 	defer quiet.Stop()
 	more := true
 	for e.err == nil {
-		var look <-chan struct{} = woken
-		if more { // look at once, but for the reasons to end
+		look := woken
+		if more {
 			look = closed
 		}
-		select {
+		select { // the reasons to end come before the next event
 		case <-ended:
 			return
 		case <-h.leaving:
-			return
-		case <-r.Context().Done():
 			return
 		default:
 		}
 		select {
 		case <-look:
 			var goesOn bool
-			if more, goesOn = e.step(r.Context(), h, stream); !goesOn {
+			if more, goesOn = e.step(ctx, h, stream); !goesOn {
 				return
 			}
 		case <-quiet.C:
@@ -116,7 +118,7 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, o *operation.Op
 			return
 		case <-h.leaving:
 			return
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		}
 		quiet.Reset(h.settings.KeepAlive)
