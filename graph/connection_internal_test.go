@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestPageArguments(t *testing.T) {
 			t.Parallel()
 			got, err := tt.in.request(pageSends)
 			var bad []string
-			if e, ok := err.(*model.Error); ok {
+			if e, ok := errors.AsType[*model.Error](err); ok {
 				for _, p := range e.Problems {
 					bad = append(bad, p.Field())
 				}

@@ -49,6 +49,8 @@ func present(ctx context.Context, log *slog.Logger, err error) *gqlerror.Error {
 	out := &gqlerror.Error{Path: found.Path, Locations: found.Locations, Err: err}
 	e, ok := errors.AsType[*model.Error](err)
 	switch {
+	case ok && e.Kind == model.KindUnavailable && e.Err != nil:
+		log.WarnContext(ctx, "resolver", "request", reqlog.ID(ctx), "path", out.Path.String(), "error", err)
 	case ok && e.Kind != model.KindInternal:
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		e = &model.Error{Kind: model.KindUnavailable, Message: "the request took too long or was given up", RetryAfter: time.Second}

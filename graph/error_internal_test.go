@@ -28,7 +28,7 @@ func TestPresent(t *testing.T) {
 		{"NotFound", unknownUser("user"), "NOT_FOUND", "user names no user in this environment", false},
 		{"Wrapped", fmt.Errorf("reading: %w", model.Errorf(model.KindConflict, "taken")), "CONFLICT", "taken", false},
 		{"Version", model.Errorf(model.KindVersionConflict, "moved on"), "CONFLICT", "moved on", false},
-		{"Unavailable", &model.Error{Kind: model.KindUnavailable, Message: "away", RetryAfter: 1500 * time.Millisecond, Err: errors.New("dial tcp 10.0.0.1")}, "UNAVAILABLE", "away", false},
+		{"Unavailable", &model.Error{Kind: model.KindUnavailable, Message: "away", RetryAfter: 1500 * time.Millisecond, Err: errors.New("dial tcp 10.0.0.1")}, "UNAVAILABLE", "away", true},
 		{"GivenUp", fmt.Errorf("reading: %w", context.Canceled), "UNAVAILABLE", "the request took too long or was given up", false},
 		{"Unclassified", errors.New("SELECT broke on 10.0.0.1"), "INTERNAL", "internal error", true},
 		{"Internal", &model.Error{Kind: model.KindInternal, Message: "secret detail"}, "INTERNAL", "internal error", true},

@@ -163,7 +163,10 @@ func (w *world) post(t *testing.T, r request, answers []any) (status int, body [
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, strings.Trim(w.filled(t, strconv.Quote(value), answers), `"`))
 	}
-	resp := must(w.http.Client().Do(req))(t)
+	resp, err := w.http.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer resp.Body.Close()
 	return resp.StatusCode, must(io.ReadAll(resp.Body))(t)
 }
@@ -322,4 +325,19 @@ func difference(want, got string) string {
 	}
 	from := max(0, i-5)
 	return fmt.Sprintf("they differ in line %d\nwant:\n%s\ngot:\n%s", i+1, strings.Join(a[from:min(len(a), i+25)], "\n"), strings.Join(b[from:min(len(b), i+25)], "\n"))
+}
+
+// TestEveryRootFieldHasAnOperation keeps the golden operations complete.
+func TestEveryRootFieldHasAnOperation(t *testing.T) {
+	t.Parallel()
+	var all strings.Builder
+	for _, file := range must(filepath.Glob("testdata/*/*.graphql"))(t) {
+		all.Write(must(os.ReadFile(file))(t))
+	}
+	s := loadSchema(t, "../schema.graphqls")
+	for _, f := range append(s.Query.Fields, s.Mutation.Fields...) {
+		if !strings.HasPrefix(f.Name, "__") && !regexp.MustCompile(`\b`+f.Name+`\b[ ({]`).MatchString(all.String()) {
+			t.Errorf("no operation of testdata asks for %s", f.Name)
+		}
+	}
 }

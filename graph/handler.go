@@ -2,6 +2,8 @@ package graph
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -12,6 +14,7 @@ import (
 	"carillon/graph/operation"
 	"carillon/graph/transport"
 	"carillon/internal/reqlog"
+	"carillon/internal/shed"
 )
 
 // Config is what the GraphQL surface is made of. The services, Auth and
@@ -34,6 +37,10 @@ type Config struct {
 	// UserCost and ApplicationCost bound one operation of a user's credential
 	// (5000) and of a secret key (20000), in objects.
 	UserCost, ApplicationCost int
+	// Rates bound how often callers ask, Gate how much is worked on at once;
+	// the zero Rates and a nil Gate bound nothing.
+	Rates Rates
+	Gate  *shed.Gate
 	// NoIntrospection hides the schema, also from error messages.
 	NoIntrospection bool
 
@@ -48,17 +55,22 @@ type API struct {
 	handler   http.Handler
 	transport *transport.Handler
 	engine    *operation.Engine
+	source    func(*http.Request) auth.Source
 }
 
-// New returns the surface. Nothing runs until there is a request.
+// New returns the surface, or an error when a part is missing. Nothing runs
+// until there is a request.
 func New(c Config) (*API, error) {
 	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	r := &Resolver{
 		Users: c.Users, Categories: c.Categories, Apps: c.Apps, Inbox: c.Inbox, Sends: c.Sends,
 		Sessions: c.Sessions, Memory: c.Auth, Status: c.Status, Log: c.Log,
 	}
 	gate := &auth.Gate{Service: c.Auth, Limiter: c.Limiter, Source: c.Source}
-	api := &API{engine: newEngine(c, r)}
+	api := &API{engine: newEngine(c, r), source: c.Source}
 	api.transport = transport.New(api.engine, &sessions{gate, c.Sessions}, c.Settings, c.Log)
 	gate.Refuse = api.transport.Refuse
 	api.handler = gate.Middleware(api.transport)
@@ -68,6 +80,9 @@ func New(c Config) (*API, error) {
 func (c Config) withDefaults() Config {
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Source == nil {
+		c.Source = auth.SourceOf
 	}
 	if c.Status == nil {
 		c.Status = func(context.Context) Status { return Status{} }
@@ -81,12 +96,26 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// check names the parts that are missing.
+func (c Config) check() error {
+	var missing []error
+	for name, there := range map[string]bool{
+		"Users": c.Users != nil, "Categories": c.Categories != nil, "Apps": c.Apps != nil, "Inbox": c.Inbox != nil, "Sends": c.Sends != nil,
+		"Auth": c.Auth != nil, "Sessions": c.Sessions != nil,
+	} {
+		if !there {
+			missing = append(missing, fmt.Errorf("graph: %s is missing", name))
+		}
+	}
+	return errors.Join(missing...)
+}
+
 func newEngine(c Config, r *Resolver) *operation.Engine {
 	config := generated.Config{Resolvers: root{r}}
 	config.Schema = operation.Served(generated.NewExecutableSchema(config).Schema())
 	return operation.New(operation.Config{
 		Schema: generated.NewExecutableSchema(config), Limits: c.Limits, Introspection: !c.NoIntrospection,
-		CostLimit: c.costLimit, Authorize: authorize, Recover: recovered, Subscriptions: r.subscriptions(),
+		CostLimit: c.costLimit, Authorize: authorize, Admit: newAdmission(c.Rates, c.Gate).admit, Recover: recovered, Subscriptions: r.subscriptions(),
 		Present: func(ctx context.Context, err error) *gqlerror.Error { return present(ctx, c.Log, err) },
 	})
 }
@@ -99,9 +128,10 @@ func (c Config) costLimit(ctx context.Context) int {
 	return c.UserCost
 }
 
+// ServeHTTP serves requests, WebSockets and event streams.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reqlog.SetRoute(r.Context(), "/graphql")
-	a.handler.ServeHTTP(w, r)
+	a.handler.ServeHTTP(w, r.WithContext(withAddress(r.Context(), a.source(r).Address)))
 }
 
 // Drain ends every open connection so that its client comes back elsewhere,

@@ -149,7 +149,10 @@ func (w *world) follow(t *testing.T, as, query string, variables map[string]any,
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	resp := must(w.http.Client().Do(req))(t)
+	resp, err := w.http.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { resp.Body.Close() })
 	return &events{t: t, w: w, status: resp.StatusCode, lines: bufio.NewScanner(resp.Body), close: func() { resp.Body.Close() }}
 }

@@ -1,0 +1,104 @@
+package graph_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"carillon/store/storetest"
+)
+
+// replays has, for each mutation, what it is called with, one member that
+// makes it another input, and what of the payload is compared.
+var replays = map[string]struct{ input, change, payload string }{
+	"identifyUser":         {`"identifier":"new","firstName":"A"`, `"lastName":"B"`, `user { id profile { version } } created`},
+	"identifyUsers":        {`"users":[{"identifier":"new"},{"identifier":"","email":"x"}]`, `"users":[{"identifier":"bob"}]`, `results { user { id } created userErrors { message } }`},
+	"patchProfile":         {`"user":"ada","set":{"x":1}`, `"expectedVersion":1`, `user { id profile { version attributes } }`},
+	"setUserEnabled":       {`"user":"ada","enabled":false`, `"enabled":true`, `user { enabled updatedAt }`},
+	"deleteUser":           {`"user":"ada"`, `"user":"bob"`, `deletedUserId`},
+	"registerDevice":       {`"user":"ada","deviceId":"d","platform":"WEB"`, `"browser":"Firefox"`, `device { id createdAt lastUsedAt }`},
+	"removeDevice":         {`"user":"ada","deviceId":"phone-1"`, `"deviceId":"other"`, `removedDeviceId`},
+	"createCategory":       {`"identifier":"news","name":"News"`, `"name":"Other"`, `category { id name }`},
+	"updateCategory":       {`"identifier":"comments","name":"News"`, `"hideInInbox":true`, `category { id name }`},
+	"deleteCategory":       {`"identifier":"comments"`, `"identifier":"billing"`, `deletedCategoryId`},
+	"setPreferences":       {`"user":"ada","changes":[{"category":"comments","enabled":false}]`, `"changes":[{"channel":"EMAIL","enabled":false}]`, `preferences { category { id } channels { enabled } }`},
+	"sendNotification":     {`"to":{"users":["ada"]},"title":"T"`, `"body":"B"`, `send { id requestId } plan { identifier notification { id } } skipped { identifier }`},
+	"cancelSend":           {`"id":"@later"`, `"id":"@welcome"`, `send { id status }`},
+	"markNotifications":    {`"user":"ada","ids":["@comment/ada","junk"],"as":"READ"`, `"as":"SEEN"`, `notifications { id readAt } notFound counters { unread } position`},
+	"markAllNotifications": {`"user":"ada","as":"READ"`, `"filter":{"unread":true}`, `affected counters { unread } position`},
+	"deleteNotifications":  {`"user":"ada","ids":["@comment/ada","junk"]`, `"ids":["@invoice/ada"]`, `deleted notFound counters { total } position`},
+	"createCredential":     {`"kind":"SIGNING_SECRET"`, `"name":"x"`, `credential { id hint }`},
+	"rotateCredential":     {`"id":"@shop.secretKey"`, `"overlapSeconds":60`, `credential { id hint } replaced { id expiresAt }`},
+	"revokeCredential":     {`"id":"@shop.tokenKey"`, `"id":"@shop.secretKey"`, `credential { id revokedAt }`},
+}
+
+// TestEveryMutationReplays calls each mutation twice with one key, with time
+// between: the second answer is the first, and nothing happened twice. Then the
+// same key with another input is refused.
+func TestEveryMutationReplays(t *testing.T) {
+	t.Parallel()
+	for _, f := range loadSchema(t, "../schema.graphqls").Mutation.Fields {
+		if strings.HasPrefix(f.Name, "__") {
+			continue
+		}
+		c, ok := replays[f.Name]
+		if !ok {
+			t.Errorf("%s has no line above", f.Name)
+			continue
+		}
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, storetest.SQLite(t))
+			query := fmt.Sprintf(`mutation($input: %s!) { it: %s(input: $input) { %s replayed userErrors { code path } } }`,
+				f.Arguments[0].Type.NamedType, f.Name, c.payload)
+			call := func(input string) map[string]any {
+				w.clock.pass(1e9)
+				_, body := w.post(t, request{as: "shop", query: query, variables: json.RawMessage(`{"input":{` + input + `,"idempotencyKey":"k"}}`)}, nil)
+				var answer struct {
+					Data struct{ It map[string]any }
+				}
+				if err := json.Unmarshal(body, &answer); err != nil || answer.Data.It == nil {
+					t.Fatalf("answer %s", body)
+				}
+				return answer.Data.It
+			}
+			first, second := call(c.input), call(c.input)
+			if errs := first["userErrors"].([]any); len(errs) > 0 || first["replayed"] != false {
+				t.Fatalf("the first call: %v", first)
+			}
+			if second["replayed"] != true {
+				t.Errorf("the second answer is not a replayed one: %v", second)
+			}
+			first["replayed"] = true
+			if !reflect.DeepEqual(first, second) {
+				t.Errorf("the second answer is\n%v\nwant\n%v", second, first)
+			}
+			name, _, _ := strings.Cut(c.change, ":")
+			other := call(without(c.input, name) + c.change)
+			want := []any{map[string]any{"code": "IDEMPOTENCY_KEY_REUSED", "path": []any{"idempotencyKey"}}}
+			if !reflect.DeepEqual(other["userErrors"], want) {
+				t.Errorf("another input under the key: %v, want %v", other, want)
+			}
+		})
+	}
+}
+
+// without leaves a member out of the members of an object, and ends with a
+// comma when any are left.
+func without(members, name string) string {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal([]byte("{"+members+"}"), &m); err != nil {
+		panic(err)
+	}
+	delete(m, strings.Trim(name, `"`))
+	if len(m) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return string(text[1:len(text)-1]) + ","
+}
