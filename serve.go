@@ -20,7 +20,9 @@ import (
 	"carillon/internal/config"
 	"carillon/internal/id"
 	"carillon/internal/metrics"
+	"carillon/internal/ratelimit"
 	"carillon/internal/reqlog"
+	"carillon/internal/shed"
 	"carillon/playground"
 	"carillon/rest/ops"
 	"carillon/store"
@@ -64,6 +66,7 @@ type server struct {
 	log     *slog.Logger
 	parts   *parts
 	api     *graph.API
+	gate    *shed.Gate
 	health  *ops.Health
 	metrics *metrics.Metrics
 	demo    string // where the demo keys are; "" when there is no demo
@@ -72,10 +75,14 @@ type server struct {
 	metricsListener net.Listener // nil when switched off
 }
 
+// patience is how long an operation waits for a place when the server is busy:
+// long enough for a burst to pass, short enough for a person.
+const patience = 250 * time.Millisecond
+
 // newServer opens the database and the listeners, so that whatever is wrong is
 // said before the process claims to run.
 func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (s *server, err error) {
-	s = &server{cfg: cfg, log: log, metrics: metrics.New()}
+	s = &server{cfg: cfg, log: log, metrics: metrics.New(), gate: shed.New(cfg.MaxConcurrent, patience)}
 	if s.parts, err = openParts(ctx, cfg, log); err != nil {
 		return nil, err
 	}
@@ -143,9 +150,16 @@ func (s *server) graphConfig() graph.Config {
 			Body: int64(c.MaxBody), RequestTimeout: c.Timeout, Connections: c.MaxConnections, UserConnections: c.MaxUserConns,
 			Message: c.MaxFrame, Subscriptions: c.MaxSubscriptions,
 		},
+		Rates:    graph.Rates{Environment: rate(c.RateEnvironment), User: rate(c.RateUser), Address: rate(c.RateAddress)},
+		Gate:     s.gate,
 		UserCost: c.MaxUserCost, ApplicationCost: c.MaxSecretCost, NoIntrospection: !c.Introspect,
 		Status: s.status, Log: s.log,
 	}
+}
+
+// rate allows bursts of twice what it gives in a second.
+func rate(perSecond int) ratelimit.Rate {
+	return ratelimit.Rate{PerSecond: float64(perSecond), Burst: 2 * float64(perSecond)}
 }
 
 // gauges has the parts' own numbers read at each scrape.
@@ -167,6 +181,12 @@ func (s *server) gauges() {
 	counter("carillon_hints_dropped_total", "Hints that other processes did not get; they heal.", func() int64 { return hub().Dropped })
 	counter("carillon_streams_healed_total", "Changes found by comparing with the database.", func() int64 { return hub().Healed })
 	gauge("carillon_live_watchers", "Watchers of inboxes and sends.", func() int64 { return hub().Watchers })
+	gauge("carillon_operations", "Operations being worked on.", func() int64 { return int64(s.gate.Stats().Busy) })
+	gauge("carillon_operations_waiting", "Operations that wait for a place.", func() int64 { return int64(s.gate.Stats().Waiting) })
+	counter("carillon_operations_shed_total", "Operations refused because the server was busy.", func() int64 {
+		r := s.gate.Stats().Refused
+		return r[shed.Reading] + r[shed.Sending] + r[shed.Searching]
+	})
 	gauge("carillon_bus_up", "1 while hints of other processes are thought to arrive.", func() int64 {
 		if s.parts.hub.Healthy() {
 			return 1

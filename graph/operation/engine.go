@@ -39,6 +39,10 @@ type Config struct {
 	Subscriptions map[string]Open
 	// Encoder answers events without executing them; nil: all are executed.
 	Encoder Encoder
+	// Admit is asked before an operation runs and before a subscription is
+	// opened; leave is called when that is done. An error refuses it, like one
+	// of Prepare. nil: everything is let in.
+	Admit func(ctx context.Context, o *Operation) (leave func(), err error)
 }
 
 // Engine prepares and runs the operations of one schema. It is safe for
@@ -57,6 +61,7 @@ type Engine struct {
 	recover       graphql.RecoverFunc
 	subscriptions map[string]Open
 	encoder       Encoder
+	entry         func(ctx context.Context, o *Operation) (leave func(), err error)
 }
 
 // New returns an engine.
@@ -64,7 +69,7 @@ func New(c Config) *Engine {
 	e := &Engine{
 		exec: c.Schema, schema: Served(c.Schema.Schema()), limits: c.Limits.withDefaults(), introspection: c.Introspection,
 		costLimit: c.CostLimit, authorize: c.Authorize, present: c.Present, recover: c.Recover,
-		subscriptions: c.Subscriptions, encoder: c.Encoder,
+		subscriptions: c.Subscriptions, encoder: c.Encoder, entry: c.Admit,
 	}
 	e.documents = newCache(orElse(c.CacheBytes, defaultCache), orElse(c.CacheDocument, defaultCacheMax))
 	e.validator = newValidator(e.schema, e.introspection, e.limits.Errors)

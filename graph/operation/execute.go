@@ -30,11 +30,28 @@ func (e *Engine) Execute(ctx context.Context, o *Operation) *Response {
 	if o.idempotencyKey != "" && o.document.fields == 1 {
 		ctx = context.WithValue(ctx, idempotencyKey, o.idempotencyKey)
 	}
+	leave, refused := e.enter(ctx, o)
+	if refused != nil {
+		return Refused(refused)
+	}
 	resp := e.run(ctx, o)
+	leave()
 	if len(resp.Errors) == 0 && o.onlyIntrospects() && e.documents.grow(o.name, o.document, len(resp.Data)) {
 		o.document.introspected.Store((*[]byte)(&resp.Data))
 	}
 	return resp
+}
+
+// enter asks whether an operation may run now.
+func (e *Engine) enter(ctx context.Context, o *Operation) (leave func(), refused gqlerror.List) {
+	if e.entry == nil {
+		return func() {}, nil
+	}
+	leave, err := e.entry(ctx, o)
+	if err != nil {
+		return nil, gqlerror.List{e.present(ctx, err)}
+	}
+	return leave, nil
 }
 
 // onlyIntrospects reports whether the answer is the same every time.

@@ -66,7 +66,12 @@ func (e *Engine) Subscribe(ctx context.Context, o *Operation, wake func()) (*Str
 	if o.lastEventID != "" {
 		ctx = context.WithValue(ctx, lastEventID, o.lastEventID)
 	}
+	leave, refused := e.enter(ctx, o)
+	if refused != nil {
+		return nil, refused
+	}
 	source, err := e.open(ctx, field.Name, args, wake)
+	leave()
 	if err != nil {
 		shown := e.present(ctx, err)
 		shown.Path = ast.Path{ast.PathName(field.Alias)}

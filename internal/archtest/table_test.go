@@ -52,7 +52,7 @@ var imports = map[string]string{
 	"user":         "model preference" + tools,
 
 	// Floor 3: the surfaces. They translate.
-	"graph":              surface + "graph/generated graph/operation graph/transport graph/view graph/internal/...",
+	"graph":              surface + "internal/ratelimit internal/shed graph/generated graph/operation graph/transport graph/view graph/internal/...",
 	"graph/generated":    "model graph/view graph/internal/...",
 	"graph/internal/...": "model",
 	"graph/operation":    "model graph/internal/..." + tools,

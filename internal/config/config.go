@@ -56,6 +56,10 @@ type Config struct {
 	MaxUserConns        int `env:"MAX_CONNECTIONS_USER" envDefault:"20" doc:"the same of one user"`
 	MaxSubscriptions    int `env:"MAX_SUBSCRIPTIONS" envDefault:"100" doc:"subscriptions of one WebSocket"`
 	MaxWrongCredentials int `env:"MAX_WRONG_CREDENTIALS" envDefault:"20" doc:"wrong credentials a minute from one address before it is told to wait; 0: any number"`
+	MaxConcurrent       int `env:"MAX_CONCURRENT" envDefault:"64" doc:"operations worked on at once; a few more wait a moment, the rest is told to come back"`
+	RateEnvironment     int `env:"RATE_ENVIRONMENT" envDefault:"0" doc:"root fields a second of one environment, with bursts of twice as many; 0: any number"`
+	RateUser            int `env:"RATE_USER" envDefault:"5000" doc:"the same of one user"`
+	RateAddress         int `env:"RATE_ADDRESS" envDefault:"200" doc:"the same of one address without a credential"`
 	MaxQueuedSends      int `env:"MAX_QUEUED_SENDS" envDefault:"1024" doc:"sends that wait for their commit; more are told to come back"`
 }
 
@@ -211,6 +215,10 @@ func (c *Config) check() (problems []string) {
 	within("MAX_CONNECTIONS_USER", c.MaxUserConns, 1, 10_000)
 	within("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 10_000)
 	within("MAX_WRONG_CREDENTIALS", c.MaxWrongCredentials, 0, 1_000_000)
+	within("MAX_CONCURRENT", c.MaxConcurrent, 4, 100_000)
+	within("RATE_ENVIRONMENT", c.RateEnvironment, 0, 10_000_000)
+	within("RATE_USER", c.RateUser, 0, 10_000_000)
+	within("RATE_ADDRESS", c.RateAddress, 0, 10_000_000)
 	within("MAX_QUEUED_SENDS", c.MaxQueuedSends, 1, 1_000_000)
 	return problems
 }
