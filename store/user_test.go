@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"fmt"
-	"strconv"
 	"sync"
 	"testing"
 
@@ -110,12 +108,4 @@ func ensureUser(t *testing.T, s *store.Store, env model.EnvID, identifier string
 		t.Fatal(err)
 	}
 	return u
-}
-
-func numbered(prefix string, n int) []string {
-	out := make([]string, n)
-	for i := range out {
-		out[i] = fmt.Sprintf("%s%s", prefix, strconv.Itoa(i))
-	}
-	return out
 }

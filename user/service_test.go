@@ -34,7 +34,7 @@ func TestList(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		// Made in two moments, so that the id decides within each. In byte
 		// order: capitals first, _ is no wildcard, é comes after z.
-		names := []string{"b", "a", "a_c", "abc", "B", "é", "a%", "z"}
+		names := []string{"b", "a", "a_c", "abc", "B", "é", "a%", "z", "\ue000"}
 		for i, name := range names {
 			if i == 4 {
 				f.clock.advance(time.Second)
@@ -46,7 +46,7 @@ func TestList(t *testing.T) {
 			t.Fatal(err)
 		}
 		yes, no := true, false
-		byName := []string{"B", "a", "a%", "a_c", "abc", "b", "z", "é"}
+		byName := []string{"B", "a", "a%", "a_c", "abc", "b", "z", "é", "\ue000"}
 		tests := []struct {
 			name   string
 			filter model.UserFilter
@@ -63,6 +63,7 @@ func TestList(t *testing.T) {
 			{"PrefixPercent", model.UserFilter{IdentifierPrefix: "%"}, model.UserOrder{}, nil},
 			{"PrefixCaseCounts", model.UserFilter{IdentifierPrefix: "B"}, model.UserOrder{}, []string{"B"}},
 			{"PrefixBeyondASCII", model.UserFilter{IdentifierPrefix: "é"}, model.UserOrder{}, []string{"é"}},
+			{"PrefixBeforeSurrogates", model.UserFilter{IdentifierPrefix: "\ud7ff"}, model.UserOrder{}, nil},
 			{"PrefixHighest", model.UserFilter{IdentifierPrefix: "\U0010ffff"}, model.UserOrder{}, nil},
 			{"Email", model.UserFilter{Email: "u1@example.com"}, model.UserOrder{Ascending: true}, []string{"a", "abc", "é", "z"}},
 			{"EmailWithName", model.UserFilter{Email: "U <u1@example.com>", Enabled: &no}, model.UserOrder{}, []string{"abc"}},
