@@ -26,7 +26,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, media string, s
 	*buffer = resp.AppendJSON((*buffer)[:0])
 
 	header := w.Header()
-	header.Set("Content-Type", media+"; charset=utf-8")
+	header["Content-Type"] = contentTypes[media]
 	if s := retryAfter(status, resp.Errors); s != "" {
 		header.Set("Retry-After", s)
 	}

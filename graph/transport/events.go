@@ -154,7 +154,7 @@ type events struct {
 // take a stream for open before there is a body.
 func (h *Handler) beginEvents(w http.ResponseWriter) *events {
 	header := w.Header()
-	header.Set("Content-Type", mediaEvents+"; charset=utf-8")
+	header["Content-Type"] = contentTypes[mediaEvents]
 	header.Set("Cache-Control", "no-store, no-transform")
 	header.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)

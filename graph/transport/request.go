@@ -20,6 +20,9 @@ import (
 
 // isJSON reports whether a Content-Type is JSON in UTF-8.
 func isJSON(contentType string) bool {
+	if contentType == mediaJSON {
+		return true
+	}
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || media != mediaJSON {
 		return false
