@@ -39,7 +39,7 @@ func newAdmission(r Rates, gate *shed.Gate) *admission {
 
 // admit is the engine's Admit.
 func (a *admission) admit(ctx context.Context, o *operation.Operation) (leave func(), err error) {
-	if wait, whose := a.wait(ctx, float64(len(o.RootFields())), time.Now()); wait > 0 {
+	if wait, whose := a.wait(ctx, float64(o.Fields()), time.Now()); wait > 0 {
 		return nil, &model.Error{
 			Kind: model.KindRateLimited, RetryAfter: wait,
 			Message: "too many requests of this " + whose + "; wait before the next one",

@@ -125,6 +125,9 @@ func (o *Operation) Name() string { return o.document.op.Name }
 // RootFields are the names of the root fields, each once.
 func (o *Operation) RootFields() []string { return o.document.roots }
 
+// Fields is how many root fields there are, each as often as it is selected.
+func (o *Operation) Fields() int { return o.document.fields }
+
 // Cost is what the operation costs, in objects.
 func (o *Operation) Cost() int { return o.cost }
 

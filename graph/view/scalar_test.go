@@ -131,3 +131,22 @@ func TestEnumsAreWrittenAsTheSchemaHasThem(t *testing.T) {
 		}
 	}
 }
+
+// FuzzDateTime holds UnmarshalDateTime to two promises: it never panics, and
+// what it accepts is the same instant when it is written and read again.
+func FuzzDateTime(f *testing.F) {
+	for _, s := range []string{"2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05+23:59", "9999-12-31T23:59:59.999999Z", "0000-00-00T00:00:00Z", "2026-01-02T03:04:05.", "T::", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		at, err := UnmarshalDateTime(s)
+		if err != nil {
+			return
+		}
+		text := written(MarshalDateTime(at))
+		again, err := UnmarshalDateTime(strings.Trim(text, `"`))
+		if err != nil || !again.Equal(at) {
+			t.Errorf("%q is %v, which is written %s and read as %v (%v)", s, at, text, again, err)
+		}
+	})
+}
