@@ -1,9 +1,10 @@
-// The operations that the playground opens with, a tab each.
+// The operations that the playground opens with, a tab each. Lines are short
+// enough for half a window.
 'use strict';
 
 window.examples = [
   {
-    query: `# An inbox, live, as its user (choose the demo user above).
+    query: `# An inbox, live: choose its user above.
 subscription Live {
   inbox {
     position
@@ -17,15 +18,31 @@ subscription Live {
 }`,
   },
   {
-    query: `# A send, as the back end (choose a secret key above).
+    query: `# A send: choose a secret key above.
 mutation Send {
-  sendNotification(input: {
-    to: { inlineUsers: [{ identifier: "ada", firstName: "Ada" }] }
-    title: "Your order is on its way"
-    body: "It should be with you on Friday."
-  }) {
-    send { id status progress { done skipped } }
-    plan { identifier channels { channel decision { allowed reason } } }
+  sendNotification(
+    input: {
+      to: {
+        inlineUsers: [
+          { identifier: "ada", firstName: "Ada" }
+        ]
+      }
+      title: "Your order is on its way"
+      body: "It should be with you on Friday."
+    }
+  ) {
+    send {
+      id
+      status
+      progress { done skipped }
+    }
+    plan {
+      identifier
+      channels {
+        channel
+        decision { allowed reason }
+      }
+    }
     userErrors { code path message }
   }
 }`,
@@ -36,7 +53,10 @@ query Inbox($first: Int = 10, $unread: Boolean) {
   viewer {
     user {
       identifier
-      inbox(first: $first, filter: { unread: $unread }) {
+      inbox(
+        first: $first
+        filter: { unread: $unread }
+      ) {
         counters { total unseen unread }
         position
         nodes { id title body readAt }
@@ -57,9 +77,12 @@ mutation ReadAll {
 }`,
   },
   {
-    query: `# Would Ada be told, and which rule says so?
+    query: `# Would Ada be told, and by which rule?
 query Why {
-  explainPreference(user: "ada", channel: IN_APP) {
+  explainPreference(
+    user: "ada"
+    channel: IN_APP
+  ) {
     allowed
     reason
     ladder { reason outcome detail }

@@ -42,7 +42,15 @@
       subscriptionUrl: socket,
       wsConnectionParams: params(credential),
     });
-    root.render(React.createElement(GraphiQL, { fetcher, defaultTabs: window.examples, defaultEditorToolsVisibility: 'variables' }));
+    root.render(
+      React.createElement(GraphiQL, {
+        fetcher,
+        defaultTabs: window.examples,
+        defaultEditorToolsVisibility: 'variables',
+        schemaDescription: true,
+        inputValueDeprecation: true,
+      }),
+    );
     tellWho(credential);
   }
 
