@@ -132,3 +132,32 @@ func TestDeleteUserWhileSending(t *testing.T) {
 		f.noDrift(t)
 	})
 }
+
+// TestDeleteUserDuringTheFirstSend: a user without an inbox yet, so that there
+// is no row of it to wait for.
+func TestDeleteUserDuringTheFirstSend(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		f := newSends(t, s, 60)
+		for _, u := range f.users {
+			p := f.pending(t, u)
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if _, _, err := s.SaveSends(t.Context(), []model.PendingSend{p}); err != nil && !errors.Is(err, model.ErrNotSaved) {
+					t.Errorf("sending: %v", err)
+				}
+			})
+			wg.Go(func() {
+				if _, err := s.DeleteUser(t.Context(), f.env, model.Once{}, u.Identifier); err != nil {
+					t.Errorf("deleting: %v", err)
+				}
+			})
+			wg.Wait()
+			for _, table := range []string{"notifications", "inboxes"} {
+				if n, err := store.RowsOf(t.Context(), s, table, u.EnvID, u.ID); err != nil || n != 0 {
+					t.Fatalf("%d rows about %s are left in %s, %v", n, u.Identifier, table, err)
+				}
+			}
+		}
+	})
+}

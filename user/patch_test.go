@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -246,28 +247,28 @@ func TestPatchVersion(t *testing.T) {
 func TestPatchTogether(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.identify(t, "ada", "")
-		var (
-			mu  sync.Mutex
-			won int
-			wg  sync.WaitGroup
-		)
-		for i := range 8 {
-			wg.Go(func() {
-				version := int64(1)
-				_, err := f.Patch(t.Context(), f.env.ID, model.Once{}, "ada", model.ProfilePatch{Set: json.RawMessage(fmt.Sprintf(`{"a":%d}`, i)), ExpectedVersion: &version})
-				if err != nil && model.KindOf(err) != model.KindVersionConflict {
-					t.Error(err)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil {
-					won++
-				}
-			})
-		}
-		wg.Wait()
-		if u := f.find(t, "ada"); won != 1 || u.Profile.Version != 2 {
-			t.Errorf("%d patches won, the version is %d; want one and 2", won, u.Profile.Version)
+		for version := int64(1); version < 8; version++ {
+			var (
+				won atomic.Int64
+				wg  sync.WaitGroup
+			)
+			for i := range 6 {
+				wg.Go(func() {
+					_, err := f.Patch(t.Context(), f.env.ID, model.Once{}, "ada", model.ProfilePatch{
+						Set: json.RawMessage(fmt.Sprintf(`{"a":[%d,%d]}`, version, i)), ExpectedVersion: &version,
+					})
+					switch {
+					case err == nil:
+						won.Add(1)
+					case model.KindOf(err) != model.KindVersionConflict:
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if u := f.find(t, "ada"); won.Load() != 1 || u.Profile.Version != version+1 {
+				t.Fatalf("%d patches of version %d won, the version is %d; want one, and %d", won.Load(), version, u.Profile.Version, version+1)
+			}
 		}
 	})
 }
