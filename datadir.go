@@ -24,7 +24,7 @@ func lockDataDir(dir string) (unlock func(), err error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "server.lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own folder
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func masterKey(cfg config.Config, log *slog.Logger) (seal.Key, error) {
 	if store.IsPostgres(cfg.Database()) {
 		log.Warn("MASTER_KEY is not set: using the key in the data folder; every process needs the same one", "file", path)
 	}
-	b, err := os.ReadFile(path) //nolint:gosec // the operator's own folder
+	b, err := os.ReadFile(path)
 	if err == nil {
 		return seal.ParseKey(strings.TrimSpace(string(b)))
 	}
