@@ -142,7 +142,6 @@ func (w *Stream) note(h model.Hint) {
 			return
 		}
 		follows = h.Seq == last+1
-	case w.behind > 0 && !w.reading:
 	case w.reading || w.reset != "":
 		follows = true // whether it does shows when the read is done
 	default:

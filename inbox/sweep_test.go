@@ -1,0 +1,83 @@
+package inbox_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"carillon/inbox"
+	"carillon/live"
+	"carillon/model"
+)
+
+// expiringStore has items that expire; each call takes a batch of them.
+type expiringStore struct {
+	inbox.Store
+	mu   sync.Mutex
+	due  int
+	fail error
+}
+
+func (f *expiringStore) ExpireNotifications(_ context.Context, limit int) (int, []model.Hint, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return 0, nil, f.fail
+	}
+	n := min(f.due, limit)
+	f.due -= n
+	return n, []model.Hint{{Key: model.InboxKey(theEnv, theUser), Seq: 1}}, nil
+}
+
+func (f *expiringStore) set(due int, fail error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.due, f.fail = due, fail
+}
+
+func (f *expiringStore) left() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.due
+}
+
+func TestSweeperDrainsEverySecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		store := &expiringStore{}
+		s := &inbox.Service{Store: store, Live: live.NewHub(live.Config{}), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { s.RunSweeper(ctx) })
+		second := func() {
+			<-time.After(time.Second)
+			synctest.Wait()
+		}
+
+		store.set(1700, nil)
+		second()
+		if n := store.left(); n != 0 {
+			t.Errorf("%d items are left after a second, want none", n)
+		}
+		store.set(3, errors.New("away"))
+		for range 5 {
+			second()
+		}
+		store.set(3, nil)
+		second()
+		if n := store.left(); n != 0 {
+			t.Errorf("%d items are left when the database is back, want none", n)
+		}
+		cancel()
+		wg.Wait()
+		if n := strings.Count(log.String(), "\n"); n != 2 {
+			t.Errorf("an outage of five seconds took %d lines, want its begin and its end:\n%s", n, log.String())
+		}
+	})
+}
