@@ -6,8 +6,8 @@ import "errors"
 // notifications have ids; the store gives them their seq.
 type PendingSend struct {
 	Send          Send
-	Fire          bool     // it is stored as SCHEDULED already and goes out now
-	Recipients    []UserID // of a SCHEDULED send: who will be planned for when it fires
+	Fire          bool      // it is stored as SCHEDULED already and goes out now, as its status says
+	Audience      *Audience // of a SCHEDULED or EXPANDING send: who is to be planned for yet
 	Notifications []Notification
 	Once          Once
 	Result        SendResult // what is remembered under Once
@@ -39,8 +39,8 @@ type SendReplay struct {
 
 // DueSend is a scheduled send whose time has come.
 type DueSend struct {
-	Send       Send
-	Recipients []UserID
+	Send     Send
+	Audience Audience
 }
 
 // RecipientKey names a user by identifier or, when that is empty, by id.

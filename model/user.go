@@ -103,6 +103,7 @@ type Recipient struct {
 	Enabled    bool
 	Reachable  []Channel // channels for which the user has an address; IN_APP always
 	Choices    []Choice
+	OnlyVia    []Channel // what the topics that made them a recipient limit the send to; nil: nothing does
 }
 
 // IdentifyInput says what is known of a user. Attributes is an object that is

@@ -69,8 +69,8 @@ func newDueJob(env model.Environment, due *model.DueSend, category *model.Catego
 // keys names the job's recipients.
 func (j *job) keys() []model.RecipientKey {
 	if j.due != nil {
-		keys := make([]model.RecipientKey, len(j.due.Recipients))
-		for i, id := range j.due.Recipients {
+		keys := make([]model.RecipientKey, len(j.due.Audience.Users))
+		for i, id := range j.due.Audience.Users {
 			keys[i] = model.RecipientKey{Env: j.env.ID, ID: id}
 		}
 		return keys
@@ -85,7 +85,7 @@ func (j *job) keys() []model.RecipientKey {
 // weight is how many recipients the job has.
 func (j *job) weight() int {
 	if j.due != nil {
-		return len(j.due.Recipients)
+		return len(j.due.Audience.Users)
 	}
 	return len(j.names)
 }
@@ -216,9 +216,9 @@ func (j *job) send(now time.Time) model.Send {
 func (j *job) decide(known []model.Recipient, skipped *[]model.Skipped, now time.Time) {
 	p := &j.pending
 	if j.scheduled() {
-		p.Recipients = make([]model.UserID, len(known))
+		p.Audience = &model.Audience{Users: make([]model.UserID, len(known))}
 		for i, r := range known {
-			p.Recipients[i] = r.ID
+			p.Audience.Users[i] = r.ID
 		}
 	} else {
 		content := p.Send.Content // on its own, so that streams keep it and not the job

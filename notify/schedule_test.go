@@ -116,7 +116,7 @@ func TestTwoProcessesFireEachSendOnceAndInOrder(t *testing.T) {
 		f.clock.Advance(2 * time.Hour)
 		f.fire(t, f.Service, f.another(t), f.another(t))
 
-		if n := f.count(t, "select count(*) from sends where status = 'SENT' and done = 1 and recipients is null"); n != sends {
+		if n := f.count(t, "select count(*) from sends where status = 'SENT' and done = 1 and audience is null"); n != sends {
 			t.Errorf("%d sends fired, want %d", n, sends)
 		}
 		rows := f.sql(t, "select s.id, s.send_at from notifications n join sends s on s.env_id = n.env_id and s.id = n.send_id order by n.sort_at, n.seq, n.id")

@@ -90,14 +90,15 @@ func alive(sends []model.PendingSend, saved []model.SavedSend) []*model.PendingS
 	return out
 }
 
-// fire turns the scheduled sends among sends to SENT, and marks as lost those
-// that are SCHEDULED no longer. The rows are locked in key order.
+// fire turns the scheduled sends among sends to SENT or, those with a large
+// audience, to EXPANDING, and marks as lost those that are SCHEDULED no longer.
+// The rows are locked in key order.
 func (s *Store) fire(ctx context.Context, tx bun.Tx, sends []model.PendingSend, saved []model.SavedSend) error {
 	var keys, news values
 	for _, p := range sends {
 		if p.Fire {
 			keys.row(p.Send.EnvID, p.Send.ID)
-			news.row(p.Send.EnvID, p.Send.ID, micros(p.Send.FiredAt), p.Send.Progress.Total, p.Send.Progress.Done, p.Send.Progress.Skipped)
+			news.row(p.Send.EnvID, p.Send.ID, p.Send.Status, micros(p.Send.FiredAt), p.Send.Progress.Total, p.Send.Progress.Done, p.Send.Progress.Skipped)
 		}
 	}
 	if keys.empty() {
@@ -112,8 +113,8 @@ func (s *Store) fire(ctx context.Context, tx bun.Tx, sends []model.PendingSend, 
 		EnvID model.EnvID
 		ID    model.SendID
 	}
-	err := tx.NewRaw(`with x (env_id, id, fired_at, total, done, skipped) as (values `+news.String()+`)
-		update sends set status = 'SENT', recipients = null, fired_at = x.fired_at, total = x.total, done = x.done, skipped = x.skipped
+	err := tx.NewRaw(`with x (env_id, id, status, fired_at, total, done, skipped) as (values `+news.String()+`)
+		update sends set status = x.status, audience = case when x.status = 'EXPANDING' then audience end, fired_at = x.fired_at, total = x.total, done = x.done, skipped = x.skipped
 		from x where sends.env_id = x.env_id and sends.id = x.id and sends.status = 'SCHEDULED'
 		returning sends.env_id, sends.id`, news.args...).Scan(ctx, &fired)
 	if err != nil {

@@ -29,7 +29,7 @@ const saveStatement = `with
 		select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::bigint[])
 	),
 	s as (
-		insert into sends (env_id, id, request_id, status, title, content, category_id, channels, recipients,
+		insert into sends (env_id, id, request_id, status, title, content, category_id, channels, audience,
 			send_at, fired_at, expires_at, created_at, total, done, skipped, failed)
 		select * from unnest($8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::text[], $16::text[],
 			$17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[])
@@ -89,7 +89,7 @@ func saveArgs(rows *saveRows) []any {
 		column(s, func(r sendRow) string { return r.Content }),
 		column(s, func(r sendRow) int64 { return int64(r.CategoryID) }),
 		column(s, func(r sendRow) *string { return pointer(r.Channels.String, r.Channels.Valid) }),
-		column(s, func(r sendRow) *string { return pointer(r.Recipients.String, r.Recipients.Valid) }),
+		column(s, func(r sendRow) *string { return pointer(r.Audience.String, r.Audience.Valid) }),
 		column(s, func(r sendRow) *int64 { return pointer(r.SendAt.Int64, r.SendAt.Valid) }),
 		column(s, func(r sendRow) *int64 { return pointer(r.FiredAt.Int64, r.FiredAt.Valid) }),
 		column(s, func(r sendRow) *int64 { return pointer(r.ExpiresAt.Int64, r.ExpiresAt.Valid) }),

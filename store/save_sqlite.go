@@ -42,10 +42,10 @@ func insertKeys(ctx context.Context, tx bun.IDB, keys []keyRow) error {
 func insertSends(ctx context.Context, tx bun.IDB, sends []sendRow) error {
 	var list values
 	for _, r := range sends {
-		list.row(r.EnvID, r.ID, r.RequestID, r.Status, r.Title, r.Content, r.CategoryID, r.Channels, r.Recipients,
+		list.row(r.EnvID, r.ID, r.RequestID, r.Status, r.Title, r.Content, r.CategoryID, r.Channels, r.Audience,
 			r.SendAt, r.FiredAt, r.ExpiresAt, r.CreatedAt, r.Total, r.Done, r.Skipped, r.Failed)
 	}
-	return list.insert(ctx, tx, `insert into sends (env_id, id, request_id, status, title, content, category_id, channels, recipients,
+	return list.insert(ctx, tx, `insert into sends (env_id, id, request_id, status, title, content, category_id, channels, audience,
 		send_at, fired_at, expires_at, created_at, total, done, skipped, failed)`)
 }
 

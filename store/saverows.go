@@ -111,8 +111,12 @@ func newSendRow(p *model.PendingSend) (sendRow, error) {
 	if r.Channels, err = nullJSON(m.Channels); err != nil {
 		return r, fmt.Errorf("encoding channels: %w", err)
 	}
-	if r.Recipients, err = nullJSON(p.Recipients); err != nil {
-		return r, fmt.Errorf("encoding recipients: %w", err)
+	if p.Audience != nil {
+		b, err := json.Marshal(p.Audience)
+		if err != nil {
+			return r, fmt.Errorf("encoding audience: %w", err)
+		}
+		r.Audience = sql.NullString{String: string(b), Valid: true}
 	}
 	return r, nil
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -24,7 +23,7 @@ func (s *Store) DueSends(ctx context.Context, now time.Time, after *model.PageKe
 		from = *after
 	}
 	var rows []sendRow
-	err = s.r.NewRaw("select "+sendColumns+`, recipients from sends
+	err = s.r.NewRaw("select "+sendColumns+`, audience from sends
 		where status = 'SCHEDULED' and (send_at, id) > (?, ?) order by send_at, id limit ?`, micros(from.At), from.ID, limit).Scan(ctx, &rows)
 	if err != nil {
 		return nil, next, s.fail("reading due sends", err)
@@ -38,20 +37,21 @@ func (s *Store) DueSends(ctx context.Context, now time.Time, after *model.PageKe
 			return due, m.SendAt, nil
 		}
 		d := model.DueSend{Send: m}
-		if err := json.Unmarshal([]byte(r.Recipients.String), &d.Recipients); err != nil {
-			return nil, next, fmt.Errorf("decoding recipients of send %d: %w", r.ID, err)
+		if d.Audience, err = r.audience(); err != nil {
+			return nil, next, err
 		}
 		due = append(due, d)
 	}
 	return due, next, nil
 }
 
-// CancelSend cancels a send that is still scheduled. A send in another state is
-// a KindConflict error that names the state, an unknown one KindNotFound.
+// CancelSend cancels a send that is still scheduled or being expanded; what it
+// has written stays. A send in another state is a KindConflict error that names
+// the state, an unknown one KindNotFound.
 func (s *Store) CancelSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID) (model.Outcome[model.Send], error) {
 	return once(ctx, s, env, o, "cancelling send", func(ctx context.Context, tx bun.Tx) (model.Send, error) {
 		var row sendRow
-		err := tx.NewRaw("update sends set status = 'CANCELED', recipients = null where env_id = ? and id = ? and status = 'SCHEDULED' returning "+sendColumns, env, id).Scan(ctx, &row)
+		err := tx.NewRaw("update sends set status = 'CANCELED', audience = null where env_id = ? and id = ? and status in ('SCHEDULED', 'EXPANDING') returning "+sendColumns, env, id).Scan(ctx, &row)
 		if err == nil {
 			return row.model()
 		}
@@ -65,7 +65,7 @@ func (s *Store) CancelSend(ctx context.Context, env model.EnvID, o model.Once, i
 		case len(list) == 0:
 			return model.Send{}, model.NotFound("names no send", "id")
 		default:
-			return model.Send{}, model.Conflict(fmt.Sprintf("names a send that is %s: only a SCHEDULED one can be cancelled", list[0].Status), "id")
+			return model.Send{}, model.Conflict(fmt.Sprintf("names a send that is %s: only a SCHEDULED or EXPANDING one can be cancelled", list[0].Status), "id")
 		}
 	})
 }

@@ -22,7 +22,7 @@ type sendRow struct {
 	Content    string
 	CategoryID model.CategoryID
 	Channels   sql.NullString
-	Recipients sql.NullString
+	Audience   sql.NullString
 	SendAt     sql.NullInt64
 	FiredAt    sql.NullInt64
 	ExpiresAt  sql.NullInt64
@@ -33,8 +33,8 @@ type sendRow struct {
 	Failed     int64
 }
 
-// sendColumns is what a sendRow holds but the recipients, which only firing
-// needs.
+// sendColumns is what a sendRow holds but the audience, which only firing
+// and expanding need.
 const sendColumns = "env_id, id, request_id, status, title, content, category_id, channels, send_at, fired_at, expires_at, created_at, total, done, skipped, failed"
 
 func (r sendRow) model() (model.Send, error) {
@@ -54,6 +54,17 @@ func (r sendRow) model() (model.Send, error) {
 		}
 	}
 	return m, nil
+}
+
+// audience is who the send goes to yet.
+func (r sendRow) audience() (a model.Audience, err error) {
+	if !r.Audience.Valid {
+		return a, nil
+	}
+	if err := json.Unmarshal([]byte(r.Audience.String), &a); err != nil {
+		return a, fmt.Errorf("decoding audience of send %d: %w", r.ID, err)
+	}
+	return a, nil
 }
 
 // Send reads a send. An id that names none is a KindNotFound error.

@@ -71,9 +71,9 @@ func (f *sends) scheduled(t *testing.T, after time.Duration, users ...model.User
 	t.Helper()
 	p := f.pending(t, users...)
 	p.Send.Status, p.Send.FiredAt, p.Send.SendAt, p.Notifications = model.SendScheduled, time.Time{}, f.now.Add(after), nil
-	p.Recipients = []model.UserID{}
+	p.Audience = new(model.Audience)
 	for _, u := range users {
-		p.Recipients = append(p.Recipients, u.ID)
+		p.Audience.Users = append(p.Audience.Users, u.ID)
 	}
 	return p
 }
@@ -223,7 +223,7 @@ func TestDueSendsAndFiring(t *testing.T) {
 		if want := []model.SendID{first.Send.ID, second.Send.ID, third.Send.ID}; !slices.Equal(ids, want) {
 			t.Fatalf("due %v, want %v", ids, want)
 		}
-		if !slices.Equal(due[1].Recipients, second.Recipients) || due[1].Send.Content.Title != "Hello" {
+		if !slices.Equal(due[1].Audience.Users, second.Audience.Users) || due[1].Send.Content.Title != "Hello" {
 			t.Errorf("due %+v", due[1])
 		}
 		if rest, _, err := s.DueSends(ctx, f.now.Add(2*time.Minute), &model.PageKey{At: second.Send.SendAt, ID: int64(second.Send.ID)}, 10); err != nil || len(rest) != 1 {

@@ -150,8 +150,9 @@ create table topic_members (
 );
 create index topic_members_user on topic_members (env_id, user_id, topic_id);
 
--- sends: content is stored here once, however many receive it. recipients are
--- the users of a send that has not fired yet, as a JSON list of ids.
+-- sends: content is stored here once, however many receive it. audience is who
+-- a send that is SCHEDULED or EXPANDING goes to, as JSON (model.Audience); users
+-- up to the id reached have been dealt with.
 create table sends (
     env_id      bigint not null references environments (id),
     id          bigint not null,
@@ -161,7 +162,7 @@ create table sends (
     content     text   not null,
     category_id bigint not null,
     channels    text,
-    recipients  text,
+    audience    text,
     send_at     bigint,
     fired_at    bigint,
     expires_at  bigint,
@@ -170,12 +171,15 @@ create table sends (
     done        bigint not null,
     skipped     bigint not null,
     failed      bigint not null,
+    reached     bigint not null default 0,
     primary key (env_id, id),
     unique (env_id, request_id)
 );
 create index sends_log on sends (env_id, created_at, id);
 create index sends_scheduled on sends (env_id, send_at, id) where status = 'SCHEDULED';
 create index sends_due on sends (send_at, id) where status = 'SCHEDULED';
+-- Environments take turns.
+create index sends_expanding on sends (env_id, fired_at, id) where status = 'EXPANDING';
 
 -- inboxes: one row for each user that was ever sent anything. Every change of
 -- an inbox takes this row's lock first, so seq order is commit order and the
