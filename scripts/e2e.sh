@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the server and runs the end-to-end suites against it. They find it in
-# CARILLON_BIN, and the services as scripts/services.sh says.
+# CARILLON_BIN, and the services as scripts/services.sh says. CHROMIUM may name
+# a browser, SCREENSHOTS a folder for what it showed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,7 @@ trap 'rm -rf "$tmp"' EXIT
 go build -o "$tmp/carillon" .
 export CARILLON_BIN=$tmp/carillon
 
+[ -n "${CHROMIUM:-}" ] || scripts/need.sh chromium chromium # for the playground's suite
 scripts/need.sh npm nodejs npm
 if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 0 : 1)'; then # Debian 12 has 18
 	npm install --prefix "$tmp" node@22
