@@ -88,7 +88,6 @@ const testPackages = "auth/authtest bench/... faults/... graph/internal/testsche
 var owners = map[string]string{
 	"github.com/99designs/gqlgen":         "graph/...",
 	"github.com/caarlos0/env/v11":         "internal/config",
-	"github.com/evanphx/json-patch/v5":    "user",
 	"github.com/gobwas/ws":                "graph/transport rest/engagespot",
 	"github.com/golang-jwt/jwt/v5":        "auth",
 	"github.com/jackc/pgx/v5":             "store",
