@@ -56,81 +56,103 @@ func (s *Store) Inbox(ctx context.Context, env model.EnvID, user model.UserID, f
 
 // inboxStatement is the query of [Store.Inbox], for both databases.
 //
-// The unfiltered page walks the index notifications_inbox and stops. So does a
-// filter on seen or read, unless what it looks for is rare: then the walk
-// could pass a hundred thousand items to find a handful, and all that are
-// unread are read from notifications_unread and sorted instead. The statement
-// holds both ways, each behind a condition on the counters, which are read
-// first; "+ 0" keeps the planners from walking for the second. What is unseen
-// is also unread since at least as long, so the same index serves it.
+// A page walks the index notifications_inbox, or notifications_archived, or
+// both, and stops when it is full. A filter may let it pass many items; but on
+// unread or unseen, what it looks for may be so rare that it would pass a
+// hundred thousand to find a handful. Then all that are unread are read from
+// notifications_unread instead, and sorted. The statement holds both ways,
+// each behind a condition on the counters, which are read first; "+ 0" keeps
+// the planners from walking for the second. What is unseen is also unread
+// since at least as long, so the same index serves it.
 func inboxStatement(env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (string, []any) {
-	args := []any{int64(env), int64(user), int64(page.Limit + 1)}
-	param := func(v int64) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
-	where := "n.env_id = $1 and n.user_id = $2 and n.in_inbox and n.deleted_at is null" +
-		inboxFilter(f, "(n.seen_at is null and n.seen_seq > (select seen_up_to from i))", "(n.read_at is null and n.read_seq > (select read_up_to from i))")
-	if k := page.After; k != nil {
-		where += " and (n.sort_at, n.id) < (" + param(micros(k.At)) + ", " + param(k.ID) + ")"
-	}
-	if k := page.Before; k != nil {
-		where += " and (n.sort_at, n.id) > (" + param(micros(k.At)) + ", " + param(k.ID) + ")"
-	}
-	direction := "desc"
+	q := inboxQuery{args: []any{int64(env), int64(user), int64(page.Limit + 1)}, direction: "desc"}
 	if page.Backward {
-		direction = "asc"
+		q.direction = "asc"
 	}
-	walk := func(condition string) string {
-		return fmt.Sprintf("select n.* from notifications n where %s%s order by n.sort_at %[3]s, n.id %[3]s limit $3", where, condition, direction)
-	}
-	gather := func(condition string) string {
-		return fmt.Sprintf("select n.* from notifications n where %s%s order by n.sort_at + 0 %[3]s, n.id %[3]s limit $3", where, condition, direction)
-	}
-	rows := walk("")
-	if f.Archived != nil && !*f.Archived {
-		counter, since := "", ""
-		switch {
-		case isTrue(f.Unseen):
-			counter, since = "(select unseen from i)", "(select seen_up_to from i)"
-		case isTrue(f.Unread):
-			counter, since = "(select unread from i)", "(select read_up_to from i)"
-		}
-		if counter != "" {
-			rows = fmt.Sprintf("select * from (%s) few union all select * from (%s) many",
-				gather(fmt.Sprintf(" and %s <= %d and n.read_at is null and n.read_seq > %s", counter, sparse, since)),
-				walk(fmt.Sprintf(" and %s > %d", counter, sparse)))
-		}
+	q.where = "n.env_id = $1 and n.user_id = $2 and n.in_inbox and n.deleted_at is null" +
+		inboxFilter(f, "(n.seen_at is null and n.seen_seq > (select seen_up_to from i))", "(n.read_at is null and n.read_seq > (select read_up_to from i))")
+	q.bound("<", page.After)
+	q.bound(">", page.Before)
+
+	var rows string
+	switch counter, since := rarity(f); {
+	case f.Archived == nil:
+		rows = q.either(q.walk(" and n.archived_at is null"), q.walk(" and n.archived_at is not null"))
+	case counter != "":
+		rows = q.either(q.gather(fmt.Sprintf(" and %s <= %d and n.read_at is null and n.read_seq > %s", counter, sparse, since)),
+			q.walk(fmt.Sprintf(" and %s > %d", counter, sparse)))
+	default:
+		rows = q.walk("")
 	}
 	return fmt.Sprintf(`with i as (select * from inboxes where env_id = $1 and user_id = $2)
 		select i.seq, i.total, i.unseen, i.unread, `+notificationColumns+`
 		from i left join (%s) n on true left join sends s on s.env_id = n.env_id and s.id = n.send_id
-		order by n.sort_at %[2]s, n.id %[2]s`, rows, direction), args
+		order by n.sort_at %[2]s, n.id %[2]s limit $3`, rows, q.direction), q.args
+}
+
+// rarity is the counter of what the filter looks for, and since which seq at
+// the earliest that has been unread; "" when no counter tells.
+func rarity(f model.InboxFilter) (counter, since string) {
+	switch {
+	case f.Archived == nil || *f.Archived:
+		return "", ""
+	case f.Unseen != nil && *f.Unseen:
+		return "(select unseen from i)", "(select seen_up_to from i)"
+	case f.Unread != nil && *f.Unread:
+		return "(select unread from i)", "(select read_up_to from i)"
+	}
+	return "", ""
+}
+
+// inboxQuery builds the rows of a page.
+type inboxQuery struct {
+	where, direction string
+	args             []any
+}
+
+// bound leaves out what is not beyond a key, or on the other side of it.
+func (q *inboxQuery) bound(operator string, k *model.PageKey) {
+	if k != nil {
+		q.args = append(q.args, micros(k.At), k.ID)
+		q.where += fmt.Sprintf(" and (n.sort_at, n.id) %s ($%d, $%d)", operator, len(q.args)-1, len(q.args))
+	}
+}
+
+// walk reads the page from an index in the inbox's order.
+func (q *inboxQuery) walk(condition string) string { return q.page(condition, "n.sort_at") }
+
+// gather reads everything that there is, to sort it.
+func (q *inboxQuery) gather(condition string) string { return q.page(condition, "n.sort_at + 0") }
+
+func (q *inboxQuery) page(condition, order string) string {
+	return fmt.Sprintf("select n.* from notifications n where %s%s order by %s %[4]s, n.id %[4]s limit $3", q.where, condition, order, q.direction)
+}
+
+func (q *inboxQuery) either(one, other string) string {
+	return fmt.Sprintf("select * from (%s) a union all select * from (%s) b", one, other)
 }
 
 // inboxFilter is the filter as further conditions on a notification n, given
 // what it is for n to be unseen and to be unread.
 func inboxFilter(f model.InboxFilter, unseen, unread string) string {
 	var b strings.Builder
-	flag := func(want *bool, condition string) {
+	flag := func(want *bool, yes, no string) {
 		switch {
 		case want == nil:
 		case *want:
-			b.WriteString(" and " + condition)
+			b.WriteString(" and " + yes)
 		default:
-			b.WriteString(" and not " + condition)
+			b.WriteString(" and " + no)
 		}
 	}
-	flag(f.Archived, "(n.archived_at is not null)")
-	flag(f.Unseen, unseen)
-	flag(f.Unread, unread)
+	flag(f.Archived, "n.archived_at is not null", "n.archived_at is null")
+	flag(f.Unseen, unseen, "not "+unseen)
+	flag(f.Unread, unread, "not "+unread)
 	if f.Categories != nil {
 		b.WriteString(" and n.category_id in (" + idList(f.Categories) + ")")
 	}
 	return b.String()
 }
-
-func isTrue(flag *bool) bool { return flag != nil && *flag }
 
 // InboxCounters reads the counters of a user's inbox and the seq they belong
 // to. A user who does not exist is a KindNotFound error.

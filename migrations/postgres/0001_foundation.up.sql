@@ -238,8 +238,9 @@ create table notifications (
 ) with (fillfactor = 90);
 -- Makes a re-run of any fan-out harmless.
 create unique index notifications_once on notifications (env_id, send_id, user_id);
--- The inbox's own order.
-create index notifications_inbox on notifications (env_id, user_id, sort_at, id) where in_inbox and deleted_at is null;
+-- The inbox's own order, and that of what was put away: neither is walked in vain for the other.
+create index notifications_inbox on notifications (env_id, user_id, sort_at, id) where in_inbox and deleted_at is null and archived_at is null;
+create index notifications_archived on notifications (env_id, user_id, sort_at, id) where in_inbox and deleted_at is null and archived_at is not null;
 -- What changed after a position, tombstones included; and all that is a user's.
 create index notifications_changes on notifications (env_id, user_id, seq);
 -- Exactly the unread items, whatever was marked: those above inboxes.read_up_to.
