@@ -44,14 +44,31 @@ func setups(t *testing.T, test func(t *testing.T, name, binary string)) {
 
 func TestNothingAcknowledgedIsLostByKill(t *testing.T) {
 	setups(t, func(t *testing.T, name, binary string) {
-		story := crashStory{kills: 10, senders: 6, users: 12, between: [2]time.Duration{150 * time.Millisecond, 500 * time.Millisecond}, seed: 1}
-		report, err := onSetup(t.Context(), name, binary, t.TempDir(), story.run)
-		t.Log(report)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if report.acknowledged < 50 || report.retries == 0 {
-			t.Errorf("the story proves little: %s", report)
+		report := tell(t, name, binary, crashStory{kills: 10, senders: 6, users: 12, clients: 4, between: [2]time.Duration{150 * time.Millisecond, 500 * time.Millisecond}, seed: 1}.run)
+		if len(report.load.kept) < 50 || report.load.cut.Load() == 0 || report.tally.broken == 0 {
+			t.Error("the story proves little")
 		}
 	})
+}
+
+func TestStreamsResumeExactly(t *testing.T) {
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, resumeStory{clients: 6, cuts: 20, changes: 400, users: 3, between: [2]time.Duration{0, 300 * time.Millisecond}, seed: 1}.run)
+		if report.tally.cuts < 6*20 || report.churn.done.Load() < 400 || name == "production" && len(report.trouble) < 2 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
+// tell runs a story for at most a few minutes.
+func tell[R any](t *testing.T, name, binary string, story func(context.Context, *lab.Setup) (R, error)) R {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	report, err := onSetup(ctx, name, binary, t.TempDir(), story)
+	t.Log(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
 }

@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
+	"text/tabwriter"
 	"time"
 
 	"carillon/internal/lab"
@@ -15,17 +20,64 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	kills := flag.Int("kills", 50, "how often the server is killed")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the random choices")
+	only := flag.String("story", "", "the `names` of stories to tell, by comma; empty: all of "+strings.Join(names(stories(0)), ", "))
+	on := flag.String("on", "", "`embedded or production`; empty: both")
 	flag.Parse()
-	if err := soak(ctx, *kills, *seed); err != nil {
+	if err := soak(ctx, *seed, *only, *on); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// soak runs every story at full length on both set-ups and prints what it found.
-func soak(ctx context.Context, kills int, seed uint64) error {
+// story is a story at full length.
+type story struct {
+	name string
+	on   []string // set-ups
+	tell func(context.Context, *lab.Setup) (fmt.Stringer, error)
+}
+
+// both are the set-ups.
+var both = []string{"embedded", "production"}
+
+// stories are all there are, in the order of telling.
+func stories(seed uint64) []story {
+	return []story{
+		{"crash", both, told(crashStory{
+			kills: 50, senders: 8, users: 50, clients: 10, seed: seed,
+			between: [2]time.Duration{200 * time.Millisecond, 1500 * time.Millisecond},
+		}.run)},
+		{"resume", both, told(resumeStory{
+			clients: 20, cuts: 200, changes: 5000, users: 5, seed: seed,
+			between: [2]time.Duration{0, 700 * time.Millisecond},
+		}.run)},
+	}
+}
+
+// told hides which report a story makes.
+func told[R fmt.Stringer](run func(context.Context, *lab.Setup) (R, error)) func(context.Context, *lab.Setup) (fmt.Stringer, error) {
+	return func(ctx context.Context, s *lab.Setup) (fmt.Stringer, error) { return run(ctx, s) }
+}
+
+func names(list []story) (all []string) {
+	for _, s := range list {
+		all = append(all, s.name)
+	}
+	return all
+}
+
+// longest is how long a story may take.
+const longest = 20 * time.Minute
+
+// soak tells stories at full length, says what each found as it ends, and
+// lists the results. It goes on after one that failed.
+func soak(ctx context.Context, seed uint64, only, on string) error {
+	all := stories(seed)
+	for name := range strings.SplitSeq(only, ",") {
+		if name != "" && !slices.Contains(names(all), name) {
+			return fmt.Errorf("-story: there is no %q; there are %s", name, strings.Join(names(all), ", "))
+		}
+	}
 	fmt.Println("seed", seed)
 	dir, err := os.MkdirTemp("", "carillon-soak-")
 	if err != nil {
@@ -36,15 +88,41 @@ func soak(ctx context.Context, kills int, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"embedded", "production"} {
-		story := crashStory{kills: kills, senders: 8, users: 50, between: [2]time.Duration{300 * time.Millisecond, 1500 * time.Millisecond}, seed: seed}
-		report, err := onSetup(ctx, name, binary, dir+"/"+name, story.run)
-		fmt.Printf("kill -9, %s: %s\n", name, report)
-		if err != nil {
-			return err
+	var errs []error
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "story\tset-up\ttook\tresult")
+	for _, st := range all {
+		if only != "" && !slices.Contains(strings.Split(only, ","), st.name) {
+			continue
+		}
+		for _, name := range st.on {
+			if on != "" && on != name || ctx.Err() != nil {
+				continue
+			}
+			began := time.Now()
+			err := once(ctx, st, name, binary, filepath.Join(dir, st.name+"-"+name))
+			result := "held"
+			if err != nil {
+				result = "BROKEN"
+				errs = append(errs, fmt.Errorf("%s, %s: %w", st.name, name, err))
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", st.name, name, time.Since(began).Round(time.Second), result)
 		}
 	}
-	return nil
+	fmt.Println()
+	return errors.Join(append(errs, ctx.Err(), table.Flush())...)
+}
+
+// once tells one story on one set-up, and prints what it found.
+func once(ctx context.Context, st story, name, binary, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	report, err := onSetup(ctx, name, binary, dir, st.tell)
+	fmt.Printf("%s, %s: %v\n", st.name, name, report)
+	if err != nil {
+		fmt.Println("  BROKEN:", err)
+	}
+	return err
 }
 
 // onSetup makes a set-up, runs a story on it, and takes it down again.

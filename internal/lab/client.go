@@ -17,10 +17,20 @@ type Client struct {
 	http       *http.Client
 }
 
-// NewClient makes a client of the server at url ("http://host:port").
+// NewClient makes a client of the server at url ("http://host:port"), which
+// keeps its own connections and gives an answer ten seconds.
 func NewClient(url, credential string) *Client {
-	return &Client{URL: url + "/graphql", Credential: credential, http: &http.Client{Timeout: 10 * time.Second}}
+	return NewPatientClient(url, credential, 10*time.Second)
 }
+
+// NewPatientClient is NewClient with another time for an answer.
+func NewPatientClient(url, credential string, patience time.Duration) *Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+	return &Client{URL: url + "/graphql", Credential: credential, http: &http.Client{Timeout: patience, Transport: transport}}
+}
+
+// Close lets go of connections that are not in use.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // AnswerError is an answer that refused the request: the server spoke, and said
 // no. Everything else leaves the outcome unknown.
@@ -58,6 +68,16 @@ func (c *Client) Do(ctx context.Context, query string, variables map[string]any,
 	if err != nil {
 		return err
 	}
+	data, err := dataOf(res.StatusCode, raw)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, out)
+}
+
+// dataOf is the data of an answer, or the error that it is. Whatever the
+// carrier's status, an error code that has a status of its own gets that.
+func dataOf(status int, raw []byte) (json.RawMessage, error) {
 	var answer struct {
 		Data   json.RawMessage
 		Errors []struct {
@@ -65,16 +85,28 @@ func (c *Client) Do(ctx context.Context, query string, variables map[string]any,
 		}
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil {
-		return &AnswerError{res.StatusCode, string(raw)}
+		return nil, &AnswerError{status, string(raw)}
 	}
-	if len(answer.Errors) > 0 || res.StatusCode != http.StatusOK {
-		status := res.StatusCode
-		if len(answer.Errors) > 0 && answer.Errors[0].Extensions.Code == "UNAVAILABLE" {
+	if len(answer.Errors) == 0 && status == http.StatusOK {
+		return answer.Data, nil
+	}
+	if len(answer.Errors) > 0 {
+		switch answer.Errors[0].Extensions.Code {
+		case "UNAVAILABLE":
 			status = http.StatusServiceUnavailable
+		case "RATE_LIMITED":
+			status = http.StatusTooManyRequests
+		case "INTERNAL":
+			status = http.StatusInternalServerError
 		}
-		return &AnswerError{status, string(raw)}
 	}
-	return json.Unmarshal(answer.Data, out)
+	return nil, &AnswerError{status, string(raw)}
+}
+
+// refusedBy is the error of a list of GraphQL errors that stands alone.
+func refusedBy(errs json.RawMessage) error {
+	_, err := dataOf(http.StatusOK, []byte(`{"errors":`+string(errs)+`}`))
+	return err
 }
 
 type userError struct {

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -91,13 +94,30 @@ func (p *Postgres) Start(ctx context.Context) error {
 		close(proc.done)
 	}()
 	err := Poll(ctx, 30*time.Second, func() error {
-		return p.command(ctx, "pg_isready", "-q", "-h", "127.0.0.1", "-p", p.port).Run()
+		select {
+		case <-proc.done:
+			return StopPolling{errors.New("it ended")}
+		default:
+			return p.command(ctx, "pg_isready", "-q", "-h", "127.0.0.1", "-p", p.port).Run()
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for postgres: %w\n%s", err, p.log)
 	}
 	return nil
 }
+
+// Restart starts the server after it was killed. Workers that outlive it for a
+// moment keep a new one from starting; it waits for them.
+func (p *Postgres) Restart(ctx context.Context) error {
+	return Poll(ctx, 30*time.Second, func() error { return p.Start(ctx) })
+}
+
+// Addr is where the server listens.
+func (p *Postgres) Addr() string { return "127.0.0.1:" + p.port }
+
+// URLVia is the server's URL for whoever reaches it at another address.
+func (p *Postgres) URLVia(addr string) string { return strings.Replace(p.URL, p.Addr(), addr, 1) }
 
 // Crash ends the server and all its workers at once, without any last words.
 func (p *Postgres) Crash() error {
@@ -118,8 +138,56 @@ func (p *Postgres) Close() error {
 		return nil
 	default:
 	}
-	_ = p.Signal(syscall.SIGCONT)
-	return p.Crash()
+	return errors.Join(p.Resume(), p.Crash())
+}
+
+// Pause stops the server and all its workers where they are, as when a machine
+// is suspended: connections stay open and nothing answers.
+func (p *Postgres) Pause() error { return p.signalAll(syscall.SIGSTOP) }
+
+// Resume lets them go on.
+func (p *Postgres) Resume() error { return p.signalAll(syscall.SIGCONT) }
+
+// signalAll signals the server, which then starts no more workers, and those
+// that it has.
+func (p *Postgres) signalAll(s syscall.Signal) error {
+	if err := p.Signal(s); err != nil {
+		return err
+	}
+	workers, err := childrenOf(p.PID())
+	if err != nil {
+		return err
+	}
+	for _, pid := range workers {
+		if err := syscall.Kill(pid, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("signalling a worker of postgres: %w", err)
+		}
+	}
+	return nil
+}
+
+// childrenOf reads the processes whose parent is pid from /proc.
+func childrenOf(pid int) (list []int, err error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		// pid (name) state parent …, where the name may hold anything.
+		rest := b[bytes.LastIndexByte(b, ')')+1:]
+		if fields := bytes.Fields(rest); len(fields) > 1 && string(fields[1]) == strconv.Itoa(pid) {
+			child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, child)
+		}
+	}
+	return list, nil
 }
 
 // PostgresBin is the folder of the PostgreSQL programs.
@@ -168,6 +236,37 @@ func NewRedis(ctx context.Context) (*Redis, error) {
 	_, port, _ := net.SplitHostPort(addr)
 	r := &Redis{URL: "redis://" + addr, port: port}
 	return r, r.Start(ctx)
+}
+
+// Addr is where the server listens.
+func (r *Redis) Addr() string { return "127.0.0.1:" + r.port }
+
+// Do runs one command, such as "FLUSHALL", and returns an error that the server
+// answers with.
+func (r *Redis) Do(ctx context.Context, words ...string) error {
+	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", "127.0.0.1:"+r.port)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	command := fmt.Sprintf("*%d\r\n", len(words))
+	for _, w := range words {
+		command += fmt.Sprintf("$%d\r\n%s\r\n", len(w), w)
+	}
+	if _, err := conn.Write([]byte(command)); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if answer[0] == '-' {
+		return fmt.Errorf("redis answers %s to %s", strings.TrimSpace(answer), words[0])
+	}
+	return nil
 }
 
 // Start runs the server, also after it was killed.

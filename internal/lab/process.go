@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,6 +70,7 @@ func Start(name string, env []string, program string, args ...string) (*Process,
 }
 
 // Signal signals the process.
+// Signal sends the process a signal.
 func (p *Process) Signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil {
 		return fmt.Errorf("signalling %s: %w", p.name, err)
@@ -83,6 +86,9 @@ func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
+
+// Log is the end of what the process printed.
+func (p *Process) Log() string { return p.log.String() }
 
 // Stop asks the process to end, and returns its exit code.
 func (p *Process) Stop(within time.Duration) (int, error) {
@@ -179,10 +185,10 @@ func (s *Setup) Serve(ctx context.Context) (*Server, time.Duration, error) {
 	return s.ServeOn(ctx, s.Addr)
 }
 
-// ServeOn is Serve on another address.
-func (s *Setup) ServeOn(ctx context.Context, addr string) (*Server, time.Duration, error) {
+// ServeOn is Serve on another address, with settings that beat the set-up's.
+func (s *Setup) ServeOn(ctx context.Context, addr string, settings ...string) (*Server, time.Duration, error) {
 	began := time.Now()
-	p, err := Start("carillon", append(s.Env, "ADDR="+addr), s.Binary, "serve")
+	p, err := Start("carillon", slices.Concat(s.Env, []string{"ADDR=" + addr}, settings), s.Binary, "serve")
 	if err != nil {
 		return nil, 0, err
 	}
@@ -252,14 +258,26 @@ func (s *Setup) CreateApp(ctx context.Context, name, kind string) (Environment, 
 	return env, nil
 }
 
-// FreeAddr is an address on loopback that nobody listened on a moment ago.
+// Token mints a user token with the command line.
+func (s *Setup) Token(ctx context.Context, app, kind, user string) (string, error) {
+	out, err := s.CLI(ctx, "token", "--app", app, "--environment", kind, "--user", user)
+	return strings.TrimSpace(out), err
+}
+
+// FreeAddr is an address on loopback that nobody listened on a moment ago. Its
+// port is below those that the system gives to outgoing connections: else one
+// of the many that try to reach a server while it is down could take its place.
 func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
-	if err != nil {
-		return "", err
+	const lowest, highest = 10_000, 32_000
+	var err error
+	for range 100 {
+		var l net.Listener
+		addr := fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(highest-lowest))
+		if l, err = net.Listen("tcp", addr); err == nil { //nolint:noctx // it is closed at once
+			return addr, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", err
 }
 
 // StopPolling wraps an error that ends a poll early.

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"carillon/internal/lab"
+)
+
+// world is a set-up with an app, its users, and the servers that run.
+type world struct {
+	setup   *lab.Setup
+	env     lab.Environment
+	users   []string
+	servers []*lab.Server
+	wanted  int // users to make with the first server
+	// settings are given to every server.
+	settings []string
+}
+
+// newWorld makes the app; the first server that starts makes n users.
+func newWorld(ctx context.Context, s *lab.Setup, n int) (*world, error) {
+	env, err := s.CreateApp(ctx, appName, "test")
+	if err != nil {
+		return nil, err
+	}
+	return &world{setup: s, env: env, wanted: n}, nil
+}
+
+// start runs one more server, on an address of its own.
+func (w *world) start(ctx context.Context) (*lab.Server, error) {
+	addr, err := lab.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	srv, _, err := w.setup.ServeOn(ctx, addr, w.settings...)
+	if err != nil {
+		return nil, err
+	}
+	w.servers = append(w.servers, srv)
+	if w.users == nil {
+		w.users, err = w.client(0).Identify(ctx, w.wanted)
+	}
+	return srv, err
+}
+
+// again starts server i once more, at the address that it had, and says how
+// long that took.
+func (w *world) again(ctx context.Context, i int) (time.Duration, error) {
+	srv, took, err := w.setup.ServeOn(ctx, strings.TrimPrefix(w.servers[i].URL, "http://"), w.settings...)
+	if err != nil {
+		return 0, err
+	}
+	w.servers[i] = srv
+	return took, nil
+}
+
+// client is a new back end of server i.
+func (w *world) client(i int) *lab.Client { return lab.NewClient(w.servers[i].URL, w.env.SecretKey) }
+
+func (w *world) clients() (list []*lab.Client) {
+	for i := range w.servers {
+		list = append(list, w.client(i))
+	}
+	return list
+}
+
+func (w *world) urls() (list []string) {
+	for _, s := range w.servers {
+		list = append(list, s.URL)
+	}
+	return list
+}
+
+// verify counts all inboxes anew.
+func (w *world) verify(ctx context.Context) error {
+	if out, err := w.setup.CLI(ctx, "verify-counters"); err != nil {
+		return fmt.Errorf("counters drifted: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (w *world) close() {
+	for _, s := range w.servers {
+		s.Kill()
+	}
+}
