@@ -1,9 +1,14 @@
 package model
 
+import "time"
+
+// OnceKept is how long the result of an idempotency key is kept.
+const OnceKept = 7 * 24 * time.Hour
+
 // Once makes a mutation happen at most once. The zero Once does not: the
 // mutation runs every time.
 //
-// A key is remembered for seven days in the scope (environment, Actor,
+// A key is remembered for [OnceKept] in the scope (environment, Actor,
 // Operation). The same key with the same Hash gives the stored result; with
 // another Hash it is a KindKeyReused error. Only successes are stored.
 type Once struct {

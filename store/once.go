@@ -98,3 +98,21 @@ func errKeyReused() error {
 		Problems: []model.Problem{{Code: model.ProblemInvalid, Path: []string{"idempotencyKey"}, Message: "was used before with another input; take a new key for a new request"}},
 	}
 }
+
+// ForgetAnswers drops the results of idempotency keys that are older than
+// model.OnceKept, at most limit of them, and returns how many. The work of a
+// sweeper: call it until it returns fewer than limit.
+func (s *Store) ForgetAnswers(ctx context.Context, limit int) (int, error) {
+	var n int64
+	err := s.write(ctx, "forgetting idempotency keys", func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewRaw(`delete from idempotency where (env_id, actor, operation, key) in (
+			select env_id, actor, operation, key from idempotency where created_at < ? order by created_at limit ?)`,
+			micros(s.now().Add(-model.OnceKept)), limit).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return int(n), err
+}

@@ -270,6 +270,21 @@ func TestExplain(t *testing.T) {
 	})
 }
 
+// TestPreferencesStayInTheirEnvironment: asked for in another environment, a
+// user has that environment's categories and chose nothing.
+func TestPreferencesStayInTheirEnvironment(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ada := f.identify(t, "ada", "")
+		f.category(t, model.Category{Identifier: "comments", DefaultEnabled: true})
+		f.categoryIn(t, f.other, model.Category{Identifier: "elsewhere", DefaultEnabled: true})
+		f.set(t, ada, user.PreferenceInput{Channel: model.ChannelInApp, Enabled: no})
+		ps, err := f.Preferences(t.Context(), f.other, ada.ID)
+		if got, want := inApp(ps), []string{"elsewhere true CATEGORY_DEFAULT false"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("in the other environment: %q, %v; want %q", got, err, want)
+		}
+	})
+}
+
 // TestPreferencesAreWhatSendsSee: the recipient that a send plans with carries
 // exactly the choices made here.
 func TestPreferencesAreWhatSendsSee(t *testing.T) {
