@@ -25,13 +25,16 @@ func TestDocumentsAreBoundedByBytes(t *testing.T) {
 	if documents < 50 || bytes < limit/2 {
 		t.Errorf("only %d documents of %d bytes are remembered", documents, bytes)
 	}
+}
 
-	before, _ := e.Documents()
-	ask(t, e, `{ hello } #`+strings.Repeat("x", 2000), "")
-	ask(t, e, `{ nothing }`, "")
-	ask(t, e, `{ hello `, "")
-	if after, _ := e.Documents(); after > before {
-		t.Error("a long or a refused document is remembered")
+func TestLongAndRefusedDocumentsAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	e := engine(func(c *operation.Config) { c.CacheDocument = 2000 })
+	for _, query := range []string{`{ hello } #` + strings.Repeat("x", 2000), `{ nothing }`, `{ hello `} {
+		ask(t, e, query, "")
+	}
+	if documents, bytes := e.Documents(); documents != 0 || bytes != 0 {
+		t.Errorf("%d documents of %d bytes are remembered", documents, bytes)
 	}
 }
 
@@ -45,6 +48,12 @@ func TestTheSameTextWithAnotherOperationIsAnotherDocument(t *testing.T) {
 				t.Errorf("%s: %s, want %s", name, got, want)
 			}
 		}
+	}
+	// A variable of A has no default, although one of B by the same name has.
+	const shared = `query A($v: JSON) { ...F } query B($v: JSON = "b") { ...F } fragment F on Query { echo(value: {v: $v}) }`
+	got := answer(t, e, operation.Params{Query: shared, OperationName: "A"})
+	if want := `{"data":{"echo":{}}}`; strings.ReplaceAll(got, "\n", "") != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -103,6 +103,7 @@ func TestCost(t *testing.T) {
 		{"ListOfLists", `{ search { ... on User { devices { id } } } }`, "", 10 * (1 + 10)},
 		{"LeafList", `{ user(id: 1) { tags } }`, "", 1},
 		{"Connection", `{ users(first: 50) { nodes { id } } }`, "", 1 + 50},
+		{"PagedList", `{ latest(first: 50) { devices { id } } }`, "", 50 * (1 + 10)},
 		{"ConnectionLast", `{ users(last: 7) { nodes { id } } }`, "", 1 + 7},
 		{"ConnectionBoth", `{ users(first: 3, last: 7) { nodes { id } } }`, "", 1 + 7},
 		{"ConnectionDefault", `{ users { nodes { id } } }`, "", 1 + 20},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"carillon/graph/internal/testschema"
 	"carillon/graph/transport"
 )
 
@@ -274,6 +275,23 @@ func TestLimitsOfConnections(t *testing.T) {
 	first.conn.Close()
 	eventually(t, "there is room", func() bool { return s.Stats().Sockets.Load() == 4 })
 	s.connect(t, "ada")
+}
+
+func TestCompleteEndsAQueryAndNotAMutation(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *transport.Settings) { s.RequestTimeout = time.Minute })
+	c := s.connect(t, "ada")
+	c.subscribe("query", "{ slow }")
+	c.subscribe("mutation", "mutation { linger }")
+	eventually(t, "both run", func() bool { return s.Stats().Operations.Load() == 2 })
+	c.say(`{"type":"complete","id":"mutation"}`)
+	c.say(`{"type":"complete","id":"query"}`)
+	eventually(t, "both are done", func() bool { return s.Stats().Operations.Load() == 0 })
+	if testschema.Cut.Load() != 0 {
+		t.Error("the mutation was given up")
+	}
+	c.subscribe("query", "{ hello }") // nothing was said about the others
+	c.hear("next")
 }
 
 // TestSocketOverTLS has a connection on which no write can be tried without

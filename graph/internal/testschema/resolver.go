@@ -8,6 +8,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -56,6 +58,10 @@ func (query) Users(_ context.Context, first, last *int32, _ *string) (*UserConne
 	return users(first, last), nil
 }
 
+func (query) Latest(_ context.Context, first *int32) ([]*User, error) {
+	return users(first, nil).Nodes, nil
+}
+
 func (query) Search(context.Context, Kind, *SearchInput) ([]Found, error) {
 	return []Found{user("1"), &Place{ID: "2"}}, nil
 }
@@ -81,6 +87,18 @@ func (query) Who(ctx context.Context) (string, error) { return Name(ctx), nil }
 
 func (resolver) Rename(ctx context.Context, in RenameInput) (*RenamePayload, error) {
 	return &RenamePayload{User: &User{ID: in.ID, Name: in.Name}, Key: operation.IdempotencyKey(ctx)}, nil
+}
+
+// Cut counts mutations that lingered and were given up.
+var Cut atomic.Int64
+
+func (resolver) Linger(ctx context.Context) (*string, error) {
+	select {
+	case <-time.After(100 * time.Millisecond):
+	case <-ctx.Done():
+		Cut.Add(1)
+	}
+	return nil, ctx.Err()
 }
 
 func (resolver) Counter(ctx context.Context, _ *int32, _ *string, _ *int32) (<-chan *Count, error) {
