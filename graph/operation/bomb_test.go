@@ -10,6 +10,31 @@ import (
 	"carillon/graph/operation"
 )
 
+// introspection asks what tools ask of a schema.
+const introspection = `query { __schema {
+	description queryType { name kind } mutationType { name kind } subscriptionType { name kind }
+	types { ...Type } directives { name description isRepeatable locations args(includeDeprecated: true) { ...Value } }
+} }
+fragment Type on __Type {
+	kind name description specifiedByURL isOneOf
+	fields(includeDeprecated: true) { name description args(includeDeprecated: true) { ...Value } type { ...Ref } isDeprecated deprecationReason }
+	inputFields { ...Value } interfaces { ...Ref } possibleTypes { ...Ref }
+	enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
+}
+fragment Value on __InputValue { name description type { ...Ref } defaultValue isDeprecated deprecationReason }
+fragment Ref on __Type {
+	kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
+	ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }
+}`
+
+func many(n int, each string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, each, i)
+	}
+	return b.String()
+}
+
 // bombs are documents that cost a naive server far more than their sender.
 // Each says which code refuses it; empty: it is cheap and allowed.
 func bombs() map[string]struct{ query, want string } {
@@ -44,6 +69,8 @@ func bombs() map[string]struct{ query, want string } {
 		"22 doublings of a schema":  {"{ __schema { queryType { ...F0 } } }" + spread(22, "__Type", "ofType { ...F%d } ... { ofType { ...F%d } }", "name"), "QUERY_TOO_COMPLEX"},
 		"cycles":                    {web(30, ""), "GRAPHQL_VALIDATION_FAILED"},
 		"cycles with fields":        {web(28, "hello"), "QUERY_TOO_COMPLEX"},
+		"the usual introspection":   {introspection, ""},
+		"20 wide introspections":    {"{ " + many(20, "a%d: __schema { types { fields { args { name type { fields { args { name } } } } } } } ") + "}", "QUERY_TOO_COMPLEX"},
 		"1,980 equal leaves":        {"{ user(id: 1) { " + strings.Repeat("id ", 1980) + "} }", ""},
 		"480 equal objects":         {"{ user(id: 1) { " + strings.Repeat("boss { id } ", 480) + "} }", ""},
 		"240 equal connections":     {"{ user(id: 1) { " + strings.Repeat("friends { nodes { id } } ", 240) + "} }", "QUERY_TOO_COMPLEX"},

@@ -12,7 +12,7 @@ import (
 // few are limits that a test reaches with a short document.
 func few(c *operation.Config) {
 	c.Limits = operation.Limits{
-		Document: 1000, Tokens: 60, Depth: 4, Aliases: 2, RootFields: 3, Mutations: 2, Directives: 2, Introspection: 6, Errors: 3,
+		Document: 1000, Tokens: 60, Depth: 4, Aliases: 2, RootFields: 3, Mutations: 2, Directives: 2, Introspection: 33, Errors: 3,
 	}
 }
 
@@ -27,7 +27,7 @@ func TestLimits(t *testing.T) {
 		{"Depth", `{ user(id: 1) { boss { boss { id } } } }`, ""},
 		{"DepthOver", `{ user(id: 1) { boss { boss { boss { id } } } } }`, tooComplex},
 		{"DepthThroughFragments", `{ user(id: 1) { ...A } } fragment A on User { boss { ...B } } fragment B on User { ... { boss { boss { id } } } }`, tooComplex},
-		{"DepthSkipsIntrospection", `{ __schema { types { fields { type { name } } } } }`, ""},
+		{"DepthSkipsIntrospection", `{ __type(name: "User") { ofType { ofType { ofType { ofType { name } } } } } }`, ""},
 		{"Aliases", `{ a: hello b: hello }`, ""},
 		{"AliasesOver", `{ a: hello b: hello c: hello }`, tooComplex},
 		{"AliasesInFragments", `{ user(id: 1) { ...F boss { ...F } } } fragment F on User { a: id b: id }`, tooComplex},
@@ -45,7 +45,10 @@ func TestLimits(t *testing.T) {
 		{"DirectivesOnFragments", `{ hello } fragment F on Query @a @b @c { hello }`, tooComplex},
 		{"Introspection", `{ __type(name: "User") { name kind fields { name type { name } } } }`, ""},
 		{"IntrospectionOver", `{ __type(name: "User") { name kind fields { name type { name kind } } } }`, tooComplex},
-		{"IntrospectionInFragments", `{ __schema { queryType { ...F } mutationType { ...F } } } fragment F on __Type { name kind description }`, tooComplex},
+		{"IntrospectionOfLists", `{ __schema { types { name kind description } } }`, ""},
+		{"IntrospectionOfListsOver", `{ __schema { types { name kind description fields { name } } } }`, tooComplex},
+		{"IntrospectionInFragments", `{ __schema { queryType { ...F } mutationType { ...F } } } fragment F on __Type { name fields { name } }`, ""},
+		{"IntrospectionInFragmentsOver", `{ __schema { queryType { ...F } mutationType { ...F } } } fragment F on __Type { name fields { name kind: name } }`, tooComplex},
 		{"Nesting", `{ echo(value: ` + strings.Repeat("[", 29) + strings.Repeat("]", 29) + `) }`, tooComplex},
 	}
 	e := engine(few, func(c *operation.Config) { c.Limits.Tokens = 0 })

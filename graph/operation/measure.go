@@ -27,7 +27,7 @@ type measure struct {
 	fields        int // directly here, fragments included
 	aliases       int
 	directives    int
-	introspection int // fields of the types of introspection
+	introspection int // fields of the types of introspection, lists multiplied
 	cost          int
 	perItem       int
 }
@@ -147,6 +147,9 @@ func (m *measurer) field(on *ast.Definition, f *ast.Field) measure {
 	switch {
 	case on != nil && strings.HasPrefix(on.Name, "__"):
 		total.depth = 0
+		if definition != nil && isList(definition.Type) {
+			total.introspection = mul(total.introspection, m.limits.List)
+		}
 		total.introspection = add(total.introspection, 1)
 	case of == nil || !of.IsCompositeType():
 	case strings.HasPrefix(of.Name, "__"):
@@ -161,7 +164,7 @@ func (m *measurer) field(on *ast.Definition, f *ast.Field) measure {
 // cost puts into total what the objects of a field cost: one for each, and
 // what is selected on them.
 func (m *measurer) cost(total *measure, definition *ast.FieldDefinition, f *ast.Field, inside measure) {
-	list := definition.Type.Elem != nil
+	list := isList(definition.Type)
 	n, paged := m.page(definition, f)
 	switch {
 	case paged && list:
@@ -174,6 +177,8 @@ func (m *measurer) cost(total *measure, definition *ast.FieldDefinition, f *ast.
 		total.cost, total.perItem = add(1, inside.cost), inside.perItem
 	}
 }
+
+func isList(t *ast.Type) bool { return t.Elem != nil }
 
 // page is how many objects the arguments first and last of a field ask for;
 // false when it has neither.
