@@ -258,8 +258,32 @@ func (s *server) start(ctx context.Context) *sync.WaitGroup {
 	if s.cfg.Role.Worker {
 		wg.Go(func() { s.parts.sends.Run(ctx) })
 		wg.Go(func() { s.parts.inboxes.RunSweeper(ctx) })
+		wg.Go(func() { s.forgetAnswers(ctx) })
 	}
 	return &wg
+}
+
+// forgetAnswers drops the results of old idempotency keys, a few at a time.
+func (s *server) forgetAnswers(ctx context.Context) {
+	const (
+		every = time.Minute
+		batch = 500
+	)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for n := batch; n == batch && ctx.Err() == nil; {
+			var err error
+			if n, err = s.parts.store.ForgetAnswers(ctx, batch); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "forgetting old answers", "error", err)
+			}
+		}
+	}
 }
 
 // drain stops taking requests and finishes those that were accepted.

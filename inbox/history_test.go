@@ -32,6 +32,9 @@ func TestRandomHistories(t *testing.T) {
 		seeds = []uint64{seed}
 	}
 	steps := 500
+	if underRace {
+		steps = 80
+	}
 	if s := os.Getenv("INBOX_TEST_STEPS"); s != "" {
 		var err error
 		if steps, err = strconv.Atoi(s); err != nil {
