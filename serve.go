@@ -217,8 +217,10 @@ func (s *server) handler() http.Handler {
 // run serves until ctx is done, then shuts down in order: say so, let go of
 // streams, finish requests, finish background work, close.
 func (s *server) run(ctx context.Context) error {
+	var unused unusedConns
 	api := &http.Server{
-		Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10,
+		ConnState: unused.track,
+		Handler:   s.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 2)
@@ -239,7 +241,7 @@ func (s *server) run(ctx context.Context) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		err = s.drain(context.WithoutCancel(ctx), api)
+		err = s.drain(context.WithoutCancel(ctx), api, &unused)
 	}
 	s.parts.sends.Close()
 	stopLoops()
@@ -287,7 +289,7 @@ func (s *server) forgetAnswers(ctx context.Context) {
 }
 
 // drain stops taking requests and finishes those that were accepted.
-func (s *server) drain(ctx context.Context, api *http.Server) error {
+func (s *server) drain(ctx context.Context, api *http.Server, unused *unusedConns) error {
 	s.log.InfoContext(ctx, "shutting down")
 	s.health.Drain()
 	if s.cfg.DrainDelay > 0 {
@@ -301,7 +303,10 @@ func (s *server) drain(ctx context.Context, api *http.Server) error {
 	// Streams are told to come back while requests in flight go on.
 	drained := make(chan error, 1)
 	go func() { drained <- s.api.Drain(ctx) }()
+	done := make(chan struct{})
+	go unused.closeUntil(done)
 	err := api.Shutdown(ctx)
+	close(done)
 	if err := errors.Join(err, <-drained); err != nil {
 		return fmt.Errorf("some requests did not end within %s: %w", s.cfg.Grace, err)
 	}
