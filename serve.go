@@ -324,7 +324,7 @@ func (s *server) close() error {
 
 // demoPresets reads the demo's keys for the playground.
 func demoPresets(path string) []playground.Preset {
-	f, err := os.Open(path) //nolint:gosec // the operator's own folder
+	f, err := os.Open(path)
 	if err != nil {
 		return nil
 	}
