@@ -22,6 +22,18 @@ export async function dial(server, { protocol = subprotocol, headers = {} } = {}
     else messages.push(message);
   });
   const closed = new Promise((done) => ws.on('close', (code, reason) => done({ code, reason: String(reason), took: Date.now() - opened })));
+  /** Waits for the first of some promises, for so many seconds at most. */
+  const within = async (seconds, what, ...promises) => {
+    let timer;
+    const late = new Promise((_, failed) => {
+      timer = setTimeout(() => failed(new Error(`${what} within ${seconds} seconds`)), seconds * 1000);
+    });
+    try {
+      return await Promise.race([...promises, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
   await new Promise((done, failed) => {
     ws.once('open', done);
     ws.once('error', failed);
@@ -31,22 +43,15 @@ export async function dial(server, { protocol = subprotocol, headers = {} } = {}
 
   const socket = {
     ws,
-    closed,
     say: (message) => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
+    /** How the socket ended, once it has. */
+    ended: () => within(30, 'the socket was not closed', closed),
     /** The next message, or an error when the socket is closed or silent. */
     async hear() {
       if (messages.length) return messages.shift();
-      let timer;
       const message = new Promise((done) => waiting.push(done));
       const end = closed.then(({ code, reason }) => assert.fail(`closed with ${code} ${reason}`));
-      const late = new Promise((_, failed) => {
-        timer = setTimeout(() => failed(new Error('no message within ten seconds')), 10_000);
-      });
-      try {
-        return await Promise.race([message, end, late]);
-      } finally {
-        clearTimeout(timer);
-      }
+      return within(10, 'no message', message, end);
     },
     /** Opens the protocol; the acknowledgement's payload. */
     async init(payload) {

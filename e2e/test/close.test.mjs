@@ -27,7 +27,7 @@ for (const setup of setups) {
     }
 
     async function expect(socket, code, reason) {
-      const end = await socket.closed;
+      const end = await socket.ended();
       assert.equal(end.code, code, `closed with ${end.code} ${end.reason}`);
       if (reason) assert.match(end.reason, reason);
       return end;
@@ -276,7 +276,7 @@ for (const setup of setups) {
       const [ada, grace] = [`Bearer ${await w.token('ada')}`, `Bearer ${await w.token('grace')}`];
       const sockets = [await open(ada), await open(ada)];
       for (const s of sockets) assert.equal((await s.hear()).type, 'connection_ack');
-      const third = await (await open(ada)).closed;
+      const third = await (await open(ada)).ended();
       assert.deepEqual({ code: third.code, open: sockets.map((s) => s.ws.readyState) }, { code: 1013, open: [1, 1] });
 
       // Another user is not held up by that, nor an event stream counted twice.
@@ -293,13 +293,13 @@ for (const setup of setups) {
         assert.equal((await sockets.at(-1).hear()).type, 'connection_ack');
       }
       const fifth = await dial(w.server);
-      assert.equal((await fifth.closed).code, 1013);
+      assert.equal((await fifth.ended()).code, 1013);
 
       // Room again when one goes.
       sockets.pop().ws.close(1000);
       await eventually('room', async () => {
         const again = await open(grace);
-        const got = await Promise.race([again.hear().catch(() => null), again.closed.then(() => null)]);
+        const got = await Promise.race([again.hear().catch(() => null), again.ended().then(() => null)]);
         if (got) sockets.push(again);
         return got;
       });
@@ -307,7 +307,7 @@ for (const setup of setups) {
       sockets[0].subscribe('1', live);
       assert.equal((await sockets[0].hear()).type, 'next');
       w.server.stop('SIGTERM');
-      for (const s of sockets) assert.equal((await s.closed).code, 1001);
+      for (const s of sockets) assert.equal((await s.ended()).code, 1001);
     });
   });
 }
