@@ -18,6 +18,9 @@ const (
 	// maxLanes is how many batches are worked on at the same time when all of
 	// them are slow, such as when they wait for an inbox that is locked.
 	maxLanes = 4
+	// outcomeGrace is how long a caller whose time is up still waits for a
+	// transaction that has begun, so as to learn how it ends.
+	outcomeGrace = 500 * time.Millisecond
 )
 
 // committer holds the sends that wait for a transaction. It has no goroutine
@@ -37,7 +40,8 @@ type lane struct {
 }
 
 // submit has a job saved with others that wait, and returns when it is
-// settled. A job whose context ends while it still waits is withdrawn.
+// settled. A job whose context ends while it still waits is withdrawn. With an
+// error nothing of the job may be read.
 func (s *Service) submit(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -59,8 +63,24 @@ func (s *Service) submit(ctx context.Context, j *job) error {
 			if s.committer.withdraw(j) {
 				return ctx.Err()
 			}
-			<-j.done // it has begun: only the database can say how it ends
-			return j.err
+			return j.outcome(ctx)
+		}
+	}
+}
+
+// outcome is how a job ends whose transaction had begun when its context ended:
+// what the database says or, when it does not say so soon, that it is not
+// known. The job then belongs to its lane; nothing of it may be read.
+func (j *job) outcome(ctx context.Context) error {
+	grace := time.NewTimer(outcomeGrace)
+	defer grace.Stop()
+	select {
+	case <-j.done:
+		return j.err
+	case <-grace.C:
+		return &model.Error{
+			Kind: model.KindUnavailable, RetryAfter: time.Second, Err: ctx.Err(),
+			Message: "the database did not answer in time; whether the send was saved is not known: try again, with the same idempotency key",
 		}
 	}
 }

@@ -110,6 +110,33 @@ func TestWaitingSendsShareATransaction(t *testing.T) {
 	})
 }
 
+func TestEqualSendsDoNotShareATransaction(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		s, ts, open := f.troubled(t, nil)
+		var wg sync.WaitGroup
+		send := func(key string) {
+			wg.Go(func() {
+				if _, err := s.Send(t.Context(), f.env, keyed(hello("ada"), key, 1)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		send("first")
+		eventually(t, "the first save", func() bool { return len(ts.saves()) == 1 })
+		for _, key := range []string{"same", "same", "same", "other"} {
+			send(key)
+		}
+		eventually(t, "the queue", func() bool { return s.Waiting() == 4 })
+		open()
+		wg.Wait()
+		if got := ts.saves(); !slices.Equal(got, []int{1, 2}) {
+			t.Errorf("saved %v sends at a time, want 1 and then one of each key", got)
+		}
+		f.noDrift(t)
+	})
+}
+
 func TestFullQueueRefuses(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.users(t, "ada")
@@ -214,7 +241,9 @@ func TestSlowSendDoesNotHoldUpOthers(t *testing.T) {
 		})
 		eventually(t, "the slow save", func() bool { return len(ts.saves()) == 1 })
 		for range 3 {
-			if _, err := s.Send(t.Context(), f.env, hello("bob")); err != nil {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if _, err := s.Send(ctx, f.env, hello("bob")); err != nil {
 				t.Error(err)
 			}
 		}
@@ -251,6 +280,35 @@ func TestWithdrawnSend(t *testing.T) {
 		if n := f.count(t, "select count(*) from notifications"); n != 1 {
 			t.Errorf("%d notifications, want 1", n)
 		}
+	})
+}
+
+func TestHangingDatabaseDoesNotHoldCallersBeyondTheirTime(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		s, ts, open := f.troubled(t, nil)
+		req := keyed(hello("ada"), "k1", 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		_, err := s.Send(ctx, f.env, req)
+		e, ok := errors.AsType[*model.Error](err)
+		if !ok || e.Kind != model.KindUnavailable || e.RetryAfter <= 0 || len(ts.saves()) != 1 {
+			t.Errorf("got %v after %v saves, want %s", err, ts.saves(), model.KindUnavailable)
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if out, err := s.Send(t.Context(), f.env, req); err != nil || !out.Replayed {
+				t.Errorf("tried again with the key: %+v, %v; want what became of the first", out, err)
+			}
+		})
+		eventually(t, "the queue", func() bool { return s.Waiting() == 1 })
+		open()
+		wg.Wait()
+		f.noDrift(t)
 	})
 }
 
