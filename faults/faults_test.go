@@ -60,6 +60,32 @@ func TestStreamsResumeExactly(t *testing.T) {
 	})
 }
 
+func TestPostgresIsHurt(t *testing.T) {
+	setups(t, func(t *testing.T, name, binary string) {
+		if name == "embedded" {
+			t.Skip("there is no PostgreSQL")
+		}
+		report := tell(t, name, binary, postgresStory{
+			rounds: 1, pause: 3 * time.Second, cutting: 3 * time.Second, deadline: time.Second, senders: 6, users: 12, clients: 4, seed: 1,
+		}.run)
+		if len(report.load.kept) < 50 || report.load.refused.Load() == 0 || report.cuts == 0 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
+func TestRedisIsHurt(t *testing.T) {
+	setups(t, func(t *testing.T, name, binary string) {
+		if name == "embedded" {
+			t.Skip("there is no Redis")
+		}
+		report := tell(t, name, binary, redisStory{each: 2 * time.Second, senders: 3, users: 2, clients: 4, seed: 1}.run)
+		if report.tally.events < 100 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
 // tell runs a story for at most a few minutes.
 func tell[R any](t *testing.T, name, binary string, story func(context.Context, *lab.Setup) (R, error)) R {
 	t.Helper()

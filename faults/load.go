@@ -33,6 +33,7 @@ type load struct {
 
 	mu      sync.Mutex
 	kept    []promise
+	owed    []promise // begun by others, with an unknown end
 	replays atomic.Int64
 	cut     atomic.Int64 // tries that had no answer
 	refused atomic.Int64 // tries whose answer was to come back later
@@ -43,6 +44,28 @@ type load struct {
 func (l *load) String() string {
 	return fmt.Sprintf("%d sends acknowledged, %d sent again and replayed, %d marks, %d tries cut, %d refused, answers %s",
 		len(l.kept), l.replays.Load(), l.marks.Load(), l.cut.Load(), l.refused.Load(), l.answers.String())
+}
+
+// owe notes a send that was begun and that nobody knows the end of: before the
+// load ends it is sent until it is answered.
+func (l *load) owe(p promise) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.owed = append(l.owed, p)
+}
+
+// settle sends what is owed.
+func (l *load) settle(ctx context.Context) error {
+	for _, p := range l.owed {
+		id, _, err := l.insist(ctx, p)
+		if err != nil {
+			return err
+		}
+		p.id = id
+		l.kept = append(l.kept, p)
+	}
+	l.owed = nil
+	return nil
 }
 
 // client is the one to ask when nothing is hurt any more.
@@ -74,7 +97,7 @@ func (l *load) during(ctx context.Context, senders int, hurt func() error) error
 	for err := range errs {
 		all = append(all, err)
 	}
-	return errors.Join(all...)
+	return errors.Join(append(all, l.settle(ctx))...)
 }
 
 func (l *load) sender(ctx context.Context, number int, stop <-chan struct{}) error {

@@ -128,6 +128,16 @@ func (p *Postgres) Crash() error {
 	return nil
 }
 
+// Stop shuts the server down as its operator would, without waiting for those
+// who are connected.
+func (p *Postgres) Stop() error {
+	if err := p.Signal(syscall.SIGINT); err != nil {
+		return err
+	}
+	<-p.done
+	return nil
+}
+
 // Close ends the server if it runs.
 func (p *Postgres) Close() error {
 	if p.Process == nil {
