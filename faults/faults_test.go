@@ -86,6 +86,30 @@ func TestRedisIsHurt(t *testing.T) {
 	})
 }
 
+func TestStopIsOrderly(t *testing.T) {
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, termStory{stops: 4, senders: 6, users: 12, clients: 6, between: [2]time.Duration{200 * time.Millisecond, 700 * time.Millisecond}, seed: 1}.run)
+		if len(report.asked.accepted) < 50 || report.tally.closes[1001] == 0 || report.tally.closes[0] == 0 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
+func TestScheduledSendsFireOnce(t *testing.T) {
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, scheduleStory{sends: 200, kills: 3, window: 3 * time.Second, users: 12, clients: 4, seed: 1}.run)
+		if report.cancelled == 0 || report.tooLate == 0 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
+func TestMigrationsAreRacedAndKilled(t *testing.T) {
+	setups(t, func(t *testing.T, name, binary string) {
+		tell(t, name, binary, migrateStory{races: 3, kills: 8, row: 3, seed: 1}.run)
+	})
+}
+
 // tell runs a story for at most a few minutes.
 func tell[R any](t *testing.T, name, binary string, story func(context.Context, *lab.Setup) (R, error)) R {
 	t.Helper()

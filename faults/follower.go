@@ -29,8 +29,9 @@ type follower struct {
 	between [2]time.Duration
 	// told is called with every item when it is added; nil: nobody.
 	told func(user string, n lab.Item)
-	// calm says that the server has no reason to end a stream, or refuse one.
-	calm bool
+	// calm says that the server has no reason to end a stream, or refuse one;
+	// orderly, that it has no reason to break one off.
+	calm, orderly bool
 
 	mu    sync.Mutex
 	view  *view
@@ -94,7 +95,7 @@ func newFollowers(ctx context.Context, s *lab.Setup, n int, users []string, seed
 			tokens[user] = token
 		}
 		f := &follower{
-			name: fmt.Sprintf("client %d of %s", i, user), user: user, events: i/len(users)%2 == 1,
+			name: fmt.Sprintf("client %d of %s", i, user), user: user, events: (i%len(users)+i/len(users))%2 == 1,
 			random: rand.New(rand.NewPCG(seed, 1000+uint64(i))), view: newView(),
 		}
 		for _, url := range urls {
@@ -259,7 +260,7 @@ func (f *follower) ended(err error) error {
 	ended, isEnd := errors.AsType[*lab.Ended](err)
 	answer, isAnswer := errors.AsType[*lab.AnswerError](err)
 	switch {
-	case f.calm:
+	case f.calm, f.orderly && !isEnd && !isAnswer:
 		return fmt.Errorf("the stream ended for no reason: %w", err)
 	case isEnd && comeBack(ended.Code):
 		f.tally.closed(ended.Code, 1)

@@ -56,6 +56,12 @@ func stories(seed uint64) []story {
 			senders: 8, users: 50, clients: 10, seed: seed,
 		}.run)},
 		{"redis", both[1:], told(redisStory{each: 12 * time.Second, senders: 4, users: 5, clients: 10, seed: seed}.run)},
+		{"term", both, told(termStory{
+			stops: 20, senders: 8, users: 30, clients: 10, seed: seed,
+			between: [2]time.Duration{300 * time.Millisecond, 1500 * time.Millisecond},
+		}.run)},
+		{"schedule", both, told(scheduleStory{sends: 2000, kills: 10, window: 20 * time.Second, users: 30, clients: 10, seed: seed}.run)},
+		{"migrate", both, told(migrateStory{races: 20, kills: 50, row: 4, seed: seed}.run)},
 	}
 }
 

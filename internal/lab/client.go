@@ -141,19 +141,35 @@ const sendNotification = `mutation ($to: [String!]!, $title: String!, $key: Stri
 	sendNotification(input: {to: {users: $to}, title: $title, idempotencyKey: $key}) { send { id } replayed userErrors { code path message } }
 }`
 
+// sent is what sendNotification answers.
+type sent struct {
+	SendNotification struct {
+		Send       *struct{ ID string }
+		Replayed   bool
+		UserErrors []userError
+	}
+}
+
 // Send notifies, and returns the id of the send.
 func (c *Client) Send(ctx context.Context, to []string, title, key string) (id string, replayed bool, err error) {
-	var out struct {
-		SendNotification struct {
-			Send       *struct{ ID string }
-			Replayed   bool
-			UserErrors []userError
-		}
-	}
+	var out sent
 	if err := c.Do(ctx, sendNotification, map[string]any{"to": to, "title": title, "key": key}, &out); err != nil {
 		return "", false, err
 	}
-	p := out.SendNotification
+	return out.outcome()
+}
+
+// Send is Client.Send over the socket.
+func (s *Socket) Send(to []string, title, key string) (id string, replayed bool, err error) {
+	var out sent
+	if err := s.Do(sendNotification, map[string]any{"to": to, "title": title, "key": key}, &out); err != nil {
+		return "", false, err
+	}
+	return out.outcome()
+}
+
+func (o sent) outcome() (id string, replayed bool, err error) {
+	p := o.SendNotification
 	if len(p.UserErrors) > 0 {
 		if p.UserErrors[0].Code == "IDEMPOTENCY_IN_PROGRESS" {
 			return "", false, &AnswerError{http.StatusServiceUnavailable, p.UserErrors[0].Message}

@@ -119,6 +119,30 @@ func (p *Postgres) Addr() string { return "127.0.0.1:" + p.port }
 // URLVia is the server's URL for whoever reaches it at another address.
 func (p *Postgres) URLVia(addr string) string { return strings.Replace(p.URL, p.Addr(), addr, 1) }
 
+// CreateDatabase makes an empty database and returns its URL.
+func (p *Postgres) CreateDatabase(ctx context.Context, name string) (url string, err error) {
+	cmd := p.command(ctx, "createdb", "-h", "127.0.0.1", "-p", p.port, "-U", "postgres", name)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("createdb: %w\n%s", err, out)
+	}
+	return strings.Replace(p.URL, "/postgres?", "/"+name+"?", 1), nil
+}
+
+// Schema is the schema of a database as text.
+func (p *Postgres) Schema(ctx context.Context, database string) (string, error) {
+	out, err := p.command(ctx, "pg_dump", "-h", "127.0.0.1", "-p", p.port, "-U", "postgres", "--schema-only", database).Output()
+	if err != nil {
+		return "", fmt.Errorf("pg_dump: %w", err)
+	}
+	var b strings.Builder
+	for line := range strings.Lines(string(out)) {
+		if !strings.HasPrefix(line, "\\") { // \restrict, with a key that is never the same
+			b.WriteString(line)
+		}
+	}
+	return b.String(), nil
+}
+
 // Crash ends the server and all its workers at once, without any last words.
 func (p *Postgres) Crash() error {
 	if err := p.Signal(syscall.SIGQUIT); err != nil {

@@ -185,10 +185,16 @@ func (s *Setup) Serve(ctx context.Context) (*Server, time.Duration, error) {
 	return s.ServeOn(ctx, s.Addr)
 }
 
+// Launch starts a server on an address, with settings that beat the set-up's,
+// and does not wait for it.
+func (s *Setup) Launch(addr string, settings ...string) (*Process, error) {
+	return Start("carillon", slices.Concat(s.Env, []string{"ADDR=" + addr}, settings), s.Binary, "serve")
+}
+
 // ServeOn is Serve on another address, with settings that beat the set-up's.
 func (s *Setup) ServeOn(ctx context.Context, addr string, settings ...string) (*Server, time.Duration, error) {
 	began := time.Now()
-	p, err := Start("carillon", slices.Concat(s.Env, []string{"ADDR=" + addr}, settings), s.Binary, "serve")
+	p, err := s.Launch(addr, settings...)
 	if err != nil {
 		return nil, 0, err
 	}
