@@ -26,7 +26,7 @@ type Limiter[K comparable] struct {
 
 const (
 	shards  = 16
-	maxKeys = 8192 // of one shard
+	maxKeys = 4096 // of one shard
 	sweep   = 64   // buckets looked at when one is added
 )
 

@@ -48,7 +48,7 @@ func TestZeroRateDoesNotLimit(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	l := New[int](Rate{PerSecond: 1, Burst: 10})
-	for i := range 3 * shards * maxKeys {
+	for i := range shards * maxKeys * 5 / 4 {
 		l.Take(i, 1, start)
 	}
 	if n := l.Len(); n > shards*maxKeys {
