@@ -74,7 +74,7 @@ func (s *socket) end(o *running, r result) {
 		s.results = append(s.results, r)
 	} else {
 		putBuffer(r.buffer)
-		s.fly(-1)
+		s.landed()
 	}
 	s.schedule()
 }
@@ -102,7 +102,7 @@ func (s *socket) follow(ctx context.Context, o *running, op *operation.Operation
 	}
 
 	s.mu.Lock()
-	s.fly(-1)
+	s.landed()
 	if o.gone { // the socket closes, too, by making its operations so
 		s.streams--
 		s.schedule()

@@ -309,18 +309,18 @@ func (s *socket) subscribe(id string, payload json.RawMessage) error {
 	if errs != nil {
 		return &closeError{closeBadMessage, errs[0].Message}
 	}
+	o := &running{socket: s, id: id}
 	switch {
 	case s.leaving:
 		s.deny(id, model.KindUnavailable, "the server is shutting down: connect again")
 		return nil
-	case s.flight >= s.h.settings.InFlight:
-		s.deny(id, model.KindRateLimited, "more operations run on this socket than may at once: wait for some to end")
+	case s.flight < s.h.settings.InFlight:
+		s.start(o, p)
+	case !s.queue(o, p, len(payload)):
+		s.deny(id, model.KindRateLimited, "more operations run and wait on this socket than may: wait for some to end")
 		return nil
 	}
-	o := &running{socket: s, id: id}
 	s.operations = append(s.operations, o)
-	s.fly(1)
-	go s.aside(func() { s.run(o, p) })
 	return nil
 }
 

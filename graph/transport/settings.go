@@ -24,7 +24,7 @@ type Settings struct {
 	PingInterval  time.Duration // of silence, then a ping (20 s)
 	DeadAfter     time.Duration // of silence, then the socket is dropped (40 s)
 	Subscriptions int           // of one socket (100)
-	InFlight      int           // operations of one socket that run or wait to be written (16)
+	InFlight      int           // operations of one socket that run or wait to be written (16); others wait their turn, as many as Subscriptions
 	Writers       int           // goroutines that write to sockets (32)
 }
 

@@ -48,6 +48,7 @@ type socket struct {
 	operations []*running
 	flight     int // of operations that run, and results that wait
 	streams    int // of operations that are subscriptions
+	queued     []queued
 
 	out       []byte   // control frames and short messages, whole frames one behind the other
 	results   []result // of queries and mutations, and errors
@@ -90,12 +91,6 @@ type result struct {
 // maxOut is how much may wait to be written before the socket is read on. A
 // peer that asks and does not read is left to wait.
 const maxOut = 64 << 10 // bytes
-
-// fly counts an operation that begins or ends. s.mu is held.
-func (s *socket) fly(by int) {
-	s.flight += by
-	s.h.stats.Operations.Add(int64(by))
-}
 
 // say queues whole frames. s.mu is held.
 func (s *socket) say(frames []byte) {
@@ -168,7 +163,7 @@ func (s *socket) dropAll() []*operation.Stream {
 			streams = append(streams, stream)
 		}
 	}
-	s.operations = nil
+	s.operations, s.queued = nil, nil
 	return streams
 }
 
@@ -218,7 +213,7 @@ func closeAll(streams []*operation.Stream) {
 func (s *socket) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.leaving = true
+	s.leaving, s.queued = true, nil
 	s.schedule() // the writer closes it when there is nothing else to say
 }
 
@@ -245,7 +240,7 @@ func (s *socket) buried() {
 	s.session, s.owner, s.upgrade, s.out = nil, nil, nil, nil
 	for _, r := range s.results {
 		putBuffer(r.buffer)
-		s.fly(-1)
+		s.landed()
 	}
 	s.results = nil
 	s.mu.Unlock()

@@ -251,11 +251,51 @@ func TestLimitsOfASocket(t *testing.T) {
 	c.subscribe("again", "subscription { counter { n } }")
 	eventually(t, "it is open", func() bool { return s.feed.Len() == 3 })
 
-	c.subscribe("slow1", "{ slow }")
-	c.subscribe("slow2", "{ slow }")
-	c.subscribe("slow3", "{ slow }")
-	if m := c.hear("error"); m.ID != "slow3" || !strings.Contains(string(m.Payload), "RATE_LIMITED") {
+	for i := range 2 + 3 { // that run, and that wait their turn
+		c.subscribe(fmt.Sprint("slow", i), "{ slow }")
+	}
+	c.subscribe("over", "{ slow }")
+	if m := c.hear("error"); m.ID != "over" || !strings.Contains(string(m.Payload), "RATE_LIMITED") {
 		t.Errorf("one operation too many: %s %s", m.ID, m.Payload)
+	}
+}
+
+// TestOperationsWaitTheirTurn asks for everything at once, as a client does
+// that comes back.
+func TestOperationsWaitTheirTurn(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *transport.Settings) { s.Subscriptions, s.InFlight, s.Message = 50, 2, 8<<10 })
+	c := s.connect(t, "ada")
+	for _, id := range []string{"first", "second"} {
+		c.subscribe(id, "{ slow }")
+	}
+	for i := range 50 {
+		c.subscribe(fmt.Sprint(i), "subscription { counter { n } }")
+	}
+	if n := s.feed.Len(); n != 0 {
+		t.Errorf("%d subscriptions are open before it is their turn", n)
+	}
+	c.say(`{"type":"complete","id":"7"}`) // while it waits: it never begins
+	for _, id := range []string{"first", "second"} {
+		c.say(`{"type":"complete","id":"` + id + `"}`)
+	}
+	eventually(t, "all the others are open", func() bool { return s.feed.Len() == 49 })
+	s.feed.Advance(1)
+	heard := map[string]bool{}
+	for range 49 {
+		heard[c.hear("next").ID] = true
+	}
+	if len(heard) != 49 || heard["7"] {
+		t.Errorf("heard of %d: %v", len(heard), heard)
+	}
+
+	for _, id := range []string{"first", "second"} {
+		c.subscribe(id, "{ slow }")
+	}
+	c.subscribe("long", "{ hello } # "+strings.Repeat("x", 5<<10))
+	c.subscribe("longer", "{ hello } # "+strings.Repeat("x", 5<<10))
+	if m := c.hear("error"); m.ID != "longer" || !strings.Contains(string(m.Payload), "RATE_LIMITED") {
+		t.Errorf("more bytes wait than one message may have: %s %s", m.ID, m.Payload)
 	}
 }
 

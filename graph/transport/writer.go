@@ -159,7 +159,7 @@ func (s *socket) next() (frame []byte, buffer *[]byte) {
 			if s.results = s.results[1:]; len(s.results) == 0 {
 				s.results = nil
 			}
-			s.fly(-1)
+			s.landed()
 			return r.frame, r.buffer
 		case s.leaving && s.flight == 0:
 			streams := s.beginClose(closeGoingAway, "the server is shutting down: connect again")
