@@ -94,107 +94,158 @@ func (w *world) patient() *lab.Client {
 	return lab.NewPatientClient(w.servers[0].URL, w.env.SecretKey, 5*time.Minute)
 }
 
+// blow is something that is done to PostgreSQL for a while.
+type blow struct {
+	name     string
+	do, undo func(context.Context) error
+	// meanwhile sees how the server bears it.
+	meanwhile func(context.Context) error
+}
+
+func (r *postgresRun) blows() []blow {
+	pg := r.world.setup.Postgres
+	plain := func(do func() error) func(context.Context) error {
+		return func(context.Context) error { return do() }
+	}
+	var unlock func() error
+	return []blow{
+		{"crashed", plain(pg.Crash), pg.Restart, r.away},
+		{"killed", plain(func() error { pg.Kill(); return nil }), pg.Restart, r.away},
+		{"shut down", plain(pg.Stop), pg.Restart, r.away},
+		{"hung", plain(pg.Pause), plain(pg.Resume), r.away},
+		{
+			"slow",
+			plain(func() error { r.proxy.Delay(250 * time.Millisecond); return nil }),
+			plain(func() error { r.proxy.Delay(0); return nil }),
+			func(ctx context.Context) error { return pause(ctx, r.story.cutting) },
+		},
+		{
+			"cut off again and again",
+			plain(func() error { r.proxy.CutAfter(func() int64 { return rand.Int64N(20_000) }); return nil }),
+			plain(func() error { r.proxy.CutAfter(nil); return nil }),
+			func(ctx context.Context) error { return pause(ctx, r.story.cutting) },
+		},
+		{
+			// As after a failover: sessions that were opened meanwhile cannot
+			// write, for as long as they last.
+			"read-only",
+			func(ctx context.Context) error {
+				return pg.SQL(ctx, "alter role postgres set default_transaction_read_only = on",
+					"select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'carillon'")
+			},
+			func(ctx context.Context) error {
+				return pg.SQL(ctx, "alter role postgres reset default_transaction_read_only")
+			},
+			func(ctx context.Context) error { return r.refuses(ctx, "a send", "a mark") },
+		},
+		{
+			"locked",
+			func(ctx context.Context) (err error) {
+				unlock, err = pg.Lock(context.WithoutCancel(ctx), "inboxes, notifications")
+				return err
+			},
+			plain(func() error { return unlock() }),
+			func(ctx context.Context) error { return r.refuses(ctx, everything...) },
+		},
+	}
+}
+
 // hurt does everything to PostgreSQL in turn, and waits after each until the
 // server has come back.
 func (r *postgresRun) hurt(ctx context.Context) error {
 	healthy, stop := r.watchHealth(ctx)
 	defer stop()
-	pg := r.world.setup.Postgres
 	for range r.story.rounds {
-		for _, f := range []struct {
-			name     string
-			do, undo func(context.Context) error
-		}{
-			{"crashed", func(context.Context) error { return pg.Crash() }, pg.Restart},
-			{"killed", func(context.Context) error { pg.Kill(); return nil }, pg.Restart},
-			{"shut down", func(context.Context) error { return pg.Stop() }, pg.Restart},
-			{"hung", func(context.Context) error { return pg.Pause() }, func(context.Context) error { return pg.Resume() }},
-		} {
-			if err := r.away(ctx, f.do, f.undo); err != nil {
-				return fmt.Errorf("when PostgreSQL was %s: %w", f.name, err)
+		for _, b := range r.blows() {
+			if err := r.strike(ctx, b); err != nil {
+				return fmt.Errorf("when PostgreSQL was %s: %w", b.name, err)
 			}
-		}
-		if err := r.cut(ctx); err != nil {
-			return fmt.Errorf("when connections to PostgreSQL were cut: %w", err)
 		}
 	}
 	return healthy()
 }
 
-// away takes PostgreSQL away for a while, and sees that the server says so.
-func (r *postgresRun) away(ctx context.Context, do, undo func(context.Context) error) error {
+func (r *postgresRun) strike(ctx context.Context, b blow) error {
 	if err := pause(ctx, between(r.random, [2]time.Duration{200 * time.Millisecond, time.Second})); err != nil {
 		return err
 	}
-	if err := do(ctx); err != nil {
+	if err := b.do(ctx); err != nil {
 		return err
 	}
-	err := r.refuses(ctx)
-	if err := errors.Join(err, undo(context.WithoutCancel(ctx))); err != nil {
+	err := b.meanwhile(ctx)
+	if err := errors.Join(err, b.undo(context.WithoutCancel(ctx))); err != nil {
 		return err
 	}
 	return r.comesBack(ctx)
 }
 
-// refuses asks for this and that while PostgreSQL is away: everything must be
-// answered, by a refusal that says to come back.
-func (r *postgresRun) refuses(ctx context.Context) error {
+// away sees that the server says that PostgreSQL is.
+func (r *postgresRun) away(ctx context.Context) error {
 	began := time.Now()
 	if err := lab.Poll(ctx, 10*time.Second, func() error { return notReady(ctx, r.world.servers[0].URL) }); err != nil {
 		return err
 	}
+	if err := r.refuses(ctx, everything...); err != nil {
+		return err
+	}
+	return pause(ctx, r.story.pause-time.Since(began))
+}
+
+// everything is what refuses can ask for.
+var everything = []string{"a send", "a query", "a mark"}
+
+// refuses asks for this and that while PostgreSQL does not do it: everything
+// must be answered, by a refusal that says to come back.
+func (r *postgresRun) refuses(ctx context.Context, what ...string) error {
 	c := r.world.patient()
 	defer c.Close()
 	probe := promise{key: fmt.Sprintf("probe-%d", r.random.Uint64()), to: r.world.users[:1]}
-	r.load.owe(probe)
-	for _, ask := range []struct {
-		what string
-		do   func() error
-	}{
-		{"a send", func() error { _, _, err := c.Send(ctx, probe.to, probe.key, probe.key); return err }},
-		{"a query", func() error { _, err := c.Notifications(ctx, r.world.users[0]); return err }},
-		{"a mark", func() error { return c.Mark(ctx, r.world.users[0], []string{"Tm90aWZpY2F0aW9uOjE"}, "READ", probe.key) }},
-	} {
+	for _, ask := range what {
 		asked := time.Now()
-		err := ask.do()
+		var err error
+		switch ask {
+		case "a send":
+			r.load.owe(probe)
+			_, _, err = c.Send(ctx, probe.to, probe.key, probe.key)
+		case "a query":
+			_, err = c.Inbox(ctx, probe.to[0], true)
+		case "a mark":
+			err = c.MarkAll(ctx, probe.to[0], "SEEN", probe.key)
+		}
 		took := time.Since(asked)
 		r.report.told.add(took)
 		refused, answered := errors.AsType[*lab.AnswerError](err)
 		switch {
 		case !answered:
-			return fmt.Errorf("%s had no answer: %w", ask.what, err)
+			return fmt.Errorf("%s had no refusal: %w", ask, err)
 		case !refused.Temporary():
-			return fmt.Errorf("%s had the wrong answer: %w", ask.what, err)
+			return fmt.Errorf("%s had the wrong answer: %w", ask, err)
 		case took > 10*r.story.deadline:
-			return fmt.Errorf("%s was refused after %s only, the deadline being %s", ask.what, took, r.story.deadline)
+			return fmt.Errorf("%s was refused after %s only, the deadline being %s", ask, took, r.story.deadline)
 		}
 	}
-	return pause(ctx, r.story.pause-time.Since(began))
+	return nil
 }
 
 // comesBack waits until the server is ready, and answers, again.
 func (r *postgresRun) comesBack(ctx context.Context) error {
+	c := r.world.client(0)
+	defer c.Close()
 	began := time.Now()
 	err := lab.Poll(ctx, settleWithin, func() error {
 		if err := lab.Ready(ctx, r.world.servers[0].URL); err != nil {
 			return err
 		}
-		_, err := r.world.client(0).Notifications(ctx, r.world.users[0])
-		return err
+		if _, err := c.Notifications(ctx, r.world.users[0]); err != nil {
+			return err
+		}
+		return c.MarkAll(ctx, r.world.users[0], "SEEN", fmt.Sprintf("back-%d", r.random.Uint64()))
 	})
 	if err != nil {
 		return fmt.Errorf("the server did not come back: %w", err)
 	}
 	r.report.back.add(time.Since(began))
 	return nil
-}
-
-// cut has connections to PostgreSQL end at random bytes for a while.
-func (r *postgresRun) cut(ctx context.Context) error {
-	r.proxy.CutAfter(func() int64 { return rand.Int64N(20_000) })
-	err := pause(ctx, r.story.cutting)
-	r.proxy.CutAfter(nil)
-	return errors.Join(err, r.comesBack(ctx))
 }
 
 // notReady is an error unless /readyz says that the server is not ready.

@@ -232,3 +232,19 @@ func (c *Client) Mark(ctx context.Context, user string, ids []string, as, key st
 	}
 	return nil
 }
+
+const markAll = `mutation ($user: String!, $as: MarkState!, $key: String) { markAllNotifications(input: {user: $user, as: $as, idempotencyKey: $key}) { userErrors { code path message } } }`
+
+// MarkAll marks all of a user's inbox.
+func (c *Client) MarkAll(ctx context.Context, user, as, key string) error {
+	var out struct {
+		MarkAllNotifications struct{ UserErrors []userError }
+	}
+	if err := c.Do(ctx, markAll, map[string]any{"user": user, "as": as, "key": key}, &out); err != nil {
+		return err
+	}
+	if e := out.MarkAllNotifications.UserErrors; len(e) > 0 {
+		return &AnswerError{http.StatusOK, fmt.Sprint(e)}
+	}
+	return nil
+}

@@ -128,6 +128,46 @@ func (p *Postgres) CreateDatabase(ctx context.Context, name string) (url string,
 	return strings.Replace(p.URL, "/postgres?", "/"+name+"?", 1), nil
 }
 
+// session is an operator's session, which may write whatever the server's
+// defaults are.
+func (p *Postgres) session(ctx context.Context) *exec.Cmd {
+	return p.command(ctx, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", p.port, "-U", "postgres", "postgres")
+}
+
+// SQL runs statements in an operator's session.
+func (p *Postgres) SQL(ctx context.Context, statements ...string) error {
+	cmd := p.session(ctx)
+	cmd.Stdin = strings.NewReader("set default_transaction_read_only = off;\n" + strings.Join(statements, ";\n") + ";\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("psql: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// Lock locks tables against everyone until release is called.
+func (p *Postgres) Lock(ctx context.Context, tables string) (release func() error, err error) {
+	cmd := p.session(ctx)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	release = func() error { return errors.Join(in.Close(), cmd.Wait()) } // it rolls back
+	if _, err := fmt.Fprintf(in, "begin; lock table %s;\n\\echo locked\n", tables); err != nil {
+		return nil, errors.Join(err, release())
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking: %w", err), release())
+	}
+	return release, nil
+}
+
 // Schema is the schema of a database as text.
 func (p *Postgres) Schema(ctx context.Context, database string) (string, error) {
 	out, err := p.command(ctx, "pg_dump", "-h", "127.0.0.1", "-p", p.port, "-U", "postgres", "--schema-only", database).Output()
