@@ -34,6 +34,7 @@ type dialect struct {
 	isUnique    func(error) bool // a unique index said no
 	isForeign   func(error) bool // a foreign key said no
 	isAway      func(error) bool // the database cannot be reached, or gave up waiting
+	isDemoted   func(error) bool // the connection leads to a server that no longer writes
 	isRetryable func(error) bool // the transaction lost to another and may win the next time
 	isUnsure    func(error) bool // the transaction may have been committed all the same
 }
@@ -49,6 +50,7 @@ var postgresDialect = dialect{
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
 	isAway:      pgAway,
+	isDemoted:   func(err error) bool { return pgCode(err) == "25006" },
 	isRetryable: func(err error) bool { c := pgCode(err); return c == "40001" || c == "40P01" },
 	isUnsure:    func(err error) bool { return pgCode(err) == "" && pgAway(err) },
 }
@@ -67,6 +69,7 @@ var sqliteDialect = dialect{
 		c := sqliteCode(err) & 0xff
 		return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR
 	},
+	isDemoted:   func(error) bool { return false },
 	isRetryable: func(error) bool { return false },
 	isUnsure: func(err error) bool {
 		c := sqliteCode(err) & 0xff

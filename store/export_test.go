@@ -23,3 +23,9 @@ func Once(ctx context.Context, s *Store, env model.EnvID, o model.Once, fact str
 		return "made " + fact, during()
 	})
 }
+
+// Demote makes one connection of a pool one that only reads, as a failover does.
+func Demote(ctx context.Context, s *Store) error {
+	_, err := s.w.ExecContext(ctx, "set session characteristics as transaction read only")
+	return err
+}

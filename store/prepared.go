@@ -25,14 +25,17 @@ func (s *Store) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	if stmt != nil {
 		return stmt, nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if stmt = p.byText[text]; stmt != nil {
-		return stmt, nil
-	}
+	// Not under the lock: a database that hangs would have one wait for the
+	// other, each beyond its own deadline.
 	stmt, err := s.r.DB.PrepareContext(ctx, text)
 	if err != nil {
 		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if first := p.byText[text]; first != nil {
+		_ = stmt.Close() // another caller was quicker
+		return first, nil
 	}
 	if p.byText == nil {
 		p.byText = make(map[string]*sql.Stmt)

@@ -158,6 +158,9 @@ func (s *Store) fail(doing string, err error) error {
 	if _, ok := errors.AsType[*model.Error](err); ok {
 		return err
 	}
+	if s.dialect.isDemoted(err) {
+		s.reconnect()
+	}
 	if s.dialect.isAway(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) {
 		return &model.Error{
 			Kind: model.KindUnavailable, RetryAfter: time.Second,
@@ -166,6 +169,15 @@ func (s *Store) fail(doing string, err error) error {
 		}
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// reconnect lets go of the connections that nobody uses. After a failover they
+// lead to a server that only reads, and would for as long as they last; new
+// ones find the one that writes.
+func (s *Store) reconnect() {
+	keep := s.w.Stats().MaxOpenConnections
+	s.w.SetMaxIdleConns(0)
+	s.w.SetMaxIdleConns(keep)
 }
 
 func (s *Store) loadEpoch(ctx context.Context) error {

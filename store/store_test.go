@@ -122,3 +122,22 @@ func newEnvironment(t *testing.T, s *store.Store) model.EnvID {
 	}
 	return env.ID
 }
+
+func TestConnectionsToADemotedServerAreLetGo(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		if !store.IsPostgres(url) {
+			t.Skip("SQLite has no failover")
+		}
+		s := storetest.Open(t, store.Config{URL: url, MaxConns: 1})
+		if err := store.Demote(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.SetFactOnce(t.Context(), "a", "1"); model.KindOf(err) != model.KindUnavailable {
+			t.Errorf("writing over a connection that only reads: %v, want it to be unavailable", err)
+		}
+		if _, err := s.SetFactOnce(t.Context(), "a", "1"); err != nil {
+			t.Errorf("writing once more: %v, want a new connection that writes", err)
+		}
+	})
+}
