@@ -86,6 +86,12 @@ func (s *Store) RegisterDevice(ctx context.Context, env model.EnvID, o model.Onc
 func (s *Store) saveDevice(ctx context.Context, tx bun.Tx, d model.Device) error {
 	push := pushKey(d)
 	if push != "" {
+		// Two users with one push address at the same moment: one after the other.
+		if lock := s.dialect.lockText; lock != "" {
+			if _, err := tx.NewRaw(lock, push, int64(d.EnvID)).Exec(ctx); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.NewRaw(`update devices set token = '', web_push = null, push_key = ''
 			where env_id = ? and push_key = ? and not (user_id = ? and id = ?)`, d.EnvID, push, d.UserID, d.ID).Exec(ctx); err != nil {
 			return err

@@ -31,6 +31,7 @@ type dialect struct {
 	forUpdate   string           // what locks the rows of a select; empty where a writer is alone
 	skipLocked  string           // the same, leaving out rows that others hold
 	arrays      bool             // takes lists as parameters and changes data in WITH, so that a save is one statement
+	lockText    string           // locks a text, given with its environment, until the transaction ends; empty where a writer is alone
 	isUnique    func(error) bool // a unique index said no
 	isForeign   func(error) bool // a foreign key said no
 	isAway      func(error) bool // the database cannot be reached, or gave up waiting
@@ -47,6 +48,7 @@ var postgresDialect = dialect{
 	forUpdate:   " for update",
 	skipLocked:  " for update skip locked",
 	arrays:      true,
+	lockText:    "select pg_advisory_xact_lock(hashtextextended(?, ?))",
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
 	isAway:      pgAway,
