@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -60,29 +61,32 @@ func (s *Store) Inbox(ctx context.Context, env model.EnvID, user model.UserID, f
 // both, and stops when it is full. A filter may let it pass many items; but on
 // unread or unseen, what it looks for may be so rare that it would pass a
 // hundred thousand to find a handful. Then all that are unread are read from
-// notifications_unread instead, and sorted. The statement holds both ways,
-// each behind a condition on the counters, which are read first; "+ 0" keeps
-// the planners from walking for the second. What is unseen is also unread
-// since at least as long, so the same index serves it.
+// notifications_unread instead, and sorted. The statement holds both ways, and
+// the counter, which is read first, makes the range that one of them reads an
+// empty one; both planners take a range for what it is, while one of them does
+// not understand a condition, and the other a limit, that turns out to admit
+// nothing. "+ 0" keeps them from walking for the second. What is unseen is
+// also unread since at least as long, so the same index serves it.
 func inboxStatement(env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (string, []any) {
 	q := inboxQuery{args: []any{int64(env), int64(user), int64(page.Limit + 1)}, direction: "desc"}
 	if page.Backward {
 		q.direction = "asc"
 	}
 	q.where = "n.env_id = $1 and n.user_id = $2 and n.in_inbox and n.deleted_at is null" +
-		inboxFilter(f, "(n.seen_at is null and n.seen_seq > (select seen_up_to from i))", "(n.read_at is null and n.read_seq > (select read_up_to from i))")
+		inboxFilter(f, "(n.seen_at is null and n.seen_seq > (select seen_up_to from i))", "(n.read_at is null and n.read_seq + 0 > (select read_up_to from i))")
 	q.bound("<", page.After)
 	q.bound(">", page.Before)
 
 	var rows string
 	switch counter, since := rarity(f); {
 	case f.Archived == nil:
-		rows = q.either(q.walk(" and n.archived_at is null"), q.walk(" and n.archived_at is not null"))
+		rows = q.either(q.page(" and n.archived_at is null", walk), q.page(" and n.archived_at is not null", walk))
 	case counter != "":
-		rows = q.either(q.gather(fmt.Sprintf(" and %s <= %d and n.read_at is null and n.read_seq > %s", counter, sparse, since)),
-			q.walk(fmt.Sprintf(" and %s > %d", counter, sparse)))
+		rows = q.either(
+			q.page(fmt.Sprintf(" and n.read_at is null and n.read_seq > (select case when %s <= %d then %s else %d end from i)", counter, sparse, since, math.MaxInt64), gather),
+			q.page(fmt.Sprintf(" and n.sort_at < (select case when %s <= %d then 0 else %d end from i)", counter, sparse, math.MaxInt64), walk))
 	default:
-		rows = q.walk("")
+		rows = q.page("", walk)
 	}
 	return fmt.Sprintf(`with i as (select * from inboxes where env_id = $1 and user_id = $2)
 		select i.seq, i.total, i.unseen, i.unread, `+notificationColumns+`
@@ -97,9 +101,9 @@ func rarity(f model.InboxFilter) (counter, since string) {
 	case f.Archived == nil || *f.Archived:
 		return "", ""
 	case f.Unseen != nil && *f.Unseen:
-		return "(select unseen from i)", "(select seen_up_to from i)"
+		return "unseen", "seen_up_to"
 	case f.Unread != nil && *f.Unread:
-		return "(select unread from i)", "(select read_up_to from i)"
+		return "unread", "read_up_to"
 	}
 	return "", ""
 }
@@ -118,11 +122,12 @@ func (q *inboxQuery) bound(operator string, k *model.PageKey) {
 	}
 }
 
-// walk reads the page from an index in the inbox's order.
-func (q *inboxQuery) walk(condition string) string { return q.page(condition, "n.sort_at") }
-
-// gather reads everything that there is, to sort it.
-func (q *inboxQuery) gather(condition string) string { return q.page(condition, "n.sort_at + 0") }
+// What a page is ordered by: as the indexes are, to walk one of them, or as
+// none is, to gather what a condition selects and sort it.
+const (
+	walk   = "n.sort_at"
+	gather = "n.sort_at + 0"
+)
 
 func (q *inboxQuery) page(condition, order string) string {
 	return fmt.Sprintf("select n.* from notifications n where %s%s order by %s %[4]s, n.id %[4]s limit $3", q.where, condition, order, q.direction)
@@ -188,17 +193,17 @@ func (r inboxRow) counters() model.Counters {
 }
 
 // lockInbox reads an inbox and keeps every other writer out of it until the
-// transaction ends. A user who was never sent anything has no row, and nothing
-// that could be changed: that is the zero row. A user who does not exist is a
-// KindNotFound error.
-func (s *Store) lockInbox(ctx context.Context, tx bun.IDB, env model.EnvID, user model.UserID) (inboxRow, error) {
-	var r inboxRow
-	err := tx.NewRaw("select seq, total, unseen, unread, seen_up_to, read_up_to, trimmed_to from inboxes where env_id = ? and user_id = ?"+s.dialect.forUpdate,
+// transaction ends. A user who was never sent anything has no row and there is
+// nothing to lock: found is false, and as far as the transaction goes the
+// inbox is empty, even if the first item arrives meanwhile. A user who does
+// not exist is a KindNotFound error.
+func (s *Store) lockInbox(ctx context.Context, tx bun.IDB, env model.EnvID, user model.UserID) (r inboxRow, found bool, err error) {
+	err = tx.NewRaw("select seq, total, unseen, unread, seen_up_to, read_up_to, trimmed_to from inboxes where env_id = ? and user_id = ?"+s.dialect.forUpdate,
 		env, user).Scan(ctx, &r.Seq, &r.Total, &r.Unseen, &r.Unread, &r.SeenUpTo, &r.ReadUpTo, &r.Trimmed)
 	if errors.Is(err, sql.ErrNoRows) {
-		return inboxRow{}, userExists(ctx, tx, env, user)
+		return inboxRow{}, false, userExists(ctx, tx, env, user)
 	}
-	return r, err
+	return r, err == nil, err
 }
 
 // moveInbox writes what a change made of an inbox: a new seq, and counters

@@ -75,7 +75,7 @@ func TestRareAndFrequentAreListedAlike(t *testing.T) {
 }
 
 // sendMany sends n times to a user, a second apart, and returns the ids.
-func sendMany(t *testing.T, s *store.Store, env model.EnvID, user model.UserID, n int) []model.NotificationID {
+func sendMany(t testing.TB, s *store.Store, env model.EnvID, user model.UserID, n int) []model.NotificationID {
 	t.Helper()
 	ids, err := s.NewIDs(t.Context(), 2*n)
 	if err != nil {

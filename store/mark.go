@@ -130,26 +130,32 @@ func (s *Store) DeleteNotifications(ctx context.Context, env model.EnvID, o mode
 	return out, hint, err
 }
 
-// marking is one change of one inbox, whose lock it holds.
+// marking is one change of one inbox.
 type marking struct {
 	s     *Store
 	tx    bun.Tx
 	env   model.EnvID
 	user  model.UserID
 	inbox inboxRow // as it is by now
+	found bool     // there is an inbox, and its lock is held
 	now   int64
 }
 
 func (s *Store) beginMarking(ctx context.Context, tx bun.Tx, env model.EnvID, user model.UserID) (*marking, error) {
-	inbox, err := s.lockInbox(ctx, tx, env, user)
+	inbox, found, err := s.lockInbox(ctx, tx, env, user)
 	if err != nil {
 		return nil, fmt.Errorf("locking inbox: %w", err)
 	}
-	return &marking{s: s, tx: tx, env: env, user: user, inbox: inbox, now: micros(s.now())}, nil
+	return &marking{s: s, tx: tx, env: env, user: user, inbox: inbox, found: found, now: micros(s.now())}, nil
 }
 
-// items is what every condition on the inbox's items begins with.
+// items is what every condition on the inbox's items begins with. Where there
+// was no inbox to lock there are none: an item that has just come is not ours
+// to touch.
 func (m *marking) items() string {
+	if !m.found {
+		return "1 = 0 "
+	}
 	return fmt.Sprintf("n.env_id = %d and n.user_id = %d and n.in_inbox and n.deleted_at is null ", m.env, m.user)
 }
 
