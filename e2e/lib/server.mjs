@@ -87,6 +87,11 @@ export async function userToken(store, user, { app = 'shop', environment = 'test
   return (await cli(store, 'token', '--app', app, '--environment', environment, '--user', user, '--ttl', ttl)).trim();
 }
 
+// No server outlives a suite, also one that the test runner gives up on.
+const running = new Set();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+process.once('SIGTERM', () => process.exit(1));
+
 /** Starts a server and waits until it is ready. */
 export async function startServer(store, env = {}) {
   const port = await freePort();
@@ -97,7 +102,9 @@ export async function startServer(store, env = {}) {
   let log = '';
   child.stdout.on('data', (b) => (log += b));
   child.stderr.on('data', (b) => (log += b));
+  running.add(child);
   const exited = new Promise((done) => child.once('exit', (code, signal) => done({ code, signal })));
+  exited.then(() => running.delete(child));
   const http = `http://127.0.0.1:${port}`;
   const server = {
     http,
