@@ -69,7 +69,7 @@ var sqliteDialect = dialect{
 	isForeign: func(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY },
 	isAway: func(err error) bool {
 		c := sqliteCode(err) & 0xff
-		return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR
+		return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR || c == sqlite3.SQLITE_CANTOPEN || c == sqlite3.SQLITE_READONLY
 	},
 	isDemoted:   func(error) bool { return false },
 	isRetryable: func(error) bool { return false },
@@ -150,18 +150,18 @@ func pgCode(err error) string {
 	return ""
 }
 
-// pgAway: broken connections, shutdowns and crashes (57P..), too many
-// connections (53...), read-only after a failover (25006), lock and statement
-// timeouts (55P03, 57014).
+// pgAway: connections that are not made, whatever the server says about it,
+// and broken ones, shutdowns and crashes (57P..), too many connections (53...),
+// read-only after a failover (25006), lock and statement timeouts (55P03, 57014).
 func pgAway(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
 	switch c := pgCode(err); {
 	case strings.HasPrefix(c, "08"), strings.HasPrefix(c, "53"), strings.HasPrefix(c, "57"), c == "25006", c == "55P03", c == "25P03":
 		return true
 	case c != "":
 		return false
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return true
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true

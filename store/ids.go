@@ -13,6 +13,33 @@ const idBlock = 1000
 type ids struct {
 	mu        sync.Mutex
 	next, end int64
+	coming    chan struct{} // while somebody takes a block: closed when they are done
+}
+
+// take appends ids to out until it is full or there are none left. Then the
+// caller is to take a block and call put, if it is the first to need one;
+// others wait for coming and try again.
+func (l *ids) take(out []int64) (all []int64, first bool, coming chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(out) < cap(out) && l.next < l.end {
+		out = append(out, l.next)
+		l.next++
+	}
+	if len(out) < cap(out) && l.coming == nil {
+		l.coming, first = make(chan struct{}), true
+	}
+	return out, first, l.coming
+}
+
+// put ends the taking of a block: it begins at next, and has no ids at all if
+// the taking failed.
+func (l *ids) put(next, n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next, l.end = next, next+n
+	close(l.coming)
+	l.coming = nil
 }
 
 // NewIDs returns n integer ids that nothing has had before, in rising order
@@ -20,20 +47,35 @@ type ids struct {
 // writer, and the caller would be it.
 func (s *Store) NewIDs(ctx context.Context, n int) ([]int64, error) {
 	out := make([]int64, 0, n)
-	s.ids.mu.Lock()
-	defer s.ids.mu.Unlock()
-	for len(out) < n {
-		if s.ids.next == s.ids.end {
-			var first int64
-			if err := s.w.NewRaw(s.dialect.nextIDs).Scan(ctx, &first); err != nil {
-				return nil, s.fail("taking ids", err)
-			}
-			s.ids.next, s.ids.end = first, first+idBlock
+	for {
+		all, first, coming := s.ids.take(out)
+		if out = all; len(out) == n {
+			return out, nil
 		}
-		out = append(out, s.ids.next)
-		s.ids.next++
+		// Not under the lock: while the database hangs, nobody waits for another
+		// beyond their own deadline.
+		if first {
+			if err := s.takeBlock(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		select {
+		case <-coming:
+		case <-ctx.Done():
+			return nil, s.fail("taking ids", ctx.Err())
+		}
 	}
-	return out, nil
+}
+
+func (s *Store) takeBlock(ctx context.Context) error {
+	var first, size int64
+	defer func() { s.ids.put(first, size) }()
+	if err := s.w.NewRaw(s.dialect.nextIDs).Scan(ctx, &first); err != nil {
+		return s.fail("taking ids", err)
+	}
+	size = idBlock
+	return nil
 }
 
 func (s *Store) newID(ctx context.Context) (int64, error) {

@@ -35,9 +35,13 @@ func once[T any](ctx context.Context, s *Store, env model.EnvID, o model.Once, d
 		return s.remember(ctx, tx, env, o, out.Value)
 	})
 	if err != nil && o.Set() {
-		// Perhaps it failed because an equal call had just succeeded.
-		if found, again := Replay(ctx, s, env, o, &out.Value); again == nil && found {
+		// Perhaps it failed because an equal call had just succeeded, or one
+		// with another input.
+		switch found, again := Replay(ctx, s, env, o, &out.Value); {
+		case found:
 			return model.Outcome[T]{Value: out.Value, Replayed: true}, nil
+		case model.KindOf(again) == model.KindKeyReused:
+			err = again
 		}
 	}
 	if err != nil {

@@ -150,7 +150,8 @@ func (s *Store) write(ctx context.Context, doing string, fn func(ctx context.Con
 }
 
 // fail gives an error the verb of what was being done, and a kind when the
-// database is away. An error of the model passes unchanged.
+// database is away, out of time, or too busy to let a transaction win. An error
+// of the model passes unchanged.
 func (s *Store) fail(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -161,7 +162,8 @@ func (s *Store) fail(doing string, err error) error {
 	if s.dialect.isDemoted(err) {
 		s.reconnect()
 	}
-	if s.dialect.isAway(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) {
+	outOfTime := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone)
+	if outOfTime || s.dialect.isAway(err) || s.dialect.isRetryable(err) {
 		return &model.Error{
 			Kind: model.KindUnavailable, RetryAfter: time.Second,
 			Message: "the database does not answer; nothing is known to have changed: try again, with the same idempotency key",

@@ -85,7 +85,7 @@ func (s *Store) SubscribeToTopic(ctx context.Context, env model.EnvID, o model.O
 		for i, m := range members {
 			names[i] = m.Identifier
 		}
-		ids, missing, err := userIDs(ctx, tx, env, names)
+		ids, missing, err := userIDs(ctx, tx, env, names, s.dialect.keep())
 		if err != nil {
 			return model.TopicChange{}, err
 		}
@@ -134,7 +134,7 @@ func (s *Store) UnsubscribeFromTopic(ctx context.Context, env model.EnvID, o mod
 		if err != nil {
 			return model.TopicChange{}, err
 		}
-		ids, missing, err := userIDs(ctx, tx, env, users)
+		ids, missing, err := userIDs(ctx, tx, env, users, "")
 		if err != nil || len(ids) == 0 {
 			return model.TopicChange{Topic: t, NotFound: missing}, err
 		}
@@ -151,9 +151,19 @@ func (s *Store) UnsubscribeFromTopic(ctx context.Context, env model.EnvID, o mod
 	})
 }
 
+// keep is what keeps the rows of a select from being deleted until the
+// transaction ends, so that others may refer to them. It is the lock that a
+// foreign key takes.
+func (d dialect) keep() string {
+	if d.forUpdate == "" {
+		return ""
+	}
+	return " for key share"
+}
+
 // userIDs finds users by identifier; missing are the ones not found, in the
-// order given and without repetition.
-func userIDs(ctx context.Context, db bun.IDB, env model.EnvID, identifiers []string) (ids map[string]model.UserID, missing []string, err error) {
+// order given and without repetition. lock is what locks the rows, or "".
+func userIDs(ctx context.Context, db bun.IDB, env model.EnvID, identifiers []string, lock string) (ids map[string]model.UserID, missing []string, err error) {
 	ids = map[string]model.UserID{}
 	if len(identifiers) == 0 {
 		return ids, nil, nil
@@ -162,7 +172,7 @@ func userIDs(ctx context.Context, db bun.IDB, env model.EnvID, identifiers []str
 		ID         model.UserID
 		Identifier string
 	}
-	if err := db.NewRaw("select id, identifier from users where env_id = ? and identifier in (?)", env, bun.List(identifiers)).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := db.NewRaw("select id, identifier from users where env_id = ? and identifier in (?) order by identifier"+lock, env, bun.List(identifiers)).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, nil, err
 	}
 	for _, r := range rows {

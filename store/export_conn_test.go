@@ -1,0 +1,36 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+)
+
+// HoldReader and HoldWriter take a connection out of a pool until the returned
+// function is called.
+func HoldReader(ctx context.Context, s *Store) (release func() error, err error) {
+	return hold(ctx, s.r.DB)
+}
+
+func HoldWriter(ctx context.Context, s *Store) (release func() error, err error) {
+	return hold(ctx, s.w.DB)
+}
+
+func hold(ctx context.Context, pool *sql.DB) (func() error, error) {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return conn.Close, nil
+}
+
+// WaitsForReader and WaitsForWriter are how often anybody had to wait for a
+// connection of a pool.
+func WaitsForReader(s *Store) int64 { return s.r.Stats().WaitCount }
+
+func WaitsForWriter(s *Store) int64 { return s.w.Stats().WaitCount }
+
+// WritersInUse is how many connections for writing are in use.
+func WritersInUse(s *Store) int { return s.w.Stats().InUse }
+
+// Fail classifies an error of the database.
+func Fail(s *Store, err error) error { return s.fail("testing", err) }
