@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/uptrace/bun"
@@ -10,23 +11,24 @@ import (
 )
 
 // changesStatement reads all that a catch-up after seq $3 holds, in one
-// moment: the inbox, the first mark-all of each kind since then, and rows, $4
-// at most.
+// moment: the inbox, the first mark-all of each kind since then, and rows, one
+// more than it may have at most.
 //
 // The first marks are enough. Whoever applies them marks all that they hold,
 // which is right for what had its state by the lower of the two upTo; every
 // item that changed after that is among the rows, as it is now. A tombstone is
 // among them only if it was made since, of an item that was there before.
-const changesStatement = `with
+var changesStatement = fmt.Sprintf(`with
 	i as (select * from inboxes where env_id = $1 and user_id = $2),
 	ms as (select up_to_seq, seq, at from inbox_marks where env_id = $1 and user_id = $2 and kind = 1 and seq > $3 order by up_to_seq limit 1),
 	mr as (select up_to_seq, seq, at from inbox_marks where env_id = $1 and user_id = $2 and kind = 2 and seq > $3 order by up_to_seq limit 1),
 	n as (select * from notifications n where n.env_id = $1 and n.user_id = $2 and n.in_inbox
 		and n.seq > (select min(v) from (select cast($3 as bigint) as v union all select up_to_seq from ms union all select up_to_seq from mr) f)
-		and (n.deleted_at is null or n.seq > $3 and n.added_seq <= $3) limit $4)
+		and (n.deleted_at is null or n.seq > $3 and n.added_seq <= $3) limit %d)
 	select i.seq, i.total, i.unseen, i.unread, i.trimmed_to, ms.up_to_seq, ms.seq, ms.at, mr.up_to_seq, mr.seq, mr.at,
-		n.added_seq, n.deleted_at, ` + notificationColumns + `
-	from i left join ms on true left join mr on true left join n on true left join sends s on s.env_id = n.env_id and s.id = n.send_id`
+		n.added_seq, n.deleted_at, %s
+	from i left join ms on true left join mr on true left join n on true left join sends s on s.env_id = n.env_id and s.id = n.send_id`,
+	model.MaxCatchUp+1, notificationColumns)
 
 // Changes reads what happened in a user's inbox after a seq: items that are
 // new, changed or gone, as they are now, newest first, and mark-alls. Changed
@@ -46,7 +48,7 @@ func (s *Store) Changes(ctx context.Context, env model.EnvID, user model.UserID,
 	)
 	dest := row.into(&out.Head, &out.Counters.Total, &out.Counters.Unseen, &out.Counters.Unread, &trimmed,
 		&seen.upTo, &seen.seq, &seen.at, &read.upTo, &read.seq, &read.at, &added, &buried)
-	result, err := s.query(ctx, changesStatement, int64(env), int64(user), after, model.MaxCatchUp+1)
+	result, err := s.query(ctx, changesStatement, int64(env), int64(user), after)
 	err = scanEach(result, err, dest, func() error {
 		if found = true; !row.id.ok {
 			return nil

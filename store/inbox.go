@@ -24,9 +24,9 @@ const sparse = 500
 // an empty inbox at seq 0.
 func (s *Store) Inbox(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error) {
 	text, args := inboxStatement(env, user, f, page)
-	run := s.query
-	if f.Categories != nil { // its text holds a list
-		run = s.r.DB.QueryContext
+	run := s.r.DB.QueryContext
+	if f.Unseen == nil && f.Categories == nil && f.Archived != nil && !*f.Archived { // a hundred texts; of all there are thousands
+		run = s.query
 	}
 	var (
 		row   notificationRow
@@ -68,7 +68,7 @@ func (s *Store) Inbox(ctx context.Context, env model.EnvID, user model.UserID, f
 // nothing. "+ 0" keeps them from walking for the second. What is unseen is
 // also unread since at least as long, so the same index serves it.
 func inboxStatement(env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (string, []any) {
-	q := inboxQuery{args: []any{int64(env), int64(user), int64(page.Limit + 1)}, direction: "desc"}
+	q := inboxQuery{args: []any{int64(env), int64(user)}, direction: "desc", limit: roundLimit(page.Limit + 1)}
 	if page.Backward {
 		q.direction = "asc"
 	}
@@ -91,7 +91,19 @@ func inboxStatement(env model.EnvID, user model.UserID, f model.InboxFilter, pag
 	return fmt.Sprintf(`with i as (select * from inboxes where env_id = $1 and user_id = $2)
 		select i.seq, i.total, i.unseen, i.unread, `+notificationColumns+`
 		from i left join (%s) n on true left join sends s on s.env_id = n.env_id and s.id = n.send_id
-		order by n.sort_at %[2]s, n.id %[2]s limit $3`, rows, q.direction), q.args
+		order by n.sort_at %[2]s, n.id %[2]s limit %[3]d`, rows, q.direction, q.limit), q.args
+}
+
+// roundLimit is a limit of one of five sizes. It stands in the statement's
+// text, since PostgreSQL takes a limit it does not know for a tenth of the
+// rows, and then plans anew for every call rather than once.
+func roundLimit(n int) int {
+	for _, size := range []int{11, 21, 31, 51} {
+		if n <= size {
+			return size
+		}
+	}
+	return model.MaxPage + 1
 }
 
 // rarity is the counter of what the filter looks for, and since which seq at
@@ -112,6 +124,7 @@ func rarity(f model.InboxFilter) (counter, since string) {
 type inboxQuery struct {
 	where, direction string
 	args             []any
+	limit            int
 }
 
 // bound leaves out what is not beyond a key, or on the other side of it.
@@ -130,7 +143,7 @@ const (
 )
 
 func (q *inboxQuery) page(condition, order string) string {
-	return fmt.Sprintf("select n.* from notifications n where %s%s order by %s %[4]s, n.id %[4]s limit $3", q.where, condition, order, q.direction)
+	return fmt.Sprintf("select n.* from notifications n where %s%s order by %s %[4]s, n.id %[4]s limit %[5]d", q.where, condition, order, q.direction, q.limit)
 }
 
 func (q *inboxQuery) either(one, other string) string {
