@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -13,6 +14,9 @@ const (
 	cacheFor = 2 * time.Second
 	// missFor is the same for what was not found.
 	missFor = 500 * time.Millisecond
+	// lookUpWithin is how long the database may take for one look-up: a
+	// database that hangs must not hold a request for as long as it does.
+	lookUpWithin = 5 * time.Second
 	// evictTries bounds the work of making room.
 	evictTries = 16
 )
@@ -51,14 +55,16 @@ func (c *cache[K, V]) peek(now time.Time, key K) (entry[V], bool) {
 	return *e, true
 }
 
-// get returns what is remembered of key, or what load finds. Of errors only
-// KindNotFound is remembered.
-func (c *cache[K, V]) get(now time.Time, key K, load func() (V, error)) (V, error) {
+// get returns what is remembered of key, or what load finds within
+// lookUpWithin. Of errors only KindNotFound is remembered.
+func (c *cache[K, V]) get(ctx context.Context, now time.Time, key K, load func(context.Context) (V, error)) (V, error) {
 	if e, ok := c.peek(now, key); ok {
 		return e.value, e.err
 	}
 	generation := c.current()
-	value, err := load()
+	ctx, cancel := context.WithTimeout(ctx, lookUpWithin)
+	defer cancel()
+	value, err := load(ctx)
 	keep := cacheFor
 	switch {
 	case model.KindOf(err) == model.KindNotFound:

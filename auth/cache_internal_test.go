@@ -1,8 +1,11 @@
 package auth
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"carillon/model"
@@ -13,7 +16,7 @@ func TestCacheIsBounded(t *testing.T) {
 	c := newCache[int, int](100, missFor)
 	now := time.Now()
 	for i := range 10_000 {
-		_, _ = c.get(now, i, func() (int, error) {
+		_, _ = c.get(t.Context(), now, i, func(context.Context) (int, error) {
 			if i%2 == 0 {
 				return 0, model.NotFound("is unknown", "x")
 			}
@@ -23,6 +26,20 @@ func TestCacheIsBounded(t *testing.T) {
 			t.Fatalf("%d entries, want 100 at most", n)
 		}
 	}
+}
+
+func TestALookUpThatHangsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := newCache[int, int](1, missFor).get(t.Context(), began, 1, func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > lookUpWithin {
+			t.Errorf("%v after %s, want the deadline after %s", err, took, lookUpWithin)
+		}
+	})
 }
 
 func TestLimiterIsBounded(t *testing.T) {

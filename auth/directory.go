@@ -99,7 +99,7 @@ func (d *directory) ForgetUser(env model.EnvID, identifier string) {
 
 // byHash returns an empty key with the error of a miss.
 func (d *directory) byHash(ctx context.Context, now time.Time, hash []byte) (*key, error) {
-	return d.hashes.get(now, [32]byte(hash), func() (*key, error) {
+	return d.hashes.get(ctx, now, [32]byte(hash), func(ctx context.Context) (*key, error) {
 		c, err := d.lookup.CredentialByHash(ctx, hash)
 		if err != nil {
 			return &key{}, err
@@ -109,7 +109,7 @@ func (d *directory) byHash(ctx context.Context, now time.Time, hash []byte) (*ke
 }
 
 func (d *directory) byID(ctx context.Context, now time.Time, id model.CredentialID) (*key, error) {
-	return d.ids.get(now, id, func() (*key, error) {
+	return d.ids.get(ctx, now, id, func(ctx context.Context) (*key, error) {
 		c, err := d.lookup.CredentialByID(ctx, id)
 		if err != nil {
 			return &key{}, err
@@ -120,7 +120,7 @@ func (d *directory) byID(ctx context.Context, now time.Time, id model.Credential
 
 // keys returns every key of an environment, the newest first.
 func (d *directory) keys(ctx context.Context, now time.Time, env model.EnvID) ([]*key, error) {
-	return d.lists.get(now, env, func() ([]*key, error) {
+	return d.lists.get(ctx, now, env, func(ctx context.Context) ([]*key, error) {
 		all, err := d.lookup.Credentials(ctx, env)
 		if err != nil {
 			return nil, err
@@ -137,7 +137,7 @@ func (d *directory) keys(ctx context.Context, now time.Time, env model.EnvID) ([
 }
 
 func (d *directory) environment(ctx context.Context, now time.Time, id model.EnvID) (model.Environment, error) {
-	return d.envs.get(now, id, func() (model.Environment, error) { return d.lookup.Environment(ctx, id) })
+	return d.envs.get(ctx, now, id, func(ctx context.Context) (model.Environment, error) { return d.lookup.Environment(ctx, id) })
 }
 
 var errNoAPIKey = &model.Error{Kind: model.KindNotFound, Message: "not found", Err: errors.New("no text a public key could be")}
@@ -148,13 +148,13 @@ func (d *directory) public(ctx context.Context, now time.Time, apiKey string) (m
 	if len(apiKey) > maxAPIKey || strings.ContainsFunc(apiKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return model.Environment{}, errNoAPIKey
 	}
-	return d.publics.get(now, apiKey, func() (model.Environment, error) { return d.lookup.EnvironmentByAPIKey(ctx, apiKey) })
+	return d.publics.get(ctx, now, apiKey, func(ctx context.Context) (model.Environment, error) { return d.lookup.EnvironmentByAPIKey(ctx, apiKey) })
 }
 
 // userID finds a user, or creates it unless the environment demands tokens. It
 // is zero for a user whom such an environment does not know.
 func (d *directory) userID(ctx context.Context, now time.Time, env model.Environment, identifier string) (model.UserID, error) {
-	id, err := d.users.get(now, userName{env.ID, identifier}, func() (model.UserID, error) {
+	id, err := d.users.get(ctx, now, userName{env.ID, identifier}, func(ctx context.Context) (model.UserID, error) {
 		if env.UserAuth == model.AuthToken {
 			u, err := d.lookup.User(ctx, env.ID, identifier)
 			return u.ID, err
@@ -179,7 +179,9 @@ func (d *directory) refresh(ctx context.Context, now time.Time) error {
 	}
 	gone := map[model.UserRef]bool{}
 	for batch := range slices.Chunk(refs, pollBatch) {
-		missing, err := d.watch.MissingUsers(ctx, batch)
+		within, cancel := context.WithTimeout(ctx, lookUpWithin)
+		missing, err := d.watch.MissingUsers(within, batch)
+		cancel()
 		if err != nil {
 			return err
 		}
