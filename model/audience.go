@@ -26,12 +26,13 @@ func (a Audience) Grows() bool { return len(a.Topics) > 0 || a.Everyone }
 
 // AudienceQuery asks who an audience is by now.
 type AudienceQuery struct {
-	Env        EnvID
-	Audience   Audience
-	AcceptedAt time.Time    // everyone is who was there by then
-	Categories []CategoryID // whose choices to read, besides those about every category
-	Addresses  bool         // false: Reachable holds IN_APP only
-	Limit      int          // of recipients
+	Env         EnvID
+	Audience    Audience
+	AcceptedAt  time.Time    // everyone is who was there by then
+	Categories  []CategoryID // whose choices to read, besides those about every category
+	Addresses   bool         // false: Reachable holds IN_APP only
+	Identifiers bool         // false: they are left out
+	Limit       int          // of recipients
 }
 
 // Chunk asks for the next part of a send that is EXPANDING.
@@ -42,6 +43,7 @@ type Chunk struct {
 	Addresses  bool
 	Now        time.Time
 	IDs        []int64 // for the notifications: as many recipients at most
+	GiveUp     bool    // count the recipients as failed, and make nothing for them
 }
 
 // Decide is what is decided for one recipient: whether their notification lies

@@ -48,7 +48,7 @@ func (t SendTarget) check(c *Check, identify func(IdentifyInput) []Problem) {
 		return
 	}
 	if named+len(t.Topics) == 0 && !t.Everyone {
-		c.Add(ProblemRequired, "must name at least one recipient")
+		c.Add(ProblemRequired, "must name at least one recipient: users, topics or everyone")
 	}
 	for i, id := range t.Users {
 		if m := CheckIdentifier(id); m != "" {
@@ -60,8 +60,15 @@ func (t SendTarget) check(c *Check, identify func(IdentifyInput) []Problem) {
 			c.Add(p.Code, p.Message, append([]string{"inlineUsers", strconv.Itoa(i)}, p.Path...)...)
 		}
 	}
-	c.That(len(t.Topics) == 0, "cannot be reached with one send: name the recipients", "topics")
-	c.That(!t.Everyone, "cannot be reached with one send: name the recipients", "everyone")
+	if len(t.Topics) > MaxSendTopics {
+		c.Add(ProblemLimit, fmt.Sprintf("must name at most %d topics, names %d", MaxSendTopics, len(t.Topics)), "topics")
+		return
+	}
+	for i, id := range t.Topics {
+		if m := CheckIdentifier(id); m != "" {
+			c.Add(ProblemInvalid, m, "topics", strconv.Itoa(i))
+		}
+	}
 }
 
 func (k Content) check(c *Check) {

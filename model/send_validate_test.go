@@ -92,8 +92,10 @@ func TestSendRequestRefusals(t *testing.T) {
 		{"BadIdentifiers", func(r *SendRequest) {
 			r.To.Users, r.To.Inline = []string{"a", "b", "c", "d\x00"}, []IdentifyInput{{Identifier: "ok"}, {Identifier: ""}}
 		}, []string{"INVALID to.users.3", "REQUIRED to.inlineUsers.1.identifier"}},
-		{"Topic", func(r *SendRequest) { r.To.Topics = []string{"news"} }, []string{"INVALID to.topics"}},
-		{"Everyone", func(r *SendRequest) { r.To.Everyone = true }, []string{"INVALID to.everyone"}},
+		{"Topic", func(r *SendRequest) { r.To = SendTarget{Topics: []string{"news"}} }, nil},
+		{"Everyone", func(r *SendRequest) { r.To = SendTarget{Everyone: true} }, nil},
+		{"TopicName", func(r *SendRequest) { r.To.Topics = []string{"news", " "} }, []string{"INVALID to.topics.1"}},
+		{"Topics", func(r *SendRequest) { r.To = SendTarget{Topics: slices.Repeat([]string{"news"}, MaxSendTopics+1)} }, []string{"LIMIT_EXCEEDED to.topics"}},
 		{"FarthestSendAt", func(r *SendRequest) { r.SendAt = sendNow.Add(366 * 24 * time.Hour) }, nil},
 		{"FarSendAt", func(r *SendRequest) { r.SendAt = sendNow.Add(366*24*time.Hour + time.Second) }, []string{"INVALID sendAt"}},
 		{"ExpiresNow", func(r *SendRequest) { r.ExpiresAt = sendNow }, []string{"INVALID expiresAt"}},

@@ -39,7 +39,7 @@ func (s *Service) prepare(ctx context.Context, jobs []*job) error {
 			q.Categories = append(q.Categories, c.ID)
 		}
 	}
-	if len(q.Keys) == 0 {
+	if len(open) == 0 {
 		return nil
 	}
 	found, err := s.Store.Recipients(ctx, q)
@@ -176,6 +176,9 @@ func (s *Service) attempt(ctx context.Context, jobs []*job) error {
 	}
 	for i, j := range open {
 		j.lost = saved[i].Lost
+		if j.pending.Send.Status == model.SendExpanding {
+			s.large.ring()
+		}
 		if j.due != nil && !j.lost {
 			hints = append(hints, progressHint(j.pending.Send))
 		}

@@ -15,6 +15,8 @@ type job struct {
 	category *model.Category   // nil: none
 	due      *model.DueSend    // nil: not fired but asked for
 	names    []string          // the recipients of a send that is asked for, each once
+	topics   []model.TopicID   // and those on topics
+	others   []model.Recipient // in a dry run, those on topics or everyone, as of now
 	inline   map[string]model.IdentifyInput
 	plan     planner
 	wantPlan bool
@@ -29,10 +31,10 @@ type job struct {
 	done chan struct{} // closed when the committer is through with it
 }
 
-// newJob makes a job of a request that was checked.
-func newJob(env model.Environment, req model.SendRequest, category *model.Category) *job {
+// newJob makes a job of a request that was checked, to topics that were found.
+func newJob(env model.Environment, req model.SendRequest, category *model.Category, topics []model.TopicID) *job {
 	j := &job{
-		env: env, req: req, category: category,
+		env: env, req: req, category: category, topics: topics,
 		plan:     newPlanner(env, req.Channels, category),
 		wantPlan: req.WantPlan || req.DryRun || req.Once.Set(),
 	}
@@ -66,8 +68,11 @@ func newDueJob(env model.Environment, due *model.DueSend, category *model.Catego
 	}
 }
 
-// keys names the job's recipients.
+// keys names the recipients that the job decides for itself.
 func (j *job) keys() []model.RecipientKey {
+	if j.firesLarge() {
+		return nil
+	}
 	if j.due != nil {
 		keys := make([]model.RecipientKey, len(j.due.Audience.Users))
 		for i, id := range j.due.Audience.Users {
@@ -82,8 +87,15 @@ func (j *job) keys() []model.RecipientKey {
 	return keys
 }
 
-// weight is how many recipients the job has.
+// firesLarge reports whether the job is a due send whose audience is left to
+// the expanders.
+func (j *job) firesLarge() bool { return j.due != nil && j.due.Audience.Large() }
+
+// weight is how many keys the job has.
 func (j *job) weight() int {
+	if j.firesLarge() {
+		return 0
+	}
 	if j.due != nil {
 		return len(j.due.Audience.Users)
 	}
@@ -155,15 +167,29 @@ func (j *job) work(found []model.Recipient, now time.Time) {
 	if len(j.missing) > 0 {
 		return
 	}
-	j.pending = model.PendingSend{Once: j.once(), Fire: j.due != nil}
-	j.pending.Send = j.send(now)
-	j.decide(known, &skipped, now)
+	j.pending = model.PendingSend{Once: j.once(), Fire: j.due != nil, Send: j.send(now)}
 	m := &j.pending.Send
 	if j.due == nil {
 		m.Progress.Total = int64(len(found))
 	}
+	large := j.isLarge(known)
+	switch {
+	case j.firesLarge(): // the expanders decide
+	case !j.req.DryRun && (large || j.scheduled()):
+		j.leave(known)
+	default:
+		if known, j.err = join(known, j.others); j.err != nil {
+			return
+		}
+		if !j.scheduled() {
+			j.notify(known, &skipped, now)
+		}
+	}
+	if j.wantPlan && (j.req.DryRun || !large) {
+		j.explain(known)
+	}
 	m.Progress.Skipped += int64(len(skipped)) + absent // a due send skipped some when it was accepted
-	if !j.scheduled() {
+	if m.Status == model.SendSent {
 		m.Progress.Done = m.Progress.Total - m.Progress.Skipped
 	}
 	j.pending.Result.Skipped = skipped
@@ -195,6 +221,9 @@ func (j *job) send(now time.Time) model.Send {
 	if j.due != nil {
 		m := j.due.Send
 		m.Status, m.FiredAt = model.SendSent, now
+		if j.firesLarge() {
+			m.Status = model.SendExpanding
+		}
 		return m
 	}
 	m := model.Send{
@@ -210,36 +239,53 @@ func (j *job) send(now time.Time) model.Send {
 	return m
 }
 
-// decide makes the notifications, the plan when one is wanted, and the list of
-// those whom no channel may reach. Of a send that fires later it makes only
-// the plan, and notes whom to decide for then.
-func (j *job) decide(known []model.Recipient, skipped *[]model.Skipped, now time.Time) {
+// isLarge reports whether a send to the known is left to the expanders.
+func (j *job) isLarge(known []model.Recipient) bool {
+	return len(known) > model.MaxSmallSend || len(j.topics) > 0 || j.req.To.Everyone
+}
+
+// leave notes whom the send is for, to be decided for when it fires or is
+// expanded.
+func (j *job) leave(known []model.Recipient) {
+	a := &model.Audience{Users: make([]model.UserID, len(known)), Topics: j.topics, Everyone: j.req.To.Everyone}
+	for i, r := range known {
+		a.Users[i] = r.ID
+	}
+	m := &j.pending.Send
+	if a.Grows() {
+		m.Progress.Total = -1
+	}
+	if !j.scheduled() {
+		m.Status = model.SendExpanding
+	}
+	j.pending.Audience = a
+}
+
+// notify makes the notifications, and the list of those whom no channel may
+// reach.
+func (j *job) notify(known []model.Recipient, skipped *[]model.Skipped, now time.Time) {
 	p := &j.pending
-	if j.scheduled() {
-		p.Audience = &model.Audience{Users: make([]model.UserID, len(known))}
-		for i, r := range known {
-			p.Audience.Users[i] = r.ID
+	content := p.Send.Content // on its own, so that streams keep it and not the job
+	p.Notifications = make([]model.Notification, len(known))
+	for i, r := range known {
+		inInbox, reason, reached := j.plan.decide(r)
+		p.Notifications[i] = model.Notification{
+			EnvID: j.env.ID, UserID: r.ID, CategoryID: p.Send.CategoryID, Content: &content,
+			InInbox: inInbox, Reason: reason, SortAt: now, CreatedAt: now, ExpiresAt: p.Send.ExpiresAt,
 		}
-	} else {
-		content := p.Send.Content // on its own, so that streams keep it and not the job
-		p.Notifications = make([]model.Notification, len(known))
-		for i, r := range known {
-			inInbox, reason, reached := j.plan.decide(r)
-			p.Notifications[i] = model.Notification{
-				EnvID: j.env.ID, UserID: r.ID, CategoryID: p.Send.CategoryID, Content: &content,
-				InInbox: inInbox, Reason: reason, SortAt: now, CreatedAt: now, ExpiresAt: p.Send.ExpiresAt,
-			}
-			if !reached {
-				*skipped = append(*skipped, model.Skipped{Identifier: r.Identifier, Reason: reason})
-			}
+		if !reached {
+			*skipped = append(*skipped, model.Skipped{Identifier: r.Identifier, Reason: reason})
 		}
 	}
-	if j.wantPlan && (j.req.DryRun || len(known) <= model.MaxSmallSend) {
-		p.Result.Plan = make([]model.RecipientPlan, len(known))
-		for i, r := range known {
-			p.Result.Plan[i] = model.RecipientPlan{UserID: r.ID, Identifier: r.Identifier, Channels: j.plan.explain(r)}
-		}
+}
+
+// explain makes the plan.
+func (j *job) explain(known []model.Recipient) {
+	plan := make([]model.RecipientPlan, len(known))
+	for i, r := range known {
+		plan[i] = model.RecipientPlan{UserID: r.ID, Identifier: r.Identifier, Channels: j.plan.explain(r)}
 	}
+	j.pending.Result.Plan = plan
 }
 
 // number gives the send and its notifications their ids and returns those that

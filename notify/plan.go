@@ -37,8 +37,26 @@ func newPlanner(env model.Environment, requested []model.Channel, category *mode
 func (p *planner) input(r model.Recipient, c model.Channel) preference.Input {
 	return preference.Input{
 		Known: true, Enabled: r.Enabled, Reachable: r.Reachable, Choices: r.Choices, Category: p.category,
-		ChannelsOff: p.off, Requested: p.requested, Channel: c,
+		ChannelsOff: p.off, Requested: p.requestedFor(r), Channel: c,
 	}
+}
+
+// requestedFor is what the send is for, as far as the topics through which it
+// comes to the recipient let it.
+func (p *planner) requestedFor(r model.Recipient) []model.Channel {
+	switch {
+	case r.OnlyVia == nil:
+		return p.requested
+	case p.requested == nil:
+		return r.OnlyVia
+	}
+	both := make([]model.Channel, 0, len(r.OnlyVia))
+	for _, c := range r.OnlyVia {
+		if slices.Contains(p.requested, c) {
+			both = append(both, c)
+		}
+	}
+	return both
 }
 
 // decide says whether the recipient's notification lies in the inbox, which
@@ -59,6 +77,11 @@ func (p *planner) explain(r model.Recipient) []model.ChannelPlan {
 		out[i] = model.ChannelPlan{Channel: c, Decision: preference.Decide(p.input(r, c))}
 	}
 	return out
+}
+
+// weighsAddresses reports whether decide asks for more than the inbox.
+func (p *planner) weighsAddresses() bool {
+	return len(p.used) > 1 || len(p.used) == 1 && p.used[0] != model.ChannelInApp
 }
 
 // needsAddresses reports whether explain asks for more than the inbox, which

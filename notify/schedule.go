@@ -19,8 +19,10 @@ const (
 	maxPause = 5 * time.Second
 )
 
-// Cancel cancels a send that has not gone out. A send that has, or was
-// cancelled before, is a KindConflict error that names its state.
+// Cancel cancels a send that has not gone out, or not to all: nobody is served
+// after it returns, and those who were are counted by the send's progress. A
+// send that has gone out, or was cancelled before, is a KindConflict error that
+// names its state.
 func (s *Service) Cancel(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error) {
 	out, err := s.Store.CancelSend(ctx, env, once, id)
 	if err == nil && !out.Replayed {
@@ -29,33 +31,39 @@ func (s *Service) Cancel(ctx context.Context, env model.EnvID, once model.Once, 
 	return out, err
 }
 
-// Run fires scheduled sends when their time comes, until ctx is done. Any
-// number of processes may run it on one database: each send fires once.
+// Run fires scheduled sends when their time comes and expands large ones, until
+// ctx is done. Any number of processes may run it on one database: each send
+// fires once, and each recipient is served once.
 func (s *Service) Run(ctx context.Context) {
+	n := s.Expanders
+	if n == 0 {
+		n = DefaultExpanders
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range n {
+		wg.Go(func() { s.runExpander(ctx) })
+	}
+	s.runSchedule(ctx)
+}
+
+func (s *Service) runSchedule(ctx context.Context) {
 	pause := tick
 	for {
 		next, err := s.FireDue(ctx)
-		wait := tick
+		again := tick
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			s.log().WarnContext(ctx, "firing due sends", "error", err, "again_in", pause)
-			wait, pause = pause, min(2*pause, maxPause)
+			again, pause = pause, min(2*pause, maxPause)
 		case !next.IsZero():
-			wait, pause = max(0, min(tick, next.Sub(s.now()))), tick
+			again, pause = max(0, min(tick, next.Sub(s.now()))), tick
 		default:
 			pause = tick
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-s.soon.rung():
-			timer.Stop()
-		case <-timer.C:
-		}
+		wait(ctx, again, s.soon.rung())
 	}
 }
 

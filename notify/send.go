@@ -22,8 +22,10 @@ const sendTries = 3
 // used idempotency key the stored result is returned and nothing is done. When
 // the queue is full it is a KindUnavailable error that says when to come back.
 //
-// A context that ends before the transaction begins withdraws the send; after
-// that, Send waits for the transaction and tells what became of it.
+// A context that ends before the transaction begins withdraws the send. One
+// that ends later leaves Send a moment to learn what became of it; if the
+// database does not say, it is a KindUnavailable error, and only the same
+// idempotency key can tell.
 func (s *Service) Send(ctx context.Context, env model.Environment, req model.SendRequest) (model.Outcome[model.SendResult], error) {
 	out, err := s.send(ctx, env, req)
 	if k := model.KindOf(err); (k == model.KindInvalid || k == model.KindNotFound) && req.Once.Set() && !req.DryRun {
@@ -46,12 +48,13 @@ func (s *Service) send(ctx context.Context, env model.Environment, req model.Sen
 	if err != nil {
 		return none, err
 	}
-	j := newJob(env, req, category)
+	topics, err := s.topics(ctx, env.ID, req.To.Topics)
+	if err != nil {
+		return none, err
+	}
+	j := newJob(env, req, category, topics)
 	if req.DryRun {
-		if err := s.prepare(ctx, []*job{j}); err != nil {
-			return none, err
-		}
-		return model.Outcome[model.SendResult]{Value: j.pending.Result}, j.err
+		return s.dryRun(ctx, j)
 	}
 	if len(req.To.Inline) > 0 {
 		if first, err := s.admitInline(ctx, j); err != nil || first != nil {
@@ -91,6 +94,29 @@ func (s *Service) category(ctx context.Context, env model.EnvID, identifier stri
 		return nil, fmt.Errorf("reading category: %w", err)
 	}
 	return &c, nil
+}
+
+// topics finds topics by identifier, each once; nil for none.
+func (s *Service) topics(ctx context.Context, env model.EnvID, identifiers []string) ([]model.TopicID, error) {
+	if len(identifiers) == 0 {
+		return nil, nil
+	}
+	found, err := s.Store.TopicIDs(ctx, env, identifiers)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		c   model.Check
+		ids []model.TopicID
+	)
+	for i, name := range identifiers {
+		if id, ok := found[name]; !ok {
+			c.Add(model.ProblemNotFound, "names no topic", "to", "topics", strconv.Itoa(i))
+		} else if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, c.Err()
 }
 
 // replay returns the stored outcome under an idempotency key; nil: none.

@@ -18,6 +18,11 @@ type Store interface {
 	SendReplays(ctx context.Context, keys []model.ScopedOnce) ([]model.SendReplay, error)
 	SaveSends(ctx context.Context, sends []model.PendingSend) ([]model.SavedSend, []*model.InboxChange, error)
 	DueSends(ctx context.Context, now time.Time, after *model.PageKey, limit int) (due []model.DueSend, next time.Time, err error)
+	NextExpansion(ctx context.Context, after model.EnvID, except []model.SendID) (model.Send, bool, error)
+	ExpandChunk(ctx context.Context, c model.Chunk, decide model.Decide) (model.ChunkResult, error)
+	TopicIDs(ctx context.Context, env model.EnvID, identifiers []string) (map[string]model.TopicID, error)
+	Audience(ctx context.Context, q model.AudienceQuery) ([]model.Recipient, error)
+	AudienceSize(ctx context.Context, q model.AudienceQuery) (int64, error)
 	CancelSend(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error)
 	Send(ctx context.Context, env model.EnvID, id model.SendID) (model.Send, error)
 	Sends(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error)
@@ -61,16 +66,25 @@ type Service struct {
 	// best as long as each is quick: the next one gathers more meanwhile, and
 	// hints of one inbox keep their order. Zero: DefaultPatience.
 	Patience time.Duration
+	// Chunk is how many recipients of a large send one transaction serves.
+	// Zero: DefaultChunk.
+	Chunk int
+	// Expanders is how many large sends Run works on at the same time. Zero:
+	// DefaultExpanders.
+	Expanders int
 
 	requestIDs id.Source
 	committer  committer
-	soon       bell
+	soon       bell // a scheduled send is due before Run would look
+	large      bell // there is a large send to expand
 }
 
 // What a zero setting means.
 const (
-	DefaultQueue    = 1024
-	DefaultPatience = 100 * time.Millisecond
+	DefaultQueue     = 1024
+	DefaultPatience  = 100 * time.Millisecond
+	DefaultChunk     = 1000
+	DefaultExpanders = 1
 )
 
 func (s *Service) now() time.Time {

@@ -1,0 +1,235 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// TopicIDs finds topics by identifier; those that do not exist are absent.
+func (s *Store) TopicIDs(ctx context.Context, env model.EnvID, identifiers []string) (map[string]model.TopicID, error) {
+	out := make(map[string]model.TopicID, len(identifiers))
+	if len(identifiers) == 0 {
+		return out, nil
+	}
+	var (
+		id         model.TopicID
+		identifier string
+	)
+	rows, err := s.r.QueryContext(ctx, "select id, identifier from topics where env_id = ? and identifier in (?)", env, bun.List(identifiers))
+	err = scanEach(rows, err, []any{&id, &identifier}, func() error {
+		out[identifier] = id
+		return nil
+	})
+	return out, s.fail("finding topics", err)
+}
+
+// Audience reads the first q.Limit recipients of an audience in the order of
+// their ids, each once. Users that were named and are gone are left out.
+func (s *Store) Audience(ctx context.Context, q model.AudienceQuery) ([]model.Recipient, error) {
+	found, err := s.audience(ctx, s.r, q, 0)
+	return found.list, s.fail("reading audience", err)
+}
+
+// AudienceSize counts the recipients of an audience, including users that were
+// named and are gone.
+func (s *Store) AudienceSize(ctx context.Context, q model.AudienceQuery) (int64, error) {
+	n, err := audienceSize(ctx, s.r, q)
+	return n, s.fail("counting audience", err)
+}
+
+func audienceSize(ctx context.Context, db bun.IDB, q model.AudienceQuery) (n int64, err error) {
+	p := audienceParts(q, 0, 0)
+	if len(p.queries) == 0 {
+		return 0, nil
+	}
+	err = db.NewRaw(p.with()+"u (id) as ("+strings.Join(p.queries, " union ")+") select count(*) from u", p.args...).Scan(ctx, &n)
+	return n, err
+}
+
+// reached is a part of an audience.
+type reached struct {
+	list   []model.Recipient
+	absent int64        // users that were named and are gone
+	last   model.UserID // the highest id among all of these
+	more   bool         // the audience goes on after it
+}
+
+// audience reads the part of an audience that follows a user id.
+//
+// What is asked about each user is a query of its own within the statement. So
+// neither database is ever tempted to read all users for the sake of a
+// thousand, and there is one row a user. "is true" keeps the index of
+// preferences by category, which leads to everyone's, out of it.
+func (s *Store) audience(ctx context.Context, db bun.IDB, q model.AudienceQuery, after model.UserID) (out reached, err error) {
+	p := audienceParts(q, after, q.Limit+1)
+	if len(p.queries) == 0 {
+		return out, nil
+	}
+	var (
+		r                     recipientRow
+		enabled               sql.NullBool
+		topics, choices, name sql.NullString
+		n                     int
+	)
+	query, into := `r (user_id, channels) as (`+p.union()+` order by user_id limit ?)
+		select r.user_id, r.channels,
+			(select u.enabled from users u where u.env_id = ? and u.id = r.user_id),
+			(select string_agg(p.category_id || ' ' || p.channel || ' ' || case when p.enabled then 1 else 0 end, ',')
+				from preferences p where p.env_id = ? and p.user_id = r.user_id and (p.category_id in (?)) is true)`, []any{&r.id, &topics, &enabled, &choices}
+	args := append(p.args, q.Limit+1, q.Env, q.Env, bun.List(append([]model.CategoryID{0}, q.Categories...)))
+	if q.Identifiers {
+		query += ", (select u.identifier from users u where u.env_id = ? and u.id = r.user_id)"
+		args, into = append(args, q.Env), append(into, &name)
+	}
+	if q.Addresses {
+		query += audienceAddresses
+		args, into = append(args, q.Env, q.Env, q.Env, q.Env), append(into, &r.email, &r.phone, &r.mobileToken, &r.webToken)
+	}
+	rows, err := db.QueryContext(ctx, p.with()+query+" from r order by r.user_id", args...)
+	err = scanEach(rows, err, into, func() error {
+		if n++; n > q.Limit {
+			out.more = true
+			return nil
+		}
+		out.last = r.id
+		if !enabled.Valid {
+			out.absent++
+			return nil
+		}
+		m := model.Recipient{ID: r.id, Identifier: name.String, Enabled: enabled.Bool, Reachable: r.reachable()}
+		var err error
+		if m.Choices, err = decodeChoices(choices); err != nil {
+			return err
+		}
+		if m.OnlyVia, err = decodeOnlyVia(topics); err != nil {
+			return err
+		}
+		out.list = append(out.list, m)
+		return nil
+	})
+	return out, err
+}
+
+const audienceAddresses = `,
+	exists (select 1 from profiles f where f.env_id = ? and f.user_id = r.user_id and f.email is not null),
+	exists (select 1 from profiles f where f.env_id = ? and f.user_id = r.user_id and f.phone_number is not null),
+	exists (select 1 from devices d where d.env_id = ? and d.user_id = r.user_id and d.platform <> 'WEB' and d.token <> ''),
+	exists (select 1 from devices d where d.env_id = ? and d.user_id = r.user_id and d.platform = 'WEB' and (d.token <> '' or d.web_push is not null))`
+
+// parts are the queries that add up to an audience, each giving (user_id,
+// channels) and a user at most once. Channels are those that the user is on a
+// topic for, as it keeps them; null: all.
+type parts struct {
+	named   values // users by id: the list that a query reads
+	queries []string
+	args    []any // of the list, then of the queries
+}
+
+// audienceParts asks for users after an id, the first limit of each part; zero
+// limit: all of them, without their channels.
+func audienceParts(q model.AudienceQuery, after model.UserID, limit int) *parts {
+	p := new(parts)
+	for _, u := range idsAfter(q.Audience.Users, after, limit) {
+		p.named.row(u)
+	}
+	p.args = p.named.args
+	add := func(query, id, channels string, args ...any) {
+		if limit == 0 {
+			p.queries, p.args = append(p.queries, "select "+id+query), append(p.args, args...)
+			return
+		}
+		p.queries = append(p.queries, "select user_id, channels from (select "+id+" as user_id, "+channels+" as channels"+query+" order by "+id+" limit ?) t")
+		p.args = append(append(p.args, args...), limit)
+	}
+	const all = "cast(null as text)"
+	for _, t := range q.Audience.Topics {
+		add(" from topic_members where env_id = ? and topic_id = ? and user_id > ?", "user_id", "channels", q.Env, t, after)
+	}
+	if q.Audience.Everyone {
+		add(" from users where env_id = ? and id > ? and created_at <= ?", "id", all, q.Env, after, micros(q.AcceptedAt))
+	}
+	if !p.named.empty() {
+		add(" from named", "id", all)
+	}
+	return p
+}
+
+// idsAfter are the ids after one, in order and each once, the first limit of them.
+func idsAfter(ids []model.UserID, after model.UserID, limit int) []model.UserID {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	i, found := slices.BinarySearch(ids, after)
+	if found {
+		i++
+	}
+	ids = ids[i:]
+	if limit > 0 && len(ids) > limit {
+		ids = ids[:limit]
+	}
+	return ids
+}
+
+// with begins a statement: one table expression or more must follow.
+func (p *parts) with() string {
+	if p.named.empty() {
+		return "with "
+	}
+	return "with named (id) as (values " + p.named.String() + "), "
+}
+
+// union puts the parts together: a user is limited to channels when every
+// topic that they are in by limits them, to the channels of all.
+func (p *parts) union() string {
+	if len(p.queries) == 1 {
+		return p.queries[0]
+	}
+	return "select user_id, case when count(channels) = count(*) then string_agg(channels, ',') end as channels from (" +
+		strings.Join(p.queries, " union all ") + ") c group by user_id"
+}
+
+// decodeChoices reads "category channel enabled", any number of them
+// separated by commas.
+func decodeChoices(list sql.NullString) ([]model.Choice, error) {
+	if !list.Valid {
+		return nil, nil
+	}
+	var out []model.Choice
+	for one := range strings.SplitSeq(list.String, ",") {
+		var c model.Choice
+		var enabled int
+		if _, err := fmt.Sscan(one, &c.Category, &c.Channel, &enabled); err != nil {
+			return nil, fmt.Errorf("decoding choice %q: %w", one, err)
+		}
+		c.Enabled = enabled == 1
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// decodeOnlyVia reads lists of channels, separated by commas, as one without
+// the names that are no channel of ours.
+func decodeOnlyVia(lists sql.NullString) ([]model.Channel, error) {
+	if !lists.Valid {
+		return nil, nil
+	}
+	var all [][]string
+	if err := json.Unmarshal([]byte("["+lists.String+"]"), &all); err != nil {
+		return nil, fmt.Errorf("decoding channels: %w", err)
+	}
+	out := []model.Channel{}
+	for _, names := range all {
+		for _, name := range names {
+			if c, ok := model.ParseChannel(name); ok && !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out, nil
+}
