@@ -154,7 +154,7 @@ func (s *Store) devices(ctx context.Context, db bun.IDB, rest string, args ...an
 // time. A user who does not exist is a KindNotFound error.
 func (s *Store) lockUser(ctx context.Context, tx bun.Tx, env model.EnvID, user model.UserID) error {
 	var ids []model.UserID
-	if err := tx.NewRaw("select id from users where env_id = ? and id = ?"+s.dialect.forUpdate, env, user).Scan(ctx, &ids); err != nil {
+	if err := tx.NewRaw("select id from users where env_id = ? and id = ?"+s.dialect.forChange, env, user).Scan(ctx, &ids); err != nil {
 		return err
 	}
 	if len(ids) == 0 {

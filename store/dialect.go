@@ -29,6 +29,8 @@ type dialect struct {
 	open        func(Config) (writer, reader *sql.DB, err error)
 	nextIDs     string           // gives the first id of a block of idBlock
 	forUpdate   string           // what locks the rows of a select; empty where a writer is alone
+	forChange   string           // the same for a change that leaves the keys, so that new rows may refer to these meanwhile
+	forKeep     string           // what keeps the rows from being deleted: the lock that a foreign key takes
 	skipLocked  string           // the same, leaving out rows that others hold
 	arrays      bool             // takes lists as parameters and changes data in WITH, so that a save is one statement
 	lockText    string           // locks a text, given with its environment, until the transaction ends; empty where a writer is alone
@@ -46,6 +48,8 @@ var postgresDialect = dialect{
 	open:        openPostgres,
 	nextIDs:     "select nextval('ids')",
 	forUpdate:   " for update",
+	forChange:   " for no key update",
+	forKeep:     " for key share",
 	skipLocked:  " for update skip locked",
 	arrays:      true,
 	lockText:    "select pg_advisory_xact_lock(hashtextextended(?, ?))",

@@ -183,7 +183,7 @@ func (p identifyPlan) results() []model.IdentifyResult {
 }
 
 func (c *identifyCall) run(ctx context.Context, tx bun.Tx, names []string) ([]model.IdentifyResult, error) {
-	known, err := c.s.usersNamed(ctx, tx, c.env, names, c.s.dialect.forUpdate)
+	known, err := c.s.usersNamed(ctx, tx, c.env, names, c.s.dialect.forChange)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (c *identifyCall) run(ctx context.Context, tx bun.Tx, names []string) ([]mo
 // planAgain plans with users whom others created while this call was about to:
 // they are changed instead. The rest of p's new users keep their ids.
 func (c *identifyCall) planAgain(ctx context.Context, tx bun.Tx, p identifyPlan, known map[string]model.User, late []string) (identifyPlan, error) {
-	more, err := c.s.usersNamed(ctx, tx, c.env, late, c.s.dialect.forUpdate)
+	more, err := c.s.usersNamed(ctx, tx, c.env, late, c.s.dialect.forChange)
 	if err != nil {
 		return p, err
 	}

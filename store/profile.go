@@ -21,7 +21,7 @@ func (s *Store) PatchProfile(ctx context.Context, env model.EnvID, o model.Once,
 	var current model.User
 	out, err := once(ctx, s, env, o, "changing profile", func(ctx context.Context, tx bun.Tx) (model.User, error) {
 		var err error
-		if current, err = s.user(ctx, tx, env, identifier, s.dialect.forUpdate); err != nil {
+		if current, err = s.user(ctx, tx, env, identifier, s.dialect.forChange); err != nil {
 			return current, err
 		}
 		if expected != nil && *expected != current.Profile.Version {

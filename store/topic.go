@@ -85,7 +85,7 @@ func (s *Store) SubscribeToTopic(ctx context.Context, env model.EnvID, o model.O
 		for i, m := range members {
 			names[i] = m.Identifier
 		}
-		ids, missing, err := userIDs(ctx, tx, env, names, s.dialect.keep())
+		ids, missing, err := userIDs(ctx, tx, env, names, s.dialect.forKeep)
 		if err != nil {
 			return model.TopicChange{}, err
 		}
@@ -149,16 +149,6 @@ func (s *Store) UnsubscribeFromTopic(ctx context.Context, env model.EnvID, o mod
 		n, err := res.RowsAffected()
 		return model.TopicChange{Topic: t, Changed: int(n), NotFound: missing}, err
 	})
-}
-
-// keep is what keeps the rows of a select from being deleted until the
-// transaction ends, so that others may refer to them. It is the lock that a
-// foreign key takes.
-func (d dialect) keep() string {
-	if d.forUpdate == "" {
-		return ""
-	}
-	return " for key share"
 }
 
 // userIDs finds users by identifier; missing are the ones not found, in the

@@ -144,7 +144,7 @@ func afterPrefix(prefix string) string {
 // untouched.
 func (s *Store) SetUserEnabled(ctx context.Context, env model.EnvID, o model.Once, identifier string, enabled bool) (model.Outcome[model.User], error) {
 	return once(ctx, s, env, o, "changing user", func(ctx context.Context, tx bun.Tx) (model.User, error) {
-		u, err := s.user(ctx, tx, env, identifier, s.dialect.forUpdate)
+		u, err := s.user(ctx, tx, env, identifier, s.dialect.forChange)
 		if err != nil || u.Enabled == enabled {
 			return u, err
 		}
