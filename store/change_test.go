@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -54,6 +55,47 @@ func TestChangesAreBounded(t *testing.T) {
 		}
 		if got, err := s.Changes(ctx, env, user, 3); err != nil || got.TooMany {
 			t.Errorf("Changes after the last trimmed = %+v, %v; want them", got, err)
+		}
+	})
+}
+
+// TestWhatIsPublishedIsWhatIsRead compares what a stream takes from memory with
+// what it would read.
+func TestWhatIsPublishedIsWhatIsRead(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx, env := t.Context(), newEnvironment(t, s)
+		user := storetest.User(t, s, env, "ada")
+		ids, err := s.NewIDs(ctx, 6)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		var sends []model.PendingSend
+		for i, at := range []time.Time{at, at.Add(time.Second), at} {
+			p := model.PendingSend{Send: model.Send{ID: model.SendID(ids[i]), EnvID: env, RequestID: fmt.Sprint(i), Status: model.SendSent, FiredAt: at, CreatedAt: at}}
+			p.Notifications = []model.Notification{{
+				ID: model.NotificationID(ids[3+i]), EnvID: env, UserID: user, SendID: p.Send.ID, Content: &p.Send.Content,
+				InInbox: true, Reason: model.ReasonEnvDefault, SortAt: at, CreatedAt: at, ExpiresAt: at.Add(time.Hour),
+			}}
+			sends = append(sends, p)
+		}
+		_, changes, err := s.SaveSends(ctx, sends)
+		if err != nil || len(changes) != 1 {
+			t.Fatalf("SaveSends = %d changes, %v; want one", len(changes), err)
+		}
+		published := changes[0]
+		read, err := s.Changes(ctx, env, user, published.Seq-1)
+		if err != nil || published.Seq != read.Head || published.Counters != read.Counters || !reflect.DeepEqual(published.Added, read.Added) {
+			t.Errorf("published was %+v, but what is read is %+v, %v", published, read, err)
+		}
+		_, hint, err := s.MarkNotifications(ctx, env, model.Once{}, user, idsOf(read.Added), model.MarkInteracted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err = s.Changes(ctx, env, user, hint.Seq-1)
+		if err != nil || hint.Seq != read.Head || hint.Change.Counters != read.Counters || !reflect.DeepEqual(hint.Change.Changed, read.Changed) {
+			t.Errorf("published was %+v, but what is read is %+v, %v", hint.Change, read, err)
 		}
 	})
 }

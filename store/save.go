@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -151,7 +150,7 @@ func stamp(sends []*model.PendingSend, moved []movedInbox) []*model.InboxChange 
 	changes := make([]*model.InboxChange, 0, len(byKey))
 	for _, c := range byKey {
 		if len(c.Added) > 0 {
-			slices.SortFunc(c.Added, func(a, b model.Notification) int { return cmp.Compare(a.ID, b.ID) })
+			newestFirst(c.Added)
 			changes = append(changes, c)
 		}
 	}

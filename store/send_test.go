@@ -108,7 +108,7 @@ func TestSaveSendsGivesOneSeqToAnInbox(t *testing.T) {
 			t.Fatalf("changes %+v, want those of the two inboxes that something entered", changes)
 		}
 		if got := changes[0]; got.Seq != 1 || len(got.Added) != 2 || got.Counters != (model.Counters{Total: 2, Unseen: 2, Unread: 2}) ||
-			got.Added[0].ID >= got.Added[1].ID || got.Added[0].Seq != 1 || got.Added[1].Seq != 1 {
+			got.Added[0].ID <= got.Added[1].ID || got.Added[0].Seq != 1 || got.Added[1].Seq != 1 {
 			t.Errorf("the inbox with two: %+v", got)
 		}
 		_, changes = f.mustSave(t, f.pending(t, a), f.pending(t, a))
