@@ -31,6 +31,17 @@ type Service struct{ Store Store }
 // maxName is the longest name of a topic, in bytes.
 const maxName = 255
 
+// MaxMemberChannels is how many names of channels a subscription may hold.
+const MaxMemberChannels = 50
+
+// unknown is the error for a topic that cannot be there: no identifier is so.
+func unknown(identifier string) error {
+	if model.CheckIdentifier(identifier) == "" {
+		return nil
+	}
+	return model.NotFound("names no topic", "topic")
+}
+
 func checkName(c *model.Check, name string) {
 	switch wrong := model.CheckText(name, maxName); {
 	case name == "":
@@ -55,6 +66,9 @@ func (s *Service) Create(ctx context.Context, env model.EnvID, o model.Once, ide
 
 // Rename changes what people see of a topic.
 func (s *Service) Rename(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error) {
+	if err := unknown(identifier); err != nil {
+		return model.Outcome[model.Topic]{}, err
+	}
 	var c model.Check
 	checkName(&c, name)
 	if err := c.Err(); err != nil {
@@ -65,18 +79,31 @@ func (s *Service) Rename(ctx context.Context, env model.EnvID, o model.Once, ide
 
 // Delete deletes a topic and everyone's place on it.
 func (s *Service) Delete(ctx context.Context, env model.EnvID, o model.Once, identifier string) (model.Outcome[model.TopicID], error) {
+	if err := unknown(identifier); err != nil {
+		return model.Outcome[model.TopicID]{}, err
+	}
 	return s.Store.DeleteTopic(ctx, env, o, identifier)
 }
 
 // Subscribe puts up to MaxTopicChange users on a topic, or changes the channels
 // of those who are on it; a user named twice counts as named last.
 func (s *Service) Subscribe(ctx context.Context, env model.EnvID, o model.Once, identifier string, members []model.TopicMember) (model.Outcome[model.TopicChange], error) {
+	if err := unknown(identifier); err != nil {
+		return model.Outcome[model.TopicChange]{}, err
+	}
 	var c model.Check
 	checkCount(&c, len(members))
+	if err := c.Err(); err != nil {
+		return model.Outcome[model.TopicChange]{}, err
+	}
 	for i, m := range members {
 		at := c.At("users", strconv.Itoa(i))
 		if wrong := model.CheckIdentifier(m.Identifier); wrong != "" {
 			at.Add(model.ProblemInvalid, wrong, "identifier")
+		}
+		if n := len(m.Channels); n > MaxMemberChannels {
+			at.Add(model.ProblemLimit, fmt.Sprintf("must name at most %d channels, names %d", MaxMemberChannels, n), "channels")
+			continue
 		}
 		for j, channel := range m.Channels {
 			if wrong := model.CheckIdentifier(channel); wrong != "" {
@@ -92,8 +119,14 @@ func (s *Service) Subscribe(ctx context.Context, env model.EnvID, o model.Once, 
 
 // Unsubscribe takes up to MaxTopicChange users off a topic.
 func (s *Service) Unsubscribe(ctx context.Context, env model.EnvID, o model.Once, identifier string, users []string) (model.Outcome[model.TopicChange], error) {
+	if err := unknown(identifier); err != nil {
+		return model.Outcome[model.TopicChange]{}, err
+	}
 	var c model.Check
 	checkCount(&c, len(users))
+	if err := c.Err(); err != nil {
+		return model.Outcome[model.TopicChange]{}, err
+	}
 	for i, u := range users {
 		if wrong := model.CheckIdentifier(u); wrong != "" {
 			c.Add(model.ProblemInvalid, wrong, "users", strconv.Itoa(i))
@@ -116,6 +149,9 @@ func checkCount(c *model.Check, n int) {
 
 // Find reads a topic by identifier.
 func (s *Service) Find(ctx context.Context, env model.EnvID, identifier string) (model.Topic, error) {
+	if err := unknown(identifier); err != nil {
+		return model.Topic{}, err
+	}
 	return s.Store.Topic(ctx, env, identifier)
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/uptrace/bun"
@@ -89,36 +90,34 @@ func (s *Store) SubscribeToTopic(ctx context.Context, env model.EnvID, o model.O
 		if err != nil {
 			return model.TopicChange{}, err
 		}
-		out := model.TopicChange{Topic: t, NotFound: missing}
+		channels := make(map[model.UserID][]string, len(ids))
 		for _, m := range members {
-			user, known := ids[m.Identifier]
-			if !known {
-				continue
+			if user, known := ids[m.Identifier]; known {
+				channels[user] = m.Channels
 			}
-			n, err := s.putOnTopic(ctx, tx, t, user, m.Channels)
-			if err != nil {
-				return out, err
-			}
-			out.Changed += n
 		}
-		return out, nil
+		n, err := s.putOnTopic(ctx, tx, t, channels)
+		return model.TopicChange{Topic: t, Changed: n, NotFound: missing}, err
 	})
 }
 
-// putOnTopic reports 1 when the row was made or changed.
-func (s *Store) putOnTopic(ctx context.Context, tx bun.IDB, t model.Topic, user model.UserID, channels []string) (int, error) {
-	var list sql.NullString
-	if channels != nil {
-		b, err := json.Marshal(channels)
+// putOnTopic puts users on a topic and returns how many rows that made or
+// changed.
+func (s *Store) putOnTopic(ctx context.Context, tx bun.IDB, t model.Topic, channels map[model.UserID][]string) (int, error) {
+	if len(channels) == 0 {
+		return 0, nil
+	}
+	var rows values
+	for _, user := range slices.Sorted(maps.Keys(channels)) {
+		list, err := nullJSON(channels[user])
 		if err != nil {
 			return 0, fmt.Errorf("encoding channels: %w", err)
 		}
-		list = sql.NullString{String: string(b), Valid: true}
+		rows.row(t.EnvID, t.ID, user, list, micros(s.now()))
 	}
-	res, err := tx.NewRaw(`insert into topic_members (env_id, topic_id, user_id, channels, created_at) values (?, ?, ?, ?, ?)
+	res, err := tx.NewRaw("insert into topic_members (env_id, topic_id, user_id, channels, created_at) values "+rows.String()+`
 		on conflict (env_id, topic_id, user_id) do update set channels = excluded.channels
-		where topic_members.channels is distinct from excluded.channels`,
-		t.EnvID, t.ID, user, list, micros(s.now())).Exec(ctx)
+		where topic_members.channels is distinct from excluded.channels`, rows.args...).Exec(ctx)
 	if err != nil {
 		return 0, err
 	}
