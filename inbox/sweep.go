@@ -8,13 +8,18 @@ import (
 const (
 	sweepEvery = time.Second
 	sweepBatch = 500 // items of one transaction
+	// sweepTime bounds one transaction: a connection that leads nowhere must not
+	// hold up the sweeper for ever.
+	sweepTime = 30 * time.Second
 )
 
 // ExpireDue takes all items out of their inboxes whose time has come, and
 // returns how many there were. Any number of processes may do so at once.
 func (s *Service) ExpireDue(ctx context.Context) (n int, err error) {
 	for {
-		k, hints, err := s.Store.ExpireNotifications(ctx, sweepBatch)
+		within, cancel := context.WithTimeout(ctx, sweepTime)
+		k, hints, err := s.Store.ExpireNotifications(within, sweepBatch)
+		cancel()
 		if err != nil {
 			return n, err
 		}
