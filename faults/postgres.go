@@ -51,7 +51,7 @@ type postgresRun struct {
 // run tells the story on s. The error says which promise was broken.
 func (p postgresStory) run(ctx context.Context, s *lab.Setup) (report postgresReport, err error) {
 	report = postgresReport{load: &load{seed: p.seed}, back: new(timings), told: new(timings)}
-	w, err := newWorld(ctx, s, p.users)
+	w, err := newWorld(ctx, s, p.users+1)
 	if err != nil {
 		return report, err
 	}
@@ -70,7 +70,7 @@ func (p postgresStory) run(ctx context.Context, s *lab.Setup) (report postgresRe
 		return report, err
 	}
 	l := report.load
-	l.clients, l.users = []*lab.Client{w.patient()}, w.users
+	l.clients, l.users = []*lab.Client{w.patient()}, w.users[:p.users]
 	r := &postgresRun{p, w, l, proxy, rand.New(rand.NewPCG(p.seed, 0)), &report}
 	report.tally, err = following(ctx, list, w.client(0), func(ctx context.Context) error {
 		if err := allBegun(ctx, list); err != nil {
@@ -120,6 +120,12 @@ func (r *postgresRun) blows() []blow {
 			func(ctx context.Context) error { return pause(ctx, r.story.cutting) },
 		},
 		{
+			"cut off by a partition",
+			plain(func() error { r.proxy.Lose(true); return nil }),
+			plain(func() error { r.proxy.Lose(false); return nil }),
+			func(ctx context.Context) error { return errors.Join(r.away(ctx), r.away(ctx)) },
+		},
+		{
 			"cut off again and again",
 			plain(func() error { r.proxy.CutAfter(func() int64 { return rand.Int64N(20_000) }); return nil }),
 			plain(func() error { r.proxy.CutAfter(nil); return nil }),
@@ -136,7 +142,10 @@ func (r *postgresRun) blows() []blow {
 			func(ctx context.Context) error {
 				return pg.SQL(ctx, "alter role postgres reset default_transaction_read_only")
 			},
-			func(ctx context.Context) error { return r.refuses(ctx, "a send", "a mark") },
+			func(ctx context.Context) error {
+				// Meanwhile the load has every connection replaced.
+				return errors.Join(pause(ctx, time.Second), r.refuses(ctx, "a send", "a mark"))
+			},
 		},
 		{
 			"locked",
@@ -239,13 +248,46 @@ func (r *postgresRun) comesBack(ctx context.Context) error {
 		if _, err := c.Notifications(ctx, r.world.users[0]); err != nil {
 			return err
 		}
-		return c.MarkAll(ctx, r.world.users[0], "SEEN", fmt.Sprintf("back-%d", r.random.Uint64()))
+		for range 20 { // over more than one connection to PostgreSQL
+			if err := c.MarkAll(ctx, r.world.users[0], "SEEN", fmt.Sprintf("back-%d", r.random.Uint64())); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("the server did not come back: %w", err)
 	}
 	r.report.back.add(time.Since(began))
-	return nil
+	return r.works(ctx, c)
+}
+
+const sendStatus = `query ($id: ID!) { send(id: $id) { status } }`
+
+// works sees that the server's own work goes on too: a scheduled send fires,
+// and what expires is taken away. Nothing else is sent to the last user.
+func (r *postgresRun) works(ctx context.Context, c *lab.Client) error {
+	user, now := r.world.users[len(r.world.users)-1], time.Now().UTC().Truncate(time.Microsecond)
+	var out struct {
+		SendNotification struct{ Send struct{ ID string } }
+	}
+	err := c.Do(ctx, sendChange, map[string]any{"input": map[string]any{
+		"to": map[string]any{"users": []string{user}}, "title": "for a moment", "sendAt": now.Add(100 * time.Millisecond), "expiresAt": now.Add(600 * time.Millisecond),
+	}}, &out)
+	if err != nil {
+		return err
+	}
+	return lab.Poll(ctx, settleWithin, func() error {
+		var sent struct{ Send struct{ Status string } }
+		if err := c.Do(ctx, sendStatus, map[string]any{"id": out.SendNotification.Send.ID}, &sent); err != nil {
+			return err
+		}
+		have, err := c.Inbox(ctx, user, true)
+		if err == nil && (sent.Send.Status != "SENT" || len(have.Items) > 0) {
+			err = fmt.Errorf("a scheduled send that expires is %s, and its inbox has %d items", sent.Send.Status, len(have.Items))
+		}
+		return err
+	})
 }
 
 // notReady is an error unless /readyz says that the server is not ready.

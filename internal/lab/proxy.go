@@ -19,6 +19,7 @@ type Proxy struct {
 	cuts   atomic.Int64
 	mu     sync.Mutex
 	budget func() int64
+	losing bool
 	links  map[*link]struct{}
 	closed bool
 }
@@ -28,6 +29,7 @@ type link struct {
 	proxy      *Proxy
 	near, far  net.Conn
 	left       atomic.Int64 // bytes until it is reset
+	lost       atomic.Bool  // nothing passes
 	ended      chan struct{}
 	endingOnce sync.Once
 }
@@ -56,6 +58,19 @@ func (p *Proxy) CutAfter(budget func() int64) {
 
 // Delay makes everything late by d, in each direction.
 func (p *Proxy) Delay(d time.Duration) { p.delay.Store(int64(d)) }
+
+// Lose has connections stay open over which nothing passes any more: those that
+// there are for good, and every new one until it is called with false.
+func (p *Proxy) Lose(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.losing = yes
+	if yes {
+		for k := range p.links {
+			k.lost.Store(true)
+		}
+	}
+}
 
 // Cuts is how many connections were reset so far.
 func (p *Proxy) Cuts() int64 { return p.cuts.Load() }
@@ -97,6 +112,7 @@ func (p *Proxy) serve(near net.Conn) {
 		return
 	}
 	k.limit(p.budget)
+	k.lost.Store(p.losing)
 	p.links[k] = struct{}{}
 	p.mu.Unlock()
 	var wg sync.WaitGroup
@@ -174,6 +190,9 @@ func (k *link) deliver(to net.Conn, parcels <-chan parcel) {
 			case <-k.ended:
 				return
 			}
+		}
+		if k.lost.Load() {
+			continue
 		}
 		left := k.left.Add(-int64(len(p.data)))
 		if left < 0 { // the last bytes that pass are those that were left
