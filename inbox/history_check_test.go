@@ -11,24 +11,24 @@ import (
 )
 
 // Publish loses some hints, sends some twice, and some that are old.
-func (b *badBus) Publish(_ context.Context, hints ...model.Hint) {
+func (b *badBus) Publish(ctx context.Context, hints ...model.Hint) {
 	for _, h := range hints {
 		switch b.rand.IntN(10) {
 		case 0: // lost; healing will find out
 			b.last = append(b.last, h)
 			continue
 		case 1:
-			b.Hub.Publish(context.Background(), h, h)
+			b.Hub.Publish(ctx, h, h)
 		case 2: // too large for the bus
 			bare := h
 			bare.Change = nil
-			b.Hub.Publish(context.Background(), bare)
+			b.Hub.Publish(ctx, bare)
 		default:
-			b.Hub.Publish(context.Background(), h)
+			b.Hub.Publish(ctx, h)
 		}
 		b.last = append(b.last, h)
 		if n := len(b.last); b.rand.IntN(5) == 0 {
-			b.Hub.Publish(context.Background(), b.last[max(0, n-1-b.rand.IntN(4))])
+			b.Hub.Publish(ctx, b.last[max(0, n-1-b.rand.IntN(4))])
 		}
 	}
 }

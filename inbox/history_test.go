@@ -128,8 +128,6 @@ type badBus struct {
 	last []model.Hint
 }
 
-func (b *badBus) offer(hints ...model.Hint) { b.Publish(nil, hints...) }
-
 // step does one random thing, to the real inbox and to the ideal one, and
 // compares what it answered. It returns what it did.
 func (h *history) step() string {
@@ -180,7 +178,7 @@ func (h *history) send() string {
 		}
 	}
 	for _, c := range changes {
-		h.bus.offer(c.Hint())
+		h.bus.Publish(h.t.Context(), c.Hint())
 	}
 	return fmt.Sprintf("send %+v to %v", what, ids)
 }

@@ -175,11 +175,13 @@ func inboxFilter(f model.InboxFilter, unseen, unread string) string {
 // InboxCounters reads the counters of a user's inbox and the seq they belong
 // to. A user who does not exist is a KindNotFound error.
 func (s *Store) InboxCounters(ctx context.Context, env model.EnvID, user model.UserID) (c model.Counters, seq int64, err error) {
-	stmt, err := s.statement(ctx, "select total, unseen, unread, seq from inboxes where env_id = $1 and user_id = $2")
-	if err == nil {
-		err = stmt.QueryRowContext(ctx, int64(env), int64(user)).Scan(&c.Total, &c.Unseen, &c.Unread, &seq)
-	}
-	if errors.Is(err, sql.ErrNoRows) {
+	found := false
+	rows, err := s.query(ctx, "select total, unseen, unread, seq from inboxes where env_id = $1 and user_id = $2", int64(env), int64(user))
+	err = scanEach(rows, err, []any{&c.Total, &c.Unseen, &c.Unread, &seq}, func() error {
+		found = true
+		return nil
+	})
+	if err == nil && !found {
 		err = userExists(ctx, s.r, env, user)
 	}
 	return c, seq, s.fail("reading counters", err)

@@ -20,7 +20,8 @@ func (s *Store) VerifyCounters(ctx context.Context, list int) (model.Verificatio
 	}
 	var out model.Verification
 	for _, env := range envs {
-		for after := (model.UserID(0)); ; {
+		var after model.UserID
+		for {
 			last, err := s.verifyAfter(ctx, env, after, list, &out)
 			if err != nil {
 				return model.Verification{}, s.fail("verifying counters", err)
