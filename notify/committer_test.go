@@ -103,8 +103,8 @@ func TestWaitingSendsShareATransaction(t *testing.T) {
 		if len(hints) != 2 || hints[1].Seq != 2 || len(hints[1].Change.Added) != 5 {
 			t.Fatalf("hints %+v; want the five in one step of the inbox", hints)
 		}
-		if !slices.IsSortedFunc(hints[1].Change.Added, func(a, b model.Notification) int { return int(a.ID - b.ID) }) {
-			t.Error("the five are not in the order of their ids")
+		if !slices.IsSortedFunc(hints[1].Change.Added, func(a, b model.Notification) int { return int(b.ID - a.ID) }) {
+			t.Error("the five are not newest first")
 		}
 		f.noDrift(t)
 	})
