@@ -98,7 +98,9 @@ type ailing struct {
 
 // step works on one chunk and reports whether there may be another one.
 func (e *expander) step(ctx context.Context) (worked bool, err error) {
-	m, found, err := e.Store.NextExpansion(ctx, e.last, e.passedOver())
+	look, cancel := context.WithTimeout(ctx, lookTime)
+	m, found, err := e.Store.NextExpansion(look, e.last, e.passedOver())
+	cancel()
 	if err != nil || !found {
 		e.busy = nil
 		return false, err

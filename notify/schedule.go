@@ -15,6 +15,9 @@ const (
 	// process a send that is scheduled for sooner is not late; one that another
 	// process accepted may be, by this much.
 	tick = 500 * time.Millisecond
+	// lookTime bounds one look for work: over a connection that leads nowhere a
+	// worker would wait for ever.
+	lookTime = 10 * time.Second
 	// maxPause is how long a worker waits at most after the database failed.
 	maxPause = 5 * time.Second
 )
@@ -75,14 +78,11 @@ func (s *Service) FireDue(ctx context.Context) (next time.Time, err error) {
 	var after *model.PageKey
 	envs := make(map[model.EnvID]model.Environment)
 	for {
-		due, next, err := s.Store.DueSends(ctx, s.now(), after, maxBatch)
-		if err != nil || len(due) == 0 {
+		jobs, next, err := s.dueBatch(ctx, after, envs)
+		if err != nil || len(jobs) == 0 {
 			return next, err
 		}
-		jobs, err := s.dueJobs(ctx, due, envs)
-		if err != nil {
-			return time.Time{}, err
-		}
+		last := jobs[len(jobs)-1].due.Send
 		for len(jobs) > 0 {
 			if err := ctx.Err(); err != nil {
 				return time.Time{}, err
@@ -95,9 +95,23 @@ func (s *Service) FireDue(ctx context.Context) (next time.Time, err error) {
 		if !next.IsZero() {
 			return next, nil
 		}
-		last := due[len(due)-1].Send
 		after = &model.PageKey{At: last.SendAt, ID: int64(last.ID)}
 	}
+}
+
+// dueBatch reads the next due sends, those behind after, as jobs. With none, or
+// with fewer than fit, next is when another one is due.
+func (s *Service) dueBatch(ctx context.Context, after *model.PageKey, envs map[model.EnvID]model.Environment) (jobs []*job, next time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	due, next, err := s.Store.DueSends(ctx, s.now(), after, maxBatch)
+	if err != nil || len(due) == 0 {
+		return nil, next, err
+	}
+	if jobs, err = s.dueJobs(ctx, due, envs); err != nil {
+		return nil, time.Time{}, err
+	}
+	return jobs, next, nil
 }
 
 // dueJobs makes jobs of due sends. envs remembers environments for the calls

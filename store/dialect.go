@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/rand"
 	"database/sql"
 	"encoding/binary"
@@ -37,7 +38,7 @@ type dialect struct {
 	isUnique    func(error) bool // a unique index said no
 	isForeign   func(error) bool // a foreign key said no
 	isAway      func(error) bool // the database cannot be reached, or gave up waiting
-	isDemoted   func(error) bool // the connection leads to a server that no longer writes
+	isStale     func(error) bool // other connections may be as useless as the one that this comes from
 	isRetryable func(error) bool // the transaction lost to another and may win the next time
 	isUnsure    func(error) bool // the transaction may have been committed all the same
 }
@@ -56,7 +57,7 @@ var postgresDialect = dialect{
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
 	isAway:      pgAway,
-	isDemoted:   func(err error) bool { return pgCode(err) == "25006" },
+	isStale:     pgStale,
 	isRetryable: func(err error) bool { c := pgCode(err); return c == "40001" || c == "40P01" },
 	isUnsure:    func(err error) bool { return pgCode(err) == "" && pgAway(err) },
 }
@@ -75,7 +76,7 @@ var sqliteDialect = dialect{
 		c := sqliteCode(err) & 0xff
 		return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR || c == sqlite3.SQLITE_CANTOPEN || c == sqlite3.SQLITE_READONLY
 	},
-	isDemoted:   func(error) bool { return false },
+	isStale:     func(error) bool { return false },
 	isRetryable: func(error) bool { return false },
 	isUnsure: func(err error) bool {
 		c := sqliteCode(err) & 0xff
@@ -172,6 +173,12 @@ func pgAway(err error) bool {
 	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err) ||
 		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "bad connection")
+}
+
+// pgStale: after a failover a connection leads to a server that only reads
+// (25006), after a partition it may lead nowhere, and nothing says so.
+func pgStale(err error) bool {
+	return pgCode(err) == "25006" || errors.Is(err, context.DeadlineExceeded)
 }
 
 func sqliteCode(err error) int {

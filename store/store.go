@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -48,6 +49,8 @@ type Store struct {
 	ids      ids
 	epoch    uint64
 	clock    func() time.Time
+
+	reconnected atomic.Int64 // when it was done last; nanoseconds since 1970
 }
 
 // IsPostgres reports whether a database URL names a PostgreSQL server.
@@ -159,7 +162,7 @@ func (s *Store) fail(doing string, err error) error {
 	if _, ok := errors.AsType[*model.Error](err); ok {
 		return err
 	}
-	if s.dialect.isDemoted(err) {
+	if s.dialect.isStale(err) {
 		s.reconnect()
 	}
 	outOfTime := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone)
@@ -173,10 +176,18 @@ func (s *Store) fail(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// reconnect lets go of the connections that nobody uses. After a failover they
-// lead to a server that only reads, and would for as long as they last; new
-// ones find the one that writes.
+// reconnectEvery is how often at most connections are let go of, since a
+// database may also be just slow.
+const reconnectEvery = time.Second
+
+// reconnect lets go of the connections that nobody uses: they may be as useless
+// as one that has just failed, and each would cost a request to find out.
 func (s *Store) reconnect() {
+	now := time.Now().UnixNano()
+	last := s.reconnected.Load()
+	if now-last < int64(reconnectEvery) || !s.reconnected.CompareAndSwap(last, now) {
+		return
+	}
 	keep := s.w.Stats().MaxOpenConnections
 	s.w.SetMaxIdleConns(0)
 	s.w.SetMaxIdleConns(keep)

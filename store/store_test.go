@@ -1,10 +1,15 @@
 package store_test
 
 import (
+	"context"
 	"errors"
+	"net"
+	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"carillon/model"
 	"carillon/store"
@@ -140,4 +145,104 @@ func TestConnectionsToADemotedServerAreLetGo(t *testing.T) {
 			t.Errorf("writing once more: %v, want a new connection that writes", err)
 		}
 	})
+}
+
+func TestConnectionsThatLeadNowhereAreLetGo(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, direct string) {
+		if !store.IsPostgres(direct) {
+			t.Skip("SQLite has no network")
+		}
+		hole := newHole(t, direct)
+		s := storetest.Open(t, store.Config{URL: hole.url, MaxConns: 4})
+		ping := func(within time.Duration) error {
+			ctx, cancel := context.WithTimeout(t.Context(), within)
+			defer cancel()
+			_, err := s.Fact(ctx, "epoch")
+			return err
+		}
+		var wg sync.WaitGroup // until there are several connections
+		for range 16 {
+			wg.Go(func() {
+				if err := ping(time.Minute); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		hole.loseAll()
+		if err := ping(100 * time.Millisecond); model.KindOf(err) != model.KindUnavailable {
+			t.Errorf("reading over a connection that leads nowhere: %v, want it to be unavailable", err)
+		}
+		if err := ping(20 * time.Second); err != nil {
+			t.Errorf("reading once more: %v, want a connection that works", err)
+		}
+	})
+}
+
+// hole stands before a PostgreSQL; it can lose the connections there are, so
+// that they stay open and nothing passes.
+type hole struct {
+	url  string
+	mu   sync.Mutex
+	lost *atomic.Bool
+}
+
+func newHole(t *testing.T, direct string) *hole {
+	t.Helper()
+	u, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := u.Host
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	u.Host = l.Addr().String()
+	h := &hole{url: u.String(), lost: new(atomic.Bool)}
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", target)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			h.mu.Lock()
+			lost := h.lost
+			h.mu.Unlock()
+			go pass(far, near, lost)
+			go pass(near, far, lost)
+		}
+	}()
+	return h
+}
+
+func (h *hole) loseAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lost.Store(true)
+	h.lost = new(atomic.Bool)
+}
+
+func pass(to, from net.Conn, lost *atomic.Bool) {
+	defer to.Close()
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		if lost.Load() {
+			continue
+		}
+		if _, err := to.Write(b[:n]); err != nil {
+			return
+		}
+	}
 }
