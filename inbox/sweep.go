@@ -10,7 +10,7 @@ const (
 	sweepBatch = 500 // items of one transaction
 	// sweepTime bounds one transaction: a connection that leads nowhere must not
 	// hold up the sweeper for ever.
-	sweepTime = 30 * time.Second
+	sweepTime = 10 * time.Second
 )
 
 // ExpireDue takes all items out of their inboxes whose time has come, and
