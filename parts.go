@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"carillon/app"
+	"carillon/audience"
 	"carillon/auth"
 	"carillon/catalog"
 	"carillon/inbox"
@@ -29,6 +30,7 @@ type parts struct {
 	bus      *redis.Bus // nil without Redis
 	users    *user.Service
 	catalog  *catalog.Service
+	audience *audience.Service
 	inboxes  *inbox.Service
 	sends    *notify.Service
 	auth     *auth.Service
@@ -74,6 +76,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	p.apps = &app.Service{Store: p.store, Keys: auth.Keys{Box: box}}
 	p.users = &user.Service{Store: p.store, Live: p.hub}
 	p.catalog = &catalog.Service{Store: p.store}
+	p.audience = &audience.Service{Store: p.store}
 	p.inboxes = &inbox.Service{Store: p.store, Live: p.hub, Logger: log}
 	p.sends = &notify.Service{Store: p.store, Users: p.users, Catalog: p.catalog, Live: p.hub, Log: log, MaxQueue: cfg.MaxQueuedSends}
 	p.auth = auth.NewService(auth.Config{Lookup: p.store, Box: box, Users: p.store, Log: log})

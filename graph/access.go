@@ -13,9 +13,11 @@ import (
 // "Secret key only."; a test compares them.
 var forApplications = map[string]bool{
 	"Query.users": true, "Query.notifications": true, "Query.send": true, "Query.sends": true, "Query.scheduledSends": true,
-	"Query.credentials": true, "Query.serverStatus": true,
+	"Query.topics": true, "Query.credentials": true, "Query.serverStatus": true,
 	"Mutation.identifyUsers": true, "Mutation.setUserEnabled": true, "Mutation.deleteUser": true,
 	"Mutation.createCategory": true, "Mutation.updateCategory": true, "Mutation.deleteCategory": true,
+	"Mutation.createTopic": true, "Mutation.updateTopic": true, "Mutation.deleteTopic": true,
+	"Mutation.subscribeToTopic": true, "Mutation.unsubscribeFromTopic": true,
 	"Mutation.sendNotification": true, "Mutation.cancelSend": true,
 	"Mutation.createCredential": true, "Mutation.rotateCredential": true, "Mutation.revokeCredential": true,
 	"Subscription.sendProgress": true,

@@ -19,6 +19,9 @@ const (
 	pageSends       = 's'
 	pageScheduled   = 'p'
 	pageInbox       = 'b'
+	pageTopics      = 't'
+	pageUserTopics  = 'o'
+	pageSubscribers = 'm'
 )
 
 // pageArgs are the four arguments of a connection, as given.

@@ -37,6 +37,7 @@ var update = flag.Bool("update", false, "write the answers of the golden operati
 //	# as: nobody          without a credential
 //	# header: NAME: VALUE with one header more
 //	# pass: 72h           after so much time
+//	# expand: all         after all large sends have been expanded
 //
 // A line "# ---" begins another request in the same world. "@name" stands for
 // the id of something seeded (see world_test.go), and "@1/data/…" for a value
@@ -79,6 +80,7 @@ type request struct {
 	as        string
 	headers   []string
 	pass      string
+	expand    bool
 	query     string
 	variables json.RawMessage
 	reads     bool // it changes nothing and depends on nothing before it
@@ -99,12 +101,14 @@ func parseRequests(t *testing.T, file string) []request {
 				r.headers = append(r.headers, value)
 			case "pass":
 				r.pass = value
+			case "expand":
+				r.expand = true
 			}
 			if !strings.HasPrefix(line, "#") {
 				break
 			}
 		}
-		r.reads = r.pass == "" && !strings.Contains(part, "mutation")
+		r.reads = r.pass == "" && !r.expand && !strings.Contains(part, "mutation")
 		out = append(out, r)
 	}
 	vars, err := os.ReadFile(strings.TrimSuffix(file, ".graphql") + ".vars.json")
@@ -133,6 +137,11 @@ func (w *world) play(t *testing.T, requests []request) string {
 	for i, r := range requests {
 		if r.pass != "" {
 			w.clock.pass(must(time.ParseDuration(r.pass))(t))
+		}
+		if r.expand {
+			if err := w.sends.ExpandAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		status, body := w.post(t, r, answers)
 		var decoded any

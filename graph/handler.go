@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Users      Users
 	Categories Categories
+	Topics     Topics
 	Apps       Apps
 	Inbox      Inbox
 	Sends      Sends
@@ -66,7 +67,7 @@ func New(c Config) (*API, error) {
 		return nil, err
 	}
 	r := &Resolver{
-		Users: c.Users, Categories: c.Categories, Apps: c.Apps, Inbox: c.Inbox, Sends: c.Sends,
+		Users: c.Users, Categories: c.Categories, Topics: c.Topics, Apps: c.Apps, Inbox: c.Inbox, Sends: c.Sends,
 		Sessions: c.Sessions, Memory: c.Auth, Status: c.Status, Log: c.Log,
 	}
 	gate := &auth.Gate{Service: c.Auth, Limiter: c.Limiter, Source: c.Source}
@@ -100,7 +101,7 @@ func (c Config) withDefaults() Config {
 func (c Config) check() error {
 	var missing []error
 	for name, there := range map[string]bool{
-		"Users": c.Users != nil, "Categories": c.Categories != nil, "Apps": c.Apps != nil, "Inbox": c.Inbox != nil, "Sends": c.Sends != nil,
+		"Users": c.Users != nil, "Categories": c.Categories != nil, "Topics": c.Topics != nil, "Apps": c.Apps != nil, "Inbox": c.Inbox != nil, "Sends": c.Sends != nil,
 		"Auth": c.Auth != nil, "Sessions": c.Sessions != nil,
 	} {
 		if !there {

@@ -44,6 +44,10 @@ func (r *Resolver) node(ctx context.Context, caller auth.Caller, ref view.Ref) (
 	case view.KindCategory:
 		cs, err := r.Categories.CategoriesByID(ctx, env, []model.CategoryID{model.CategoryID(ref.Number)})
 		return one(cs, view.NewCategory), err
+	case view.KindTopic:
+		if caller.Kind == auth.Secret {
+			return some(r.topicNode(ctx, env, model.TopicID(ref.Number)))
+		}
 	case view.KindDevice:
 		if maySee(caller, model.UserID(ref.Number)) {
 			d, err := r.Users.Device(ctx, env, model.UserID(ref.Number), model.DeviceID(ref.Text))

@@ -33,6 +33,7 @@ type Memory interface {
 type Resolver struct {
 	Users      Users
 	Categories Categories
+	Topics     Topics
 	Apps       Apps
 	Inbox      Inbox
 	Sends      Sends
@@ -52,6 +53,7 @@ func (r root) Query() generated.QueryResolver               { return &query{r.Re
 func (r root) Mutation() generated.MutationResolver         { return &mutation{r.Resolver} }
 func (r root) Subscription() generated.SubscriptionResolver { return &subscription{} }
 func (r root) User() generated.UserResolver                 { return &userFields{r.Resolver} }
+func (r root) Topic() generated.TopicResolver               { return &topicFields{r.Resolver} }
 func (r root) Viewer() generated.ViewerResolver             { return &viewer{r.Resolver} }
 
 // userGone ends what a deleted user has open in this process; other processes

@@ -153,7 +153,9 @@ func skipped(ss []model.Skipped) []*model.Skipped {
 
 func sendRequest(in *generated.SendNotificationInput) model.SendRequest {
 	req := model.SendRequest{
-		To: model.SendTarget{Users: in.To.Users, Inline: identifyInputs(in.To.InlineUsers)},
+		To: model.SendTarget{
+			Users: in.To.Users, Inline: identifyInputs(in.To.InlineUsers), Topics: in.To.Topics, Everyone: value(in.To.Everyone),
+		},
 		Content: model.Content{
 			Title: value(in.Title), Body: value(in.Body), Icon: value(in.Icon), URL: value(in.URL),
 			Data: in.Data, Blocks: blocks(in.Blocks),

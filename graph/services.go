@@ -41,6 +41,19 @@ type Categories interface {
 	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.CategoryID], error)
 }
 
+// Topics is what the surface asks of topics; *audience.Service has it.
+type Topics interface {
+	ByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error)
+	List(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error)
+	Of(ctx context.Context, env model.EnvID, user model.UserID, page model.PageRequest) (model.Page[model.TopicSubscription], error)
+	Members(ctx context.Context, env model.EnvID, topic model.TopicID, page model.PageRequest) (model.Page[model.TopicSubscription], error)
+	Create(ctx context.Context, env model.EnvID, once model.Once, identifier, name string) (model.Outcome[model.Topic], error)
+	Rename(ctx context.Context, env model.EnvID, once model.Once, identifier, name string) (model.Outcome[model.Topic], error)
+	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.TopicID], error)
+	Subscribe(ctx context.Context, env model.EnvID, once model.Once, identifier string, members []model.TopicMember) (model.Outcome[model.TopicChange], error)
+	Unsubscribe(ctx context.Context, env model.EnvID, once model.Once, identifier string, users []string) (model.Outcome[model.TopicChange], error)
+}
+
 // Apps is what the surface asks of credentials; *app.Service has it.
 type Apps interface {
 	Credentials(ctx context.Context, env model.EnvID) ([]model.Credential, error)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"carillon/app"
+	"carillon/audience"
 	"carillon/auth"
 	"carillon/auth/authtest"
 	"carillon/catalog"
@@ -54,13 +55,14 @@ type world struct {
 	store *store.Store
 	calls *countingStore
 
-	users   *user.Service
-	catalog *catalog.Service
-	apps    *app.Service
-	inbox   *inbox.Service
-	sends   *notify.Service
-	api     *graph.API
-	http    *httptest.Server
+	users    *user.Service
+	catalog  *catalog.Service
+	audience *audience.Service
+	apps     *app.Service
+	inbox    *inbox.Service
+	sends    *notify.Service
+	api      *graph.API
+	http     *httptest.Server
 
 	envs  map[string]*environment
 	names map[string]string // what is named in operations and answers → its id
@@ -97,12 +99,13 @@ func emptyWorld(t *testing.T, url string) *world {
 	w.apps = &app.Service{Store: w.store, Keys: auth.Keys{Box: box}, Now: w.clock.Now}
 	w.users = &user.Service{Store: w.calls, Live: hub}
 	w.catalog = &catalog.Service{Store: w.calls, Now: w.clock.Now}
+	w.audience = &audience.Service{Store: w.calls}
 	w.inbox = &inbox.Service{Store: w.calls, Live: hub}
 	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Live: hub, Now: w.clock.Now}
 	authService := auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
 	sessions := auth.NewSessions(w.store, slog.New(slog.DiscardHandler))
 	w.api, err = graph.New(graph.Config{
-		Users: w.users, Categories: w.catalog, Apps: w.apps, Inbox: w.inbox, Sends: w.sends,
+		Users: w.users, Categories: w.catalog, Topics: w.audience, Apps: w.apps, Inbox: w.inbox, Sends: w.sends,
 		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler),
 		Status: func(context.Context) graph.Status {
 			return graph.Status{Version: "1.2.3", Database: "any", LiveAcrossProcesses: true, Warnings: []string{"it is late"}}
@@ -189,6 +192,13 @@ func (w *world) category(env *environment, c model.Category) model.Category {
 	return c
 }
 
+func (w *world) topic(env *environment, identifier, name string, members ...model.TopicMember) {
+	w.t.Helper()
+	out := must(w.audience.Create(w.t.Context(), env.ID, model.Once{}, identifier, name))(w.t).Value
+	must(w.audience.Subscribe(w.t.Context(), env.ID, model.Once{}, identifier, members))(w.t)
+	w.names[env.AppName+"/"+identifier] = view.TopicID(out.ID)
+}
+
 // send sends to users and names the send, and each user's notification
 // "name/user".
 func (w *world) send(env *environment, name, category string, content model.Content, users ...string) model.Send {
@@ -229,6 +239,10 @@ func (w *world) seed() {
 	w.category(shop, model.Category{Identifier: "billing", Name: "Billing", DefaultEnabled: true, RequiredChannels: []model.Channel{model.ChannelInApp}})
 	w.category(shop, model.Category{Identifier: "internal", Name: "Internal", DefaultEnabled: true, HideInPrefs: true, HideInInbox: true, ChannelDefaults: map[model.Channel]bool{model.ChannelEmail: false, model.ChannelInApp: true}})
 	w.category(other, model.Category{Identifier: "comments", Name: "Comments elsewhere", DefaultEnabled: true})
+
+	w.topic(shop, "news", "News", model.TopicMember{Identifier: "ada"}, model.TopicMember{Identifier: "eve", Channels: []string{"EMAIL", "IN_APP", "pigeon"}})
+	w.topic(shop, "posts/7", "Answers to post 7", model.TopicMember{Identifier: "ada", Channels: []string{"EMAIL"}}, model.TopicMember{Identifier: "bob"})
+	w.topic(other, "news", "News elsewhere", model.TopicMember{Identifier: "zoe"})
 
 	w.send(shop, "welcome", "", model.Content{Title: "Welcome", Body: "Glad you are here."}, "ada", "bob")
 	w.send(shop, "comment", "comments", model.Content{

@@ -111,6 +111,26 @@ type CreateCredentialPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A topic to make.
+type CreateTopicInput struct {
+	// The application's own name for it; 1 to 255 bytes, never changed.
+	Identifier string `json:"identifier"`
+	// What people see; 1 to 255 bytes.
+	Name string `json:"name"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The new topic.
+type CreateTopicPayload struct {
+	// The topic; null when there are user errors.
+	Topic *view.Topic `json:"topic,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // Which category to delete.
 type DeleteCategoryInput struct {
 	// The category's identifier.
@@ -149,6 +169,24 @@ type DeleteNotificationsPayload struct {
 	Counters *model.Counters `json:"counters"`
 	// The inbox's position after it.
 	Position string `json:"position"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// Which topic to delete.
+type DeleteTopicInput struct {
+	// The topic's identifier.
+	Identifier string `json:"identifier"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What was deleted.
+type DeleteTopicPayload struct {
+	// The id of the topic that was; null when there are user errors.
+	DeletedTopicID *string `json:"deletedTopicId,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
@@ -583,7 +621,7 @@ type SendNotificationInput struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitzero"`
 	// What to do with identifiers that name no user.
 	OnUnknown *model.UnknownPolicy `json:"onUnknown,omitzero"`
-	// Decide and answer, but change nothing.
+	// Decide and answer, but change nothing. A dry run tells of everyone: one of more than 1,000 recipients is refused with LIMIT_EXCEEDED.
 	DryRun *bool `json:"dryRun,omitzero"`
 	// Makes the call happen at most once; 1 to 255 bytes. A dry run ignores it.
 	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
@@ -593,9 +631,9 @@ type SendNotificationInput struct {
 type SendNotificationPayload struct {
 	// The send; null when there are user errors and for a dry run.
 	Send *view.Send `json:"send,omitzero"`
-	// For up to 100 recipients and for every dry run: what was decided for whom. For a scheduled send, what would be decided now.
+	// What was decided for whom: for up to 100 recipients that are named, and for every dry run. For a scheduled send, what would be decided now.
 	Plan []*view.RecipientPlan `json:"plan"`
-	// Who was left out, and why.
+	// Who was left out by now, and why.
 	Skipped []*model.Skipped `json:"skipped"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
@@ -603,12 +641,17 @@ type SendNotificationPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
-// Who should hear. What is named adds up; a user named twice is one recipient; at most 1,000 in all.
+// Who should hear. What is named adds up, and whoever is in it more than once is one recipient. `users` and `inlineUsers` are at most 1,000 together. Who is on
+// a topic is asked when the send goes out, in parts of about a thousand.
 type SendTargetInput struct {
 	// Identifiers of users.
 	Users []string `json:"users,omitzero"`
 	// Users that are created or updated on the way.
 	InlineUsers []*IdentifyUserInput `json:"inlineUsers,omitzero"`
+	// Identifiers of topics, at most 100. A user who is on topics for some channels only gets it over these, unless also named or meant by `everyone`.
+	Topics []string `json:"topics,omitzero"`
+	// Every user who exists when the send is accepted.
+	Everyone *bool `json:"everyone,omitzero"`
 }
 
 // How the server is doing. What is degraded still works, later or slower.
@@ -663,8 +706,92 @@ type SetUserEnabledPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// Who is to be on a topic.
+type SubscribeToTopicInput struct {
+	// The topic's identifier.
+	Topic string `json:"topic"`
+	// 1 to 1,000 users. A user named twice counts as named last.
+	Users []*TopicSubscriberInput `json:"users"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The topic, and what became of the users.
+type SubscribeToTopicPayload struct {
+	// The topic; null when there are user errors.
+	Topic *view.Topic `json:"topic,omitzero"`
+	// How many users were put on it or had their channels changed.
+	Changed int32 `json:"changed"`
+	// Identifiers that name no user; the others are on the topic.
+	NotFound []string `json:"notFound"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // What can be watched, over WebSocket (graphql-transport-ws) and server-sent events.
 type Subscription struct {
+}
+
+// A page of topics.
+type TopicConnection struct {
+	// The rows with their cursors.
+	Edges []*TopicEdge `json:"edges"`
+	// The rows.
+	Nodes []*view.Topic `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A topic in a list.
+type TopicEdge struct {
+	// Its place in the list.
+	Cursor string `json:"cursor"`
+	// The topic.
+	Node *view.Topic `json:"node"`
+}
+
+// A page of the users on a topic.
+type TopicSubscriberConnection struct {
+	// The rows with their cursors.
+	Edges []*view.TopicSubscriberEdge `json:"edges"`
+	// The users.
+	Nodes []*view.User `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A user to put on a topic.
+type TopicSubscriberInput struct {
+	// The user's identifier.
+	Identifier string `json:"identifier"`
+	// Only for these channels; left out: for all.
+	Channels []model.Channel `json:"channels,omitzero"`
+}
+
+// Who is to be off a topic.
+type UnsubscribeFromTopicInput struct {
+	// The topic's identifier.
+	Topic string `json:"topic"`
+	// 1 to 1,000 users, by identifier.
+	Users []string `json:"users"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The topic, and what became of the users.
+type UnsubscribeFromTopicPayload struct {
+	// The topic; null when there are user errors.
+	Topic *view.Topic `json:"topic,omitzero"`
+	// How many users were taken off it.
+	Changed int32 `json:"changed"`
+	// Identifiers that name no user; the others are not on the topic.
+	NotFound []string `json:"notFound"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
 }
 
 // A change of a category. What is left out, or null, stays.
@@ -691,6 +818,26 @@ type UpdateCategoryInput struct {
 type UpdateCategoryPayload struct {
 	// The category; null when there are user errors.
 	Category *view.Category `json:"category,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// What to change about a topic.
+type UpdateTopicInput struct {
+	// The topic's identifier.
+	Identifier string `json:"identifier"`
+	// What people see; 1 to 255 bytes.
+	Name string `json:"name"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The topic as it is now.
+type UpdateTopicPayload struct {
+	// The topic; null when there are user errors.
+	Topic *view.Topic `json:"topic,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.

@@ -24,6 +24,7 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	Query() QueryResolver
 	Subscription() SubscriptionResolver
+	Topic() TopicResolver
 	User() UserResolver
 	Viewer() ViewerResolver
 }
@@ -58,8 +59,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputChannelDefaultInput,
 		ec.unmarshalInputCreateCategoryInput,
 		ec.unmarshalInputCreateCredentialInput,
+		ec.unmarshalInputCreateTopicInput,
 		ec.unmarshalInputDeleteCategoryInput,
 		ec.unmarshalInputDeleteNotificationsInput,
+		ec.unmarshalInputDeleteTopicInput,
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputIdentifyUserInput,
 		ec.unmarshalInputIdentifyUsersInput,
@@ -78,7 +81,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSendTargetInput,
 		ec.unmarshalInputSetPreferencesInput,
 		ec.unmarshalInputSetUserEnabledInput,
+		ec.unmarshalInputSubscribeToTopicInput,
+		ec.unmarshalInputTopicSubscriberInput,
+		ec.unmarshalInputUnsubscribeFromTopicInput,
 		ec.unmarshalInputUpdateCategoryInput,
+		ec.unmarshalInputUpdateTopicInput,
 		ec.unmarshalInputUserFilter,
 		ec.unmarshalInputUserOrder,
 	)
@@ -350,6 +357,17 @@ type Query {
   ): SendConnection!
   "Every category, by identifier. A user credential does not see the ones hidden in preferences."
   categories: [Category!]!
+  "The topics of the environment, newest first. Secret key only."
+  topics(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): TopicConnection!
   "The credentials of the environment, newest first, without their secrets. Secret key only."
   credentials: [Credential!]!
   "What would be decided if the user were sent something now, and by which rule. A user credential may ask about its own user."
@@ -426,6 +444,17 @@ type User implements Node {
     "Which notifications; left out: what is not archived."
     filter: InboxFilter
   ): InboxConnection!
+  "The topics that the user is on, newest topic first."
+  topics(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): TopicConnection!
   "When the user was first identified."
   createdAt: DateTime!
   "When the user or the profile last changed."
@@ -742,17 +771,20 @@ type Send implements Node {
 enum SendStatus {
   "It waits for its time and can be cancelled."
   SCHEDULED
-  "Its recipients are being worked through."
+  "Its recipients are being worked through; it can be cancelled."
   EXPANDING
   "Every recipient has been dealt with."
   SENT
-  "It was cancelled."
+  "It was cancelled; ` + "`" + `progress` + "`" + ` tells whom it had reached."
   CANCELED
 }
 
 "How many recipients of a send are dealt with."
 type SendProgress {
-  "Recipients in all. Null while it is not known."
+  """
+  Recipients in all. Null while it is not known: who is on a topic is counted when the send begins to expand. It moves if that changes on the way, and is
+  exact in the end.
+  """
   total: Int
   "Recipients that have a notification."
   done: Int!
@@ -808,6 +840,73 @@ type Category implements Node {
   hideInInbox: Boolean!
   "Whether users do not see it among their preferences."
   hideInPreferences: Boolean!
+}
+
+"A list that users are put on, to be sent to together."
+type Topic implements Node {
+  "Opaque id."
+  id: ID!
+  "The id as a number in text, as the REST dialects use it."
+  number: String!
+  "The application's own name for it, unique in the environment. Compared byte for byte."
+  identifier: String!
+  "What people see."
+  name: String!
+  "The users on it, newest user first. Secret key only."
+  subscribers(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): TopicSubscriberConnection!
+  "When it was made."
+  createdAt: DateTime!
+  "When its name last changed."
+  updatedAt: DateTime!
+}
+
+"A page of topics."
+type TopicConnection {
+  "The rows with their cursors."
+  edges: [TopicEdge!]!
+  "The rows."
+  nodes: [Topic!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A topic in a list."
+type TopicEdge {
+  "Its place in the list."
+  cursor: PageCursor!
+  "The topic."
+  node: Topic!
+}
+
+"A page of the users on a topic."
+type TopicSubscriberConnection {
+  "The rows with their cursors."
+  edges: [TopicSubscriberEdge!]!
+  "The users."
+  nodes: [User!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A user on a topic."
+type TopicSubscriberEdge {
+  "Their place in the list."
+  cursor: PageCursor!
+  "The user."
+  node: User!
+  "The channels that a send to the topic may use for them: all, unless they were put on it for some only."
+  channels: [Channel!]!
+  "When they were put on it."
+  subscribedAt: DateTime!
 }
 
 "What a channel of a category does for users who chose nothing."
@@ -980,9 +1079,22 @@ type Mutation {
   deleteCategory("Which." input: DeleteCategoryInput!): DeleteCategoryPayload!
   "Sets or forgets choices of a user, all or nothing. What is not named stays."
   setPreferences("The choices." input: SetPreferencesInput!): SetPreferencesPayload!
-  "Notifies. When the answer is there the send is durable, and for up to 100 recipients in their inboxes. Secret key only."
+  "Makes a topic. Secret key only."
+  createTopic("The new topic." input: CreateTopicInput!): CreateTopicPayload!
+  "Changes the name of a topic. Secret key only."
+  updateTopic("What to change." input: UpdateTopicInput!): UpdateTopicPayload!
+  "Deletes a topic and everyone's place on it; what was sent to it stays. Secret key only."
+  deleteTopic("Which." input: DeleteTopicInput!): DeleteTopicPayload!
+  "Puts up to 1,000 users on a topic, or changes the channels of those who are on it. Secret key only."
+  subscribeToTopic("Who, and for which channels." input: SubscribeToTopicInput!): SubscribeToTopicPayload!
+  "Takes up to 1,000 users off a topic. Secret key only."
+  unsubscribeFromTopic("Who." input: UnsubscribeFromTopicInput!): UnsubscribeFromTopicPayload!
+  """
+  Notifies. When the answer is there the send is durable. Up to 100 recipients have it in their inboxes by then; a send to more, to topics or to everyone is
+  EXPANDING, and goes on in the background (see ` + "`" + `sendProgress` + "`" + `). Secret key only.
+  """
   sendNotification("Who should hear what." input: SendNotificationInput!): SendNotificationPayload!
-  "Cancels a send that has not gone out. Secret key only."
+  "Cancels a send that is SCHEDULED or EXPANDING. Who has it keeps it; nobody else gets it. Secret key only."
   cancelSend("Which." input: CancelSendInput!): CancelSendPayload!
   "Marks notifications of one inbox. Marking what is already so changes nothing."
   markNotifications("Which, and as what." input: MarkNotificationsInput!): MarkNotificationsPayload!
@@ -1252,6 +1364,120 @@ type DeleteCategoryPayload {
   replayed: Boolean!
 }
 
+"A topic to make."
+input CreateTopicInput {
+  "The application's own name for it; 1 to 255 bytes, never changed."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The new topic."
+type CreateTopicPayload {
+  "The topic; null when there are user errors."
+  topic: Topic
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"What to change about a topic."
+input UpdateTopicInput {
+  "The topic's identifier."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The topic as it is now."
+type UpdateTopicPayload {
+  "The topic; null when there are user errors."
+  topic: Topic
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which topic to delete."
+input DeleteTopicInput {
+  "The topic's identifier."
+  identifier: String!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What was deleted."
+type DeleteTopicPayload {
+  "The id of the topic that was; null when there are user errors."
+  deletedTopicId: ID
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Who is to be on a topic."
+input SubscribeToTopicInput {
+  "The topic's identifier."
+  topic: String!
+  "1 to 1,000 users. A user named twice counts as named last."
+  users: [TopicSubscriberInput!]!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"A user to put on a topic."
+input TopicSubscriberInput {
+  "The user's identifier."
+  identifier: String!
+  "Only for these channels; left out: for all."
+  channels: [Channel!]
+}
+
+"The topic, and what became of the users."
+type SubscribeToTopicPayload {
+  "The topic; null when there are user errors."
+  topic: Topic
+  "How many users were put on it or had their channels changed."
+  changed: Int!
+  "Identifiers that name no user; the others are on the topic."
+  notFound: [String!]!
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Who is to be off a topic."
+input UnsubscribeFromTopicInput {
+  "The topic's identifier."
+  topic: String!
+  "1 to 1,000 users, by identifier."
+  users: [String!]!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The topic, and what became of the users."
+type UnsubscribeFromTopicPayload {
+  "The topic; null when there are user errors."
+  topic: Topic
+  "How many users were taken off it."
+  changed: Int!
+  "Identifiers that name no user; the others are not on the topic."
+  notFound: [String!]!
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
 "Choices of a user."
 input SetPreferencesInput {
   "The user's identifier. Left out: the viewer."
@@ -1308,18 +1534,27 @@ input SendNotificationInput {
   expiresAt: DateTime
   "What to do with identifiers that name no user."
   onUnknown: UnknownUserPolicy = SKIP
-  "Decide and answer, but change nothing."
+  "Decide and answer, but change nothing. A dry run tells of everyone: one of more than 1,000 recipients is refused with LIMIT_EXCEEDED."
   dryRun: Boolean = false
   "Makes the call happen at most once; 1 to 255 bytes. A dry run ignores it."
   idempotencyKey: String
 }
 
-"Who should hear. What is named adds up; a user named twice is one recipient; at most 1,000 in all."
+"""
+Who should hear. What is named adds up, and whoever is in it more than once is one recipient. ` + "`" + `users` + "`" + ` and ` + "`" + `inlineUsers` + "`" + ` are at most 1,000 together. Who is on
+a topic is asked when the send goes out, in parts of about a thousand.
+"""
 input SendTargetInput {
   "Identifiers of users."
   users: [String!]
   "Users that are created or updated on the way."
   inlineUsers: [IdentifyUserInput!]
+  """
+  Identifiers of topics, at most 100. A user who is on topics for some channels only gets it over these, unless also named or meant by ` + "`" + `everyone` + "`" + `.
+  """
+  topics: [String!]
+  "Every user who exists when the send is accepted."
+  everyone: Boolean
 }
 
 "What to do with identifiers that name no user."
@@ -1336,9 +1571,11 @@ enum UnknownUserPolicy {
 type SendNotificationPayload {
   "The send; null when there are user errors and for a dry run."
   send: Send
-  "For up to 100 recipients and for every dry run: what was decided for whom. For a scheduled send, what would be decided now."
+  """
+  What was decided for whom: for up to 100 recipients that are named, and for every dry run. For a scheduled send, what would be decided now.
+  """
   plan: [RecipientPlan!]!
-  "Who was left out, and why."
+  "Who was left out by now, and why."
   skipped: [SkippedRecipient!]!
   "What must be mended; then nothing was changed."
   userErrors: [UserError!]!
@@ -1770,6 +2007,18 @@ func (ec *executionContext) childFields_CreateCredentialPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CreateCredentialPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_CreateTopicPayload_topic(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateTopicPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateTopicPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateTopicPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Credential(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -1836,6 +2085,18 @@ func (ec *executionContext) childFields_DeleteNotificationsPayload(ctx context.C
 		return ec.fieldContext_DeleteNotificationsPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteNotificationsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedTopicId":
+		return ec.fieldContext_DeleteTopicPayload_deletedTopicId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteTopicPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DeleteTopicPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteTopicPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2328,6 +2589,106 @@ func (ec *executionContext) childFields_SkippedRecipient(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type SkippedRecipient", field.Name)
 }
 
+func (ec *executionContext) childFields_SubscribeToTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_SubscribeToTopicPayload_topic(ctx, field)
+	case "changed":
+		return ec.fieldContext_SubscribeToTopicPayload_changed(ctx, field)
+	case "notFound":
+		return ec.fieldContext_SubscribeToTopicPayload_notFound(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SubscribeToTopicPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_SubscribeToTopicPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SubscribeToTopicPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Topic_id(ctx, field)
+	case "number":
+		return ec.fieldContext_Topic_number(ctx, field)
+	case "identifier":
+		return ec.fieldContext_Topic_identifier(ctx, field)
+	case "name":
+		return ec.fieldContext_Topic_name(ctx, field)
+	case "subscribers":
+		return ec.fieldContext_Topic_subscribers(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Topic_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Topic_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Topic", field.Name)
+}
+
+func (ec *executionContext) childFields_TopicConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TopicConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_TopicConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TopicConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TopicEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TopicEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_TopicEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TopicSubscriberConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TopicSubscriberConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_TopicSubscriberConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TopicSubscriberConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicSubscriberConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TopicSubscriberEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TopicSubscriberEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_TopicSubscriberEdge_node(ctx, field)
+	case "channels":
+		return ec.fieldContext_TopicSubscriberEdge_channels(ctx, field)
+	case "subscribedAt":
+		return ec.fieldContext_TopicSubscriberEdge_subscribedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TopicSubscriberEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UnsubscribeFromTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_UnsubscribeFromTopicPayload_topic(ctx, field)
+	case "changed":
+		return ec.fieldContext_UnsubscribeFromTopicPayload_changed(ctx, field)
+	case "notFound":
+		return ec.fieldContext_UnsubscribeFromTopicPayload_notFound(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UnsubscribeFromTopicPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UnsubscribeFromTopicPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnsubscribeFromTopicPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateCategoryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "category":
@@ -2338,6 +2699,18 @@ func (ec *executionContext) childFields_UpdateCategoryPayload(ctx context.Contex
 		return ec.fieldContext_UpdateCategoryPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCategoryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "topic":
+		return ec.fieldContext_UpdateTopicPayload_topic(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateTopicPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateTopicPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateTopicPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2356,6 +2729,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_preferences(ctx, field)
 	case "inbox":
 		return ec.fieldContext_User_inbox(ctx, field)
+	case "topics":
+		return ec.fieldContext_User_topics(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_User_createdAt(ctx, field)
 	case "updatedAt":

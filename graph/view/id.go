@@ -17,6 +17,7 @@ const (
 	KindNotification Kind = "ntf"
 	KindSend         Kind = "snd"
 	KindCategory     Kind = "cat"
+	KindTopic        Kind = "top"
 	KindDevice       Kind = "dev"
 	KindCredential   Kind = "crd"
 )
@@ -52,7 +53,7 @@ func ParseRef(s string) (Ref, bool) {
 	id := Ref{Kind: Kind(prefix)}
 	var ok bool
 	switch id.Kind {
-	case KindApp, KindUser, KindNotification, KindSend, KindCategory:
+	case KindApp, KindUser, KindNotification, KindSend, KindCategory, KindTopic:
 		id.Number, ok = parseNumber(rest)
 	case KindCredential:
 		id.Text, ok = rest, isTextID(rest)
@@ -82,6 +83,9 @@ func SendID(id model.SendID) string { return Ref{Kind: KindSend, Number: int64(i
 func CategoryID(id model.CategoryID) string {
 	return Ref{Kind: KindCategory, Number: int64(id)}.String()
 }
+
+// TopicID writes the id of a topic.
+func TopicID(id model.TopicID) string { return Ref{Kind: KindTopic, Number: int64(id)}.String() }
 
 // CredentialID writes the id of a credential.
 func CredentialID(id model.CredentialID) string {

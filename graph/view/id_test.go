@@ -4,7 +4,7 @@ import "testing"
 
 func TestRefRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"usr_1", "ntf_9007199254740991", "snd_42", "cat_7", "app_3", "crd_06f0abc", "dev_12_06f0abc"} {
+	for _, s := range []string{"usr_1", "ntf_9007199254740991", "snd_42", "cat_7", "top_8", "app_3", "crd_06f0abc", "dev_12_06f0abc"} {
 		r, ok := ParseRef(s)
 		if !ok || r.String() != s {
 			t.Errorf("ParseRef(%q) = %+v, %t, written again as %q", s, r, ok, r)
