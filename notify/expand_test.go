@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -100,7 +101,7 @@ func TestTopicIsServedChunkByChunk(t *testing.T) {
 		if last := told[9]; last.Status != model.SendSent || last.Progress.Done != 2500 {
 			t.Errorf("at the end %s, %+v", last.Status, last.Progress)
 		}
-		if _, _, err := p.Next(t.Context()); err != io.EOF {
+		if _, _, err := p.Next(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("after the end: %v, want io.EOF", err)
 		}
 		if n := len(f.hub.hints()); n != 2500+9 {

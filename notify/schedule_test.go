@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -373,7 +374,7 @@ func TestProgressStream(t *testing.T) {
 			if m, ok, err := p.Next(t.Context()); !ok || err != nil || m.Status != end.want {
 				t.Errorf("%s: then %+v, %t, %v", name, m, ok, err)
 			}
-			if _, _, err := p.Next(t.Context()); err != io.EOF {
+			if _, _, err := p.Next(t.Context()); !errors.Is(err, io.EOF) {
 				t.Errorf("%s: after the end: %v, want io.EOF", name, err)
 			}
 		}
