@@ -330,7 +330,7 @@ func (r *postgresRun) watchHealth(ctx context.Context) (healthy func() error, st
 					return fmt.Errorf("/healthz answered %d while the database was hurt: %w", status, err)
 				}
 			}
-			return nil
+			return nil //nolint:nilerr // stopped: what the last request met does not count
 		}()
 	}()
 	return func() error {

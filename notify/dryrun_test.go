@@ -66,7 +66,6 @@ func plan(r model.SendResult) string {
 type world struct {
 	r          *rand.Rand
 	categories []string
-	fresh      int
 }
 
 func newWorld(t *testing.T, f *fixture, r *rand.Rand) *world {
