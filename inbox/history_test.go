@@ -31,7 +31,7 @@ func TestRandomHistories(t *testing.T) {
 		}
 		seeds = []uint64{seed}
 	}
-	steps := 500
+	steps := 350
 	if underRace {
 		steps = 80
 	}
