@@ -28,8 +28,12 @@ func setups(t *testing.T, test func(t *testing.T, name, binary string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("embedded", func(t *testing.T) { test(t, "embedded", bin) })
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, "embedded", bin)
+	})
 	t.Run("production", func(t *testing.T) {
+		t.Parallel()
 		_, redisErr := exec.LookPath("redis-server")
 		_, pgErr := lab.PostgresBin()
 		if redisErr != nil || pgErr != nil {
@@ -43,6 +47,7 @@ func setups(t *testing.T, test func(t *testing.T, name, binary string)) {
 }
 
 func TestNothingAcknowledgedIsLostByKill(t *testing.T) {
+	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
 		report := tell(t, name, binary, crashStory{kills: 10, senders: 6, users: 12, clients: 4, between: [2]time.Duration{150 * time.Millisecond, 500 * time.Millisecond}, seed: 1}.run)
 		if len(report.load.kept) < 50 || report.load.cut.Load() == 0 || report.tally.broken == 0 {
@@ -52,6 +57,7 @@ func TestNothingAcknowledgedIsLostByKill(t *testing.T) {
 }
 
 func TestStreamsResumeExactly(t *testing.T) {
+	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
 		report := tell(t, name, binary, resumeStory{clients: 6, cuts: 20, changes: 400, users: 3, between: [2]time.Duration{0, 300 * time.Millisecond}, seed: 1}.run)
 		if report.tally.cuts < 6*20 || report.churn.done.Load() < 400 || name == "production" && len(report.trouble) < 2 {
@@ -61,12 +67,13 @@ func TestStreamsResumeExactly(t *testing.T) {
 }
 
 func TestPostgresIsHurt(t *testing.T) {
+	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
 		if name == "embedded" {
 			t.Skip("there is no PostgreSQL")
 		}
 		report := tell(t, name, binary, postgresStory{
-			rounds: 1, pause: 3 * time.Second, cutting: 3 * time.Second, deadline: time.Second, senders: 6, users: 12, clients: 4, seed: 1,
+			rounds: 1, pause: time.Second, cutting: 2 * time.Second, deadline: time.Second, senders: 6, users: 12, clients: 4, seed: 1,
 		}.run)
 		if len(report.load.kept) < 50 || report.load.refused.Load() == 0 || report.cuts == 0 {
 			t.Error("the story proves little")
@@ -75,6 +82,7 @@ func TestPostgresIsHurt(t *testing.T) {
 }
 
 func TestRedisIsHurt(t *testing.T) {
+	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
 		if name == "embedded" {
 			t.Skip("there is no Redis")
@@ -87,6 +95,7 @@ func TestRedisIsHurt(t *testing.T) {
 }
 
 func TestStopIsOrderly(t *testing.T) {
+	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
 		report := tell(t, name, binary, termStory{stops: 4, senders: 6, users: 12, clients: 6, between: [2]time.Duration{200 * time.Millisecond, 700 * time.Millisecond}, seed: 1}.run)
 		if len(report.asked.accepted) < 50 || report.tally.closes[1001] == 0 || report.tally.closes[0] == 0 {
@@ -96,6 +105,7 @@ func TestStopIsOrderly(t *testing.T) {
 }
 
 func TestScheduledSendsFireOnce(t *testing.T) {
+	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
 		report := tell(t, name, binary, scheduleStory{sends: 200, kills: 3, window: 3 * time.Second, users: 12, clients: 4, seed: 1}.run)
 		if report.cancelled == 0 || report.tooLate == 0 {
@@ -104,7 +114,17 @@ func TestScheduledSendsFireOnce(t *testing.T) {
 	})
 }
 
+func TestLargeSendsSurviveKills(t *testing.T) {
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, expansionStory{users: 20_000, kills: 4, seed: 1}.run)
+		if last := report.kills[len(report.kills)-1]; last == 0 || report.kills[0] >= 20_000 || report.cancelled == 0 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
 func TestMigrationsAreRacedAndKilled(t *testing.T) {
+	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
 		tell(t, name, binary, migrateStory{races: 3, kills: 8, row: 3, seed: 1}.run)
 	})

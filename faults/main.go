@@ -61,6 +61,7 @@ func stories(seed uint64) []story {
 			between: [2]time.Duration{300 * time.Millisecond, 1500 * time.Millisecond},
 		}.run)},
 		{"schedule", both, told(scheduleStory{sends: 2000, kills: 10, window: 20 * time.Second, users: 30, clients: 10, seed: seed}.run)},
+		{"expansion", both, told(expansionStory{users: 100_000, kills: 8, seed: seed}.run)},
 		{"migrate", both, told(migrateStory{races: 20, kills: 50, row: 4, seed: seed}.run)},
 	}
 }
