@@ -38,7 +38,10 @@ func (c crashStory) run(ctx context.Context, s *lab.Setup) (report crashReport, 
 	if err != nil {
 		return report, err
 	}
-	defer w.close()
+	defer func() {
+		err = w.withLogs(err)
+		w.close()
+	}()
 	if _, err := w.start(ctx); err != nil {
 		return report, err
 	}

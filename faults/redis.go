@@ -91,7 +91,10 @@ func (r redisStory) run(ctx context.Context, s *lab.Setup) (report redisReport, 
 	if err != nil {
 		return report, err
 	}
-	defer w.close()
+	defer func() {
+		err = w.withLogs(err)
+		w.close()
+	}()
 	proxy, err := lab.NewProxy(s.Redis.Addr())
 	if err != nil {
 		return report, err

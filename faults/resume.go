@@ -45,7 +45,10 @@ func (r resumeStory) run(ctx context.Context, s *lab.Setup) (report resumeReport
 	if err != nil {
 		return report, err
 	}
-	defer w.close()
+	defer func() {
+		err = w.withLogs(err)
+		w.close()
+	}()
 	servers := 1
 	if s.Redis != nil {
 		servers = 2

@@ -45,7 +45,10 @@ func (c scheduleStory) run(ctx context.Context, s *lab.Setup) (report scheduleRe
 	if err != nil {
 		return report, err
 	}
-	defer w.close()
+	defer func() {
+		err = w.withLogs(err)
+		w.close()
+	}()
 	servers := 1
 	if s.Postgres != nil {
 		servers = 2
@@ -146,7 +149,7 @@ func (c scheduleStory) kill(ctx context.Context, w *world, report *scheduleRepor
 		if _, err := w.again(ctx, i); err != nil {
 			return err
 		}
-		for range c.sends / 50 {
+		for range max(10, c.sends/50) {
 			if err := c.cancel(ctx, random, report); err != nil {
 				return err
 			}

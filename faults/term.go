@@ -45,7 +45,10 @@ func (t termStory) run(ctx context.Context, s *lab.Setup) (report termReport, er
 	if err != nil {
 		return report, err
 	}
-	defer w.close()
+	defer func() {
+		err = w.withLogs(err)
+		w.close()
+	}()
 	servers := 1
 	if s.Postgres != nil {
 		servers = 2

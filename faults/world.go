@@ -82,6 +82,17 @@ func (w *world) verify(ctx context.Context) error {
 	return nil
 }
 
+// withLogs adds what the servers said last to an error.
+func (w *world) withLogs(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, s := range w.servers {
+		err = fmt.Errorf("%w\n%s said last:\n%s", err, s.URL, s.Log())
+	}
+	return err
+}
+
 func (w *world) close() {
 	for _, s := range w.servers {
 		s.Kill()
