@@ -88,11 +88,13 @@ func newPatch(in model.ProfilePatch) (patch, error) {
 type setPatch struct {
 	set   profile
 	unset []string
+	given string // the first of the two that was given
 }
 
 func newSetPatch(in model.ProfilePatch, c *model.Check) patch {
-	p := setPatch{set: profile{}, unset: in.Unset}
+	p := setPatch{set: profile{}, unset: in.Unset, given: "unset"}
 	if in.Set != nil {
+		p.given = "set"
 		given := members(in.Set, c, "set")
 		for _, name := range sortedNames(given) {
 			if isNull(given[name]) {
@@ -113,7 +115,7 @@ func newSetPatch(in model.ProfilePatch, c *model.Check) patch {
 	return p
 }
 
-func (p setPatch) path() string { return "set" }
+func (p setPatch) path() string { return p.given }
 
 func (p setPatch) apply(to profile, _ *model.Check) error {
 	for name, value := range p.set {

@@ -109,6 +109,7 @@ func TestPatchRefuses(t *testing.T) {
 	}{
 		{"Nothing", model.ProfilePatch{}, "", "one of"},
 		{"SetAndMerge", model.ProfilePatch{Set: json.RawMessage(`{}`), MergePatch: json.RawMessage(`{}`)}, "mergePatch", "together with set"},
+		{"UnsetAndMerge", model.ProfilePatch{Unset: []string{"a"}, MergePatch: json.RawMessage(`{}`)}, "mergePatch", "together with unset"},
 		{"UnsetAndJSONPatch", model.ProfilePatch{Unset: []string{"a"}, JSONPatch: json.RawMessage(`[]`)}, "jsonPatch", "together"},
 		{"MergeAndJSONPatch", model.ProfilePatch{MergePatch: json.RawMessage(`{}`), JSONPatch: json.RawMessage(`[]`)}, "jsonPatch", "together with mergePatch"},
 		{"SetNoObject", setOf(`[]`), "set", "object"},

@@ -218,7 +218,7 @@ func (e *Engine) measure(ctx context.Context, d *document, variables map[string]
 	}
 	if limit := e.costLimit(ctx); cost > limit {
 		return cost, refuse(CodeTooComplex,
-			"the operation may cost at most %d objects and costs %s: ask for smaller pages or fewer fields", limit, amount(cost))
+			"the operation may cost at most %d objects and costs %s: ask for smaller pages (first, last) or fewer fields", limit, amount(cost))
 	}
 	return cost, nil
 }

@@ -30,7 +30,7 @@ func TestDecodeParams(t *testing.T) {
 		{"Batch", `[{"query":"{a}"}]`, "must be a JSON object"},
 		{"Trailing", `{"query":"{a}"} {}`, "is not valid JSON"},
 		{"Empty", ``, "is not valid JSON"},
-		{"Deep", `{"query":"{a}","variables":{"a":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + `}}`, "nests objects and lists too deeply"},
+		{"Deep", `{"query":"{a}","variables":{"a":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + `}}`, "nests objects and lists too deeply: 64 levels are the most"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

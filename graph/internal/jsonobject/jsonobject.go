@@ -38,7 +38,7 @@ func Members(data []byte, depth int, visit func(name string, value []byte) error
 		return ErrNotObject
 	}
 	if Deeper(data, depth) {
-		return ErrTooDeep
+		return fmt.Errorf("%w: %d levels are the most", ErrTooDeep, depth)
 	}
 	s.at++
 	var seen []string
