@@ -81,18 +81,39 @@ func sortedNames(p map[string]json.RawMessage) []string {
 	return names
 }
 
-// members takes an object of the input apart. What is wrong with it as a whole
-// goes to path, and no members are returned.
+// members takes an object of the input apart. What is wrong with it goes to
+// path, or to the member that it is about, and no members are returned.
 func members(object json.RawMessage, c *model.Check, path ...string) map[string]json.RawMessage {
-	if m := model.CheckJSONObject(object, model.MaxProfile, model.MaxProfileDepth); m != "" {
-		c.Add(model.ProblemInvalid, m, path...)
-		return nil
-	}
+	wrong := model.CheckJSONObject(object, model.MaxProfile, model.MaxProfileDepth)
 	out := map[string]json.RawMessage{}
-	if err := json.Unmarshal(object, &out); err != nil {
-		c.Add(model.ProblemInvalid, "must be an object", path...)
+	if err := json.Unmarshal(object, &out); err != nil && wrong == "" {
+		wrong = "must be an object"
 	}
-	return out
+	if wrong == "" {
+		return out
+	}
+	for _, name := range sortedNames(out) {
+		if m := wrongMember(name, out[name]); m != "" {
+			c.Add(model.ProblemInvalid, m, slices.Concat(path, []string{name})...)
+			return nil
+		}
+	}
+	c.Add(model.ProblemInvalid, wrong, path...)
+	return nil
+}
+
+// wrongMember says what is wrong with one member of an object that is wrong as
+// a whole, or returns "". It leaves alone what is wrong with a name: nobody
+// would want to read that in a path.
+func wrongMember(name string, value json.RawMessage) string {
+	if model.CheckAttributeName(name) != "" {
+		return ""
+	}
+	if m := model.CheckJSON(value, model.MaxProfile, model.MaxProfileDepth-1); m != "" || isNull(value) {
+		return m
+	}
+	_, m := model.CheckAttribute(name, value)
+	return m
 }
 
 func isNull(value json.RawMessage) bool { return string(value) == "null" }
