@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"carillon/app"
+	"carillon/auth"
 	"carillon/model"
 )
 
@@ -21,7 +22,7 @@ func (p *program) withParts(ctx context.Context, do func(*parts) error) error {
 		return err
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return err
+		return fmt.Errorf("DATA_DIR: %w", err)
 	}
 	parts, err := openParts(ctx, cfg, log)
 	if err != nil {
@@ -37,7 +38,7 @@ func (p *program) printJSON(v any) error {
 }
 
 func (p *program) version(_ context.Context, args []string) error {
-	if err := parse(p.flags("version"), args); err != nil {
+	if err := p.parse(p.flags("version"), args); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "carillon %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
@@ -45,7 +46,7 @@ func (p *program) version(_ context.Context, args []string) error {
 }
 
 func (p *program) migrate(ctx context.Context, args []string) error {
-	if err := parse(p.flags("migrate"), args); err != nil {
+	if err := p.parse(p.flags("migrate"), args); err != nil {
 		return err
 	}
 	return p.withParts(ctx, func(parts *parts) error {
@@ -80,7 +81,7 @@ func (p *program) appCreate(ctx context.Context, args []string) error {
 	apiSecret := fs.String("api-secret", "", "the API `secret`, at least 32 characters; left out: a new one")
 	tokenKey := fs.String("token-key", "", "`file` with a PEM public key that verifies user tokens")
 	asJSON := fs.Bool("json", false, "print one JSON object")
-	if err := parse(fs, args); err != nil {
+	if err := p.parse(fs, args, "name", "environment"); err != nil {
 		return err
 	}
 	in := app.NewEnvironment{App: *name, Kind: model.EnvKind(*kind), UserAuth: model.UserAuth(*userAuth), APIKey: *apiKey, APISecret: *apiSecret}
@@ -114,7 +115,7 @@ func (p *program) appCreate(ctx context.Context, args []string) error {
 func (p *program) appList(ctx context.Context, args []string) error {
 	fs := p.flags("app list")
 	asJSON := fs.Bool("json", false, "print a JSON list")
-	if err := parse(fs, args); err != nil {
+	if err := p.parse(fs, args); err != nil {
 		return err
 	}
 	return p.withParts(ctx, func(parts *parts) error {
@@ -143,12 +144,18 @@ func (p *program) token(ctx context.Context, args []string) error {
 	name := fs.String("app", "", "the app's `name`")
 	kind := fs.String("environment", "test", "`test or live`")
 	user := fs.String("user", "", "the user's `identifier`")
-	ttl := fs.Duration("ttl", 12*time.Hour, "how long the token counts, at most 24h")
-	if err := parse(fs, args); err != nil {
+	ttl := fs.Duration("ttl", 12*time.Hour, "how long the token counts, 1s to 24h")
+	if err := p.parse(fs, args, "app", "user"); err != nil {
 		return err
+	}
+	if *ttl < time.Second || *ttl > auth.MaxTokenAge {
+		return usageError{fmt.Errorf("--ttl must be 1s to %s: the server takes no token that counts for longer", auth.MaxTokenAge)}
 	}
 	return p.withParts(ctx, func(parts *parts) error {
 		env, err := parts.apps.FindByName(ctx, *name, model.EnvKind(*kind))
+		if model.KindOf(err) == model.KindNotFound {
+			return fmt.Errorf("no app %q has a %q environment: `carillon app list` lists what there is", *name, *kind)
+		}
 		if err != nil {
 			return err
 		}
@@ -165,7 +172,7 @@ func (p *program) token(ctx context.Context, args []string) error {
 const listedDrifts = 100
 
 func (p *program) verifyCounters(ctx context.Context, args []string) error {
-	if err := parse(p.flags("verify-counters"), args); err != nil {
+	if err := p.parse(p.flags("verify-counters"), args); err != nil {
 		return err
 	}
 	return p.withParts(ctx, func(parts *parts) error {

@@ -21,12 +21,12 @@ import (
 // the process. The command line does not take it and works beside a server.
 func lockDataDir(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	}
 	path := filepath.Join(dir, "server.lock")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("DATA_DIR: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another server uses the folder %q (it holds %s): stop it, or give this one another DATA_DIR", dir, path), f.Close())

@@ -37,7 +37,7 @@ func (p *program) serve(ctx context.Context, args []string) error {
 	}
 	fs := p.flags("serve")
 	fs.TextVar(&cfg.Role, "role", cfg.Role, "what this process does: `all`, or api and worker by comma")
-	if err := parse(fs, args); err != nil {
+	if err := p.parse(fs, args); err != nil {
 		return err
 	}
 	if !store.IsPostgres(cfg.Database()) {
@@ -47,7 +47,7 @@ func (p *program) serve(ctx context.Context, args []string) error {
 		}
 		defer unlock()
 	} else if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return err
+		return fmt.Errorf("DATA_DIR: %w", err)
 	}
 	s, err := newServer(ctx, cfg, log)
 	if err != nil {

@@ -14,11 +14,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // time zones of users, on machines without a zone database
+	"unicode"
 
 	"carillon/internal/config"
+	"carillon/model"
 )
 
 //go:generate go tool gqlgen generate
@@ -27,6 +30,7 @@ import (
 var version = "dev"
 
 func main() {
+	syscall.Umask(0o077) // the database has people's addresses: whatever is made here is for its owner alone
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
@@ -62,6 +66,10 @@ func commands() []command {
 // understood.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+	if len(args) > 0 && slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+		fmt.Fprintln(stdout, help())
+		return 0
+	}
 	cmd, rest, err := find(args)
 	if err == nil {
 		err = cmd.run(p, ctx, rest)
@@ -73,10 +81,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintln(stderr, "carillon:", err)
 		return 2
 	default:
-		fmt.Fprintln(stderr, "carillon:", err)
+		fmt.Fprintln(stderr, "carillon:", byFlag(err))
 		return 1
 	}
 }
@@ -85,7 +93,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 type usageError struct{ error }
 
 func find(args []string) (command, []string, error) {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") && args[0] != "-h" && args[0] != "--help" {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return commands()[0], args, nil
 	}
 	for _, c := range commands() {
@@ -94,7 +102,7 @@ func find(args []string) (command, []string, error) {
 			return c, args[len(words):], nil
 		}
 	}
-	return command{}, nil, usageError{errors.New(help())}
+	return command{}, nil, usageError{fmt.Errorf("%q is no command\n%s", strings.Join(args, " "), help())}
 }
 
 func help() string {
@@ -110,22 +118,53 @@ func help() string {
 // flags makes a flag set that reports its mistakes as usage errors.
 func (p *program) flags(name string) *flag.FlagSet {
 	fs := flag.NewFlagSet("carillon "+name, flag.ContinueOnError)
-	fs.SetOutput(p.stderr)
+	fs.SetOutput(io.Discard) // parse says it once
 	return fs
 }
 
-// parse reads flags and refuses what is left over.
-func parse(fs *flag.FlagSet, args []string) error {
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return usageError{err}
+// parse reads flags and refuses what is left over, and required ones that are
+// not there. Asked for help, it gives it.
+func (p *program) parse(fs *flag.FlagSet, args []string, required ...string) error {
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fs.SetOutput(p.stdout)
+		fmt.Fprintf(p.stdout, "usage: %s [flags]\n", fs.Name())
+		fs.PrintDefaults()
+		return err
 	}
-	if fs.NArg() > 0 {
-		return usageError{fmt.Errorf("%s does not take %q", fs.Name(), fs.Arg(0))}
+	if err == nil && fs.NArg() > 0 {
+		err = fmt.Errorf("%s does not take %q", fs.Name(), fs.Arg(0))
+	}
+	for _, name := range required {
+		if err == nil && fs.Lookup(name).Value.String() == "" {
+			err = fmt.Errorf("--%s is required", name)
+		}
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("%w; `%s -h` lists what there is", err, fs.Name())}
 	}
 	return nil
+}
+
+// byFlag says what is wrong with an input in the words of the command line,
+// where userAuth is --user-auth.
+func byFlag(err error) error {
+	var refused *model.Error
+	if !errors.As(err, &refused) || len(refused.Problems) == 0 {
+		return err
+	}
+	lines := make([]string, len(refused.Problems))
+	for i, p := range refused.Problems {
+		var flag strings.Builder
+		for _, r := range p.Field() {
+			if unicode.IsUpper(r) {
+				flag.WriteByte('-')
+			}
+			flag.WriteRune(unicode.ToLower(r))
+		}
+		lines[i] = "--" + flag.String() + " " + p.Message
+	}
+	return errors.New(strings.Join(lines, "; "))
 }
 
 // settings reads the configuration and makes the log it asks for.

@@ -181,10 +181,17 @@ func TestCommandLineWorksBesideAServer(t *testing.T) {
 		says   string
 	}{
 		{"SameEnvironmentAgain", []string{"app", "create", "--name", "shop", "--environment", "live"}, 1, "already"},
-		{"NoSuchKind", []string{"app", "create", "--name", "shop", "--environment", "prod"}, 1, "environment"},
-		{"UnknownApp", []string{"token", "--app", "nope", "--user", "ada"}, 1, "no environment"},
-		{"UnknownCommand", []string{"dance"}, 2, "usage"},
+		{"NoSuchKind", []string{"app", "create", "--name", "shop", "--environment", "prod"}, 1, "--environment must be"},
+		{"NoSuchUserAuth", []string{"app", "create", "--name", "shop", "--environment", "test", "--user-auth", "none"}, 1, "--user-auth must be"},
+		{"NoName", []string{"app", "create", "--environment", "test"}, 2, "--name is required"},
+		{"NoUser", []string{"token", "--app", "shop"}, 2, "--user is required"},
+		{"UnknownApp", []string{"token", "--app", "nope", "--user", "ada"}, 1, `no app "nope" has a "test" environment`},
+		{"TokenForTooLong", []string{"token", "--app", "shop", "--environment", "live", "--user", "ada", "--ttl", "25h"}, 2, "--ttl must be"},
+		{"Help", []string{"--help"}, 0, "usage"},
+		{"HelpOfACommand", []string{"token", "-h"}, 0, "-ttl"},
+		{"UnknownCommand", []string{"dance"}, 2, `"dance" is no command`},
 		{"UnknownFlag", []string{"version", "--loud"}, 2, "loud"},
+		{"WrongRole", []string{"--role=cook"}, 2, "cook"},
 		{"SecondServer", []string{"serve"}, 1, "another server"},
 	} {
 		status, out, errs := e.cli(t, tt.args...)
