@@ -26,12 +26,13 @@ func main() {
 	bare := flag.String("bare", "", "be the counterpart on this address (used by the benchmark itself)")
 	seconds := flag.Int("seconds", 8, "length of each measurement")
 	rounds := flag.Int("rounds", 3, "rounds of each comparison; the median is printed")
+	only := flag.String("only", "", "measure `one` of startup, sends, latency, broadcast; empty: all")
 	flag.Parse()
 	var err error
 	if *bare != "" {
 		err = serveBare(ctx, *bare, os.Getenv("DATABASE_URL"), os.Getenv("REDIS_URL"))
 	} else {
-		err = run(ctx, time.Duration(*seconds)*time.Second, *rounds)
+		err = run(ctx, time.Duration(*seconds)*time.Second, *rounds, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -53,7 +54,7 @@ type result struct {
 	work, ours, bare, ratio string
 }
 
-func run(ctx context.Context, length time.Duration, rounds int) (err error) {
+func run(ctx context.Context, length time.Duration, rounds int, only string) (err error) {
 	dir, err := os.MkdirTemp("", "carillon-bench-")
 	if err != nil {
 		return err
@@ -77,9 +78,15 @@ func run(ctx context.Context, length time.Duration, rounds int) (err error) {
 		}
 	}()
 	p := &place{setup: s, length: length, rounds: rounds}
-	for _, measure := range []func(context.Context) error{p.startUp, p.sends, p.latency} {
-		if err := measure(ctx); err != nil {
-			return err
+	for _, measure := range []struct {
+		name string
+		run  func(context.Context) error
+	}{{"startup", p.startUp}, {"sends", p.sends}, {"latency", p.latency}, {"broadcast", p.broadcast}} {
+		if only != "" && only != measure.name {
+			continue
+		}
+		if err := measure.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", measure.name, err)
 		}
 	}
 	return p.print()

@@ -32,29 +32,32 @@ type AudienceQuery struct {
 	Categories  []CategoryID // whose choices to read, besides those about every category
 	Addresses   bool         // false: Reachable holds IN_APP only
 	Identifiers bool         // false: they are left out
+	After       UserID       // begin after this id
 	Limit       int          // of recipients
 }
 
-// Chunk asks for the next part of a send that is EXPANDING.
-type Chunk struct {
-	Env        EnvID
-	Send       SendID
-	Categories []CategoryID // as in AudienceQuery
-	Addresses  bool
-	Now        time.Time
-	IDs        []int64 // for the notifications: as many recipients at most
-	GiveUp     bool    // count the recipients as failed, and make nothing for them
+// AudiencePart is a part of an audience, in the order of ids.
+type AudiencePart struct {
+	Recipients []Recipient
+	Absent     int64  // users that were named and are gone
+	Last       UserID // the highest id among all of these; zero: none
+	More       bool   // the audience goes on after it
 }
 
-// Decide is what is decided for one recipient: whether their notification lies
-// in the inbox, which rule said so, and whether any channel reaches them.
-type Decide func(Recipient) (inInbox bool, reason Reason, reached bool)
+// Expansion is a send that is EXPANDING. Users up to Reached have been dealt
+// with.
+type Expansion struct {
+	Send     Send
+	Audience Audience
+	Reached  UserID
+}
 
-// ChunkResult is what became of a chunk. Lost: the send is EXPANDING no longer,
-// or another worker is at it, and nothing was done.
-type ChunkResult struct {
-	Lost    bool
-	Send    Send           // as it is now
-	Changes []*InboxChange // to be published
-	Used    int            // of the chunk's ids, from the first
+// Chunk is the next part of a send that is EXPANDING, to be saved: the
+// notifications of the users after one id and up to another, in the order of
+// their users. Send says the status and progress that the send has with it.
+type Chunk struct {
+	Send          Send
+	After         UserID
+	Reached       UserID
+	Notifications []Notification
 }

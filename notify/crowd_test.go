@@ -17,6 +17,7 @@ func (f *fixture) crowd(t testing.TB, n int) {
 		insert into users (env_id, id, identifier, enabled, created_at, updated_at)
 		select ?, ? + i, 'user-' || substr('0000' || i, length('0000' || i) - 4), true, ?, ? from c returning 1`,
 		n, int64(f.env.ID), int64(f.env.ID)<<20, f.clock.Now().UnixMicro(), f.clock.Now().UnixMicro())
+	f.sql(t, "insert into profiles (env_id, user_id, version, attributes) select env_id, id, 1, '{}' from users where env_id = ? on conflict do nothing returning 1", int64(f.env.ID))
 }
 
 // topic makes a topic with members, each "identifier" or "identifier:CHANNEL".
@@ -128,22 +129,16 @@ func (f *fixture) served(t testing.TB, id model.SendID, want model.SendProgress)
 type chunkStore struct {
 	notify.Store
 	before func(ctx context.Context, c model.Chunk) context.Context
-	decide func(model.Recipient)
-	after  func(model.ChunkResult)
+	after  func(model.Send)
 }
 
-func (s *chunkStore) ExpandChunk(ctx context.Context, c model.Chunk, decide model.Decide) (model.ChunkResult, error) {
+func (s *chunkStore) SaveChunk(ctx context.Context, c model.Chunk) (bool, []*model.InboxChange, error) {
 	if s.before != nil {
 		ctx = s.before(ctx, c)
 	}
-	out, err := s.Store.ExpandChunk(ctx, c, func(r model.Recipient) (bool, model.Reason, bool) {
-		if s.decide != nil {
-			s.decide(r)
-		}
-		return decide(r)
-	})
-	if err == nil && s.after != nil {
-		s.after(out)
+	saved, changes, err := s.Store.SaveChunk(ctx, c)
+	if saved && s.after != nil {
+		s.after(c.Send)
 	}
-	return out, err
+	return saved, changes, err
 }

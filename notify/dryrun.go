@@ -25,19 +25,24 @@ func (s *Service) dryRun(ctx context.Context, j *job) (none model.Outcome[model.
 func (s *Service) findOthers(ctx context.Context, j *job) (err error) {
 	q := model.AudienceQuery{
 		Env: j.env.ID, Audience: model.Audience{Topics: j.topics, Everyone: j.req.To.Everyone},
-		AcceptedAt: s.now(), Identifiers: true, Addresses: j.plan.needsAddresses(), Limit: model.MaxRecipients + 1,
+		AcceptedAt: s.now(), Identifiers: true, Addresses: j.plan.needsAddresses(), Limit: model.MaxRecipients,
 	}
 	if j.category != nil {
 		q.Categories = []model.CategoryID{j.category.ID}
 	}
-	if j.others, err = s.Store.Audience(ctx, q); err != nil || len(j.others) < q.Limit {
+	found, err := s.Store.Audience(ctx, q)
+	if err != nil {
 		return err
+	}
+	if !found.More {
+		j.others = found.Recipients
+		return nil
 	}
 	n, err := s.Store.AudienceSize(ctx, q)
 	if err != nil {
 		return err
 	}
-	return tooManyToTell(max(n, int64(len(j.others))))
+	return tooManyToTell(max(n, model.MaxRecipients+1))
 }
 
 // join adds to the known those of the others who are not among them.

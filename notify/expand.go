@@ -81,12 +81,14 @@ func wait(ctx context.Context, d time.Duration, bell <-chan struct{}) {
 // lost with it: the send's row says all.
 type expander struct {
 	*Service
-	last    model.EnvID             // whose turn it was
+	last    model.SendID            // whose chunk was the last one
+	lastEnv model.EnvID             // whose turn it was
 	ids     []int64                 // taken and not used yet
 	busy    []model.SendID          // at which another worker was
 	trouble map[model.SendID]ailing // whose chunks fail
 	env     model.Environment       // of the last chunk
 	envAt   time.Time               // when it was read
+	ahead   *ahead                  // what is read already; nil: nothing
 }
 
 // ailing is a send whose last chunk failed.
@@ -98,26 +100,24 @@ type ailing struct {
 
 // step works on one chunk and reports whether there may be another one.
 func (e *expander) step(ctx context.Context) (worked bool, err error) {
-	look, cancel := context.WithTimeout(ctx, lookTime)
-	m, found, err := e.Store.NextExpansion(look, e.last, e.passedOver())
-	cancel()
+	next, found, err := e.Store.NextExpansion(ctx, e.lastEnv, e.passedOver())
 	if err != nil || !found {
 		e.busy = nil
 		return false, err
 	}
-	out, err := e.expand(ctx, m)
+	id := next.Send.ID
+	saved, err := e.expand(ctx, next)
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	case err != nil:
-		e.fail(ctx, m, err)
-	case out.Lost:
-		e.busy = append(e.busy, m.ID)
-		delete(e.trouble, m.ID)
+		e.fail(ctx, next.Send, err)
+	case !saved:
+		e.busy = append(e.busy, id)
+		delete(e.trouble, id)
 	default:
-		e.last, e.busy = m.EnvID, nil
-		e.healthy(m.ID)
-		e.tell(ctx, out)
+		e.last, e.lastEnv, e.busy = id, next.Send.EnvID, nil
+		e.healthy(id)
 	}
 	return true, nil
 }
@@ -133,43 +133,117 @@ func (e *expander) passedOver() []model.SendID {
 	return out
 }
 
-// expand serves the next chunk of a send.
-func (e *expander) expand(ctx context.Context, m model.Send) (out model.ChunkResult, err error) {
+// expand serves the next chunk of a send, and publishes what it changed.
+func (e *expander) expand(ctx context.Context, x model.Expansion) (saved bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, chunkTime)
 	defer cancel()
-	env, category, err := e.surroundings(ctx, m)
-	if err != nil {
-		return out, err
-	}
-	plan := newPlanner(env, m.Channels, category)
-	c := model.Chunk{Env: m.EnvID, Send: m.ID, Addresses: plan.weighsAddresses(), Now: e.now()}
-	if category != nil {
-		c.Categories = []model.CategoryID{category.ID}
-	}
-	size := e.chunk()
-	if t, ok := e.trouble[m.ID]; ok {
-		size, c.GiveUp = t.size, t.alone
-	}
 	for try := 1; ; try++ {
-		if c.IDs, err = e.take(ctx, size); err != nil {
-			return out, err
+		c, err := e.chunk(ctx, x)
+		if err != nil {
+			return false, err
 		}
-		out, err = e.Store.ExpandChunk(ctx, c, plan.decide)
+		saved, changes, err := e.Store.SaveChunk(ctx, c)
 		if err == nil {
-			e.ids = e.ids[out.Used:]
-			return out, nil
+			if saved {
+				e.ids = e.ids[len(c.Notifications):]
+				e.tell(ctx, c.Send, changes)
+			}
+			return saved, nil
 		}
-		e.ids = nil // they may have been used
+		e.ids, e.ahead = nil, nil // the ids may have been used
 		if try == chunkTries || !certain(err) {
-			return out, err
+			return false, err
 		}
 	}
 }
 
-// certain reports whether an error says for sure that the same again would not
-// harm: nothing was saved, and it was not for want of a database.
+// certain reports whether an error says for sure that trying again cannot do
+// harm: nothing was saved, and not for want of a database.
 func certain(err error) bool {
 	return errors.Is(err, model.ErrNotSaved) && model.KindOf(err) != model.KindUnavailable
+}
+
+// chunk reads who is next and decides for them.
+func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk, err error) {
+	c = model.Chunk{Send: x.Send, After: x.Reached, Reached: x.Reached}
+	env, category, err := e.surroundings(ctx, x.Send)
+	if err != nil {
+		return c, err
+	}
+	plan := newPlanner(env, x.Send.Channels, category)
+	q := model.AudienceQuery{
+		Env: x.Send.EnvID, Audience: x.Audience, AcceptedAt: x.Send.CreatedAt, Addresses: plan.weighsAddresses(),
+		After: x.Reached, Limit: e.size(x.Send.ID),
+	}
+	if category != nil {
+		q.Categories = []model.CategoryID{category.ID}
+	}
+	m := &c.Send
+	if m.Progress.Total < 0 {
+		n, err := e.Store.AudienceSize(ctx, q)
+		if err != nil {
+			return c, err
+		}
+		m.Progress.Total = n + m.Progress.Skipped
+	}
+	if expires := m.ExpiresAt; !expires.IsZero() && !expires.After(e.now()) {
+		m.Progress.Skipped = max(m.Progress.Skipped, m.Progress.Total-m.Progress.Done-m.Progress.Failed)
+		finish(m)
+		return c, nil
+	}
+	part, err := e.read(ctx, x.Send.ID, q)
+	if err != nil {
+		return c, err
+	}
+	if err := e.decide(ctx, &c, part, plan); err != nil {
+		return c, err
+	}
+	if part.More {
+		e.readAhead(ctx, x.Send.ID, q, part.Last)
+	} else {
+		finish(m)
+	}
+	return c, nil
+}
+
+// decide makes the notifications of a part, and counts.
+func (e *expander) decide(ctx context.Context, c *model.Chunk, part model.AudiencePart, plan planner) (err error) {
+	if part.Last != 0 {
+		c.Reached = part.Last
+	}
+	m := &c.Send
+	p := &m.Progress
+	p.Skipped += part.Absent
+	if e.trouble[m.ID].alone {
+		p.Failed += int64(len(part.Recipients))
+		return nil
+	}
+	ids, err := e.take(ctx, len(part.Recipients))
+	if err != nil {
+		return err
+	}
+	content := m.Content // on its own, so that streams keep it and not the chunk
+	c.Notifications = make([]model.Notification, len(part.Recipients))
+	for i, r := range part.Recipients {
+		inInbox, reason, reached := plan.decide(r)
+		if reached {
+			p.Done++
+		} else {
+			p.Skipped++
+		}
+		c.Notifications[i] = model.Notification{
+			ID: model.NotificationID(ids[i]), EnvID: m.EnvID, UserID: r.ID, SendID: m.ID, CategoryID: m.CategoryID, Content: &content,
+			InInbox: inInbox, Reason: reason, SortAt: m.FiredAt, CreatedAt: m.FiredAt, ExpiresAt: m.ExpiresAt,
+		}
+	}
+	p.Total = max(p.Total, p.Done+p.Skipped+p.Failed)
+	return nil
+}
+
+// finish ends a send: who was counted and has left since is not missed.
+func finish(m *model.Send) {
+	m.Status = model.SendSent
+	m.Progress.Total = m.Progress.Done + m.Progress.Skipped + m.Progress.Failed
 }
 
 // surroundings reads what a decision depends on besides the recipient, as it is
@@ -196,14 +270,7 @@ func (e *expander) surroundings(ctx context.Context, m model.Send) (env model.En
 	return env, category, nil
 }
 
-func (e *expander) chunk() int {
-	if e.Chunk == 0 {
-		return DefaultChunk
-	}
-	return e.Chunk
-}
-
-// take returns n ids that are still to be taken off e.ids.
+// take returns n ids, which stay in e.ids until they are used.
 func (e *expander) take(ctx context.Context, n int) ([]int64, error) {
 	if missing := n - len(e.ids); missing > 0 {
 		more, err := e.Store.NewIDs(ctx, missing)
@@ -215,44 +282,11 @@ func (e *expander) take(ctx context.Context, n int) ([]int64, error) {
 	return e.ids[:n], nil
 }
 
-// fail notes that a chunk of a send failed, and has it try again in a moment
-// with fewer recipients.
-func (e *expander) fail(ctx context.Context, m model.Send, err error) {
-	t, known := e.trouble[m.ID]
-	if !known {
-		t.size = e.chunk()
-	}
-	if certain(err) {
-		t.alone = t.size == 1
-		t.size = max(1, t.size/shrink)
-	}
-	t.until = time.Now().Add(tick)
-	if e.trouble == nil {
-		e.trouble = make(map[model.SendID]ailing)
-	}
-	e.trouble[m.ID] = t
-	e.log().ErrorContext(ctx, "expanding a send", "env", m.EnvID, "send", m.ID, "error", err, "again_in", tick)
-}
-
-// healthy notes that a chunk of a send succeeded.
-func (e *expander) healthy(id model.SendID) {
-	t, known := e.trouble[id]
-	if !known {
-		return
-	}
-	if t.size *= shrink; t.size >= e.chunk() {
-		delete(e.trouble, id)
-		return
-	}
-	t.alone, t.until = false, time.Time{}
-	e.trouble[id] = t
-}
-
 // tell publishes what a chunk changed.
-func (e *expander) tell(ctx context.Context, out model.ChunkResult) {
-	hints := make([]model.Hint, 0, len(out.Changes)+1)
-	for _, c := range out.Changes {
+func (e *expander) tell(ctx context.Context, m model.Send, changes []*model.InboxChange) {
+	hints := make([]model.Hint, 0, len(changes)+1)
+	for _, c := range changes {
 		hints = append(hints, c.Hint())
 	}
-	e.Live.Publish(ctx, append(hints, progressHint(out.Send))...)
+	e.Live.Publish(ctx, append(hints, progressHint(m))...)
 }

@@ -114,28 +114,27 @@ func TestChunkThatIsCutShortLeavesNothing(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.crowd(t, 250)
 		id := f.mustSend(t, toEveryone()).Send.ID
-		// Each of these processes dies in its second chunk, at another recipient.
-		for death := 1; death <= 60; death += 13 {
+		// Each of these processes dies in its third chunk, sooner or later.
+		for death := range 8 {
 			ctx, die := context.WithCancel(t.Context())
-			chunks, met := 0, 0
+			chunks := 0
 			dying := f.another(t)
-			dying.Chunk = 20
+			dying.Chunk = 10
 			dying.Store = &chunkStore{Store: f.store, before: func(ctx context.Context, _ model.Chunk) context.Context {
-				chunks++
-				return ctx
-			}, decide: func(model.Recipient) {
-				if met++; met == 21+death%20 {
-					die()
+				if chunks++; chunks == 3 {
+					time.AfterFunc(time.Duration(death)*200*time.Microsecond, die)
 				}
+				return ctx
 			}}
 			before := f.mustFind(t, id).Progress.Done
-			if err := dying.ExpandAll(ctx); err == nil {
-				t.Fatal("the process was to die")
+			for dying.ExpandAll(ctx) == nil {
 			}
-			m := f.mustFind(t, id)
-			if n := f.count(t, "select count(*) from notifications"); chunks != 2 || m.Progress.Done != before+20 || n != m.Progress.Done || m.Status != model.SendExpanding {
-				t.Errorf("after %d chunks: %d notifications, %s, %+v", chunks, n, m.Status, m.Progress)
-			}
+			// The database may still be at what nobody waits for any more.
+			eventually(t, "an end of the chunk", func() bool {
+				m := f.mustFind(t, id)
+				n := f.count(t, "select count(*) from notifications")
+				return m.Progress.Done >= before+20 && n == m.Progress.Done && n%10 == 0 && (m.Status == model.SendExpanding || n == 250)
+			})
 			f.noDrift(t)
 		}
 		f.expand(t)
@@ -180,7 +179,7 @@ func TestExpansionEndsWithTheExpiry(t *testing.T) {
 			req[i].ExpiresAt = f.clock.Now().Add(time.Hour)
 			ids[i] = f.mustSend(t, req[i]).Send.ID
 		}
-		f.Store = &chunkStore{Store: f.store, after: func(model.ChunkResult) { f.clock.Advance(31 * time.Minute) }}
+		f.Store = &chunkStore{Store: f.store, after: func(model.Send) { f.clock.Advance(31 * time.Minute) }}
 		f.expand(t)
 		f.served(t, ids[0], model.SendProgress{Total: 50, Done: 40, Skipped: 10})
 		f.served(t, ids[1], model.SendProgress{Total: 50, Skipped: 50}) // it expired before its first chunk

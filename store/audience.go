@@ -31,45 +31,25 @@ func (s *Store) TopicIDs(ctx context.Context, env model.EnvID, identifiers []str
 	return out, s.fail("finding topics", err)
 }
 
-// Audience reads the first q.Limit recipients of an audience in the order of
-// their ids, each once. Users that were named and are gone are left out.
-func (s *Store) Audience(ctx context.Context, q model.AudienceQuery) ([]model.Recipient, error) {
-	found, err := s.audience(ctx, s.r, q, 0)
-	return found.list, s.fail("reading audience", err)
-}
-
 // AudienceSize counts the recipients of an audience, including users that were
 // named and are gone.
-func (s *Store) AudienceSize(ctx context.Context, q model.AudienceQuery) (int64, error) {
-	n, err := audienceSize(ctx, s.r, q)
-	return n, s.fail("counting audience", err)
-}
-
-func audienceSize(ctx context.Context, db bun.IDB, q model.AudienceQuery) (n int64, err error) {
-	p := audienceParts(q, 0, 0)
+func (s *Store) AudienceSize(ctx context.Context, q model.AudienceQuery) (n int64, err error) {
+	p := audienceParts(q, 0)
 	if len(p.queries) == 0 {
 		return 0, nil
 	}
-	err = db.NewRaw(p.with()+"u (id) as ("+strings.Join(p.queries, " union ")+") select count(*) from u", p.args...).Scan(ctx, &n)
-	return n, err
+	err = s.r.NewRaw(p.with()+"u (id) as ("+strings.Join(p.queries, " union ")+") select count(*) from u", p.args...).Scan(ctx, &n)
+	return n, s.fail("counting audience", err)
 }
 
-// reached is a part of an audience.
-type reached struct {
-	list   []model.Recipient
-	absent int64        // users that were named and are gone
-	last   model.UserID // the highest id among all of these
-	more   bool         // the audience goes on after it
-}
-
-// audience reads the part of an audience that follows a user id.
+// Audience reads a part of an audience, each recipient once.
 //
 // What is asked about each user is a query of its own within the statement. So
 // neither database is ever tempted to read all users for the sake of a
 // thousand, and there is one row a user. "is true" keeps the index of
 // preferences by category, which leads to everyone's, out of it.
-func (s *Store) audience(ctx context.Context, db bun.IDB, q model.AudienceQuery, after model.UserID) (out reached, err error) {
-	p := audienceParts(q, after, q.Limit+1)
+func (s *Store) Audience(ctx context.Context, q model.AudienceQuery) (out model.AudiencePart, err error) {
+	p := audienceParts(q, q.Limit+1)
 	if len(p.queries) == 0 {
 		return out, nil
 	}
@@ -93,15 +73,15 @@ func (s *Store) audience(ctx context.Context, db bun.IDB, q model.AudienceQuery,
 		query += audienceAddresses
 		args, into = append(args, q.Env, q.Env, q.Env, q.Env), append(into, &r.email, &r.phone, &r.mobileToken, &r.webToken)
 	}
-	rows, err := db.QueryContext(ctx, p.with()+query+" from r order by r.user_id", args...)
+	rows, err := s.r.QueryContext(ctx, p.with()+query+" from r order by r.user_id", args...)
 	err = scanEach(rows, err, into, func() error {
 		if n++; n > q.Limit {
-			out.more = true
+			out.More = true
 			return nil
 		}
-		out.last = r.id
+		out.Last = r.id
 		if !enabled.Valid {
-			out.absent++
+			out.Absent++
 			return nil
 		}
 		m := model.Recipient{ID: r.id, Identifier: name.String, Enabled: enabled.Bool, Reachable: r.reachable()}
@@ -112,10 +92,10 @@ func (s *Store) audience(ctx context.Context, db bun.IDB, q model.AudienceQuery,
 		if m.OnlyVia, err = decodeOnlyVia(topics); err != nil {
 			return err
 		}
-		out.list = append(out.list, m)
+		out.Recipients = append(out.Recipients, m)
 		return nil
 	})
-	return out, err
+	return out, s.fail("reading audience", err)
 }
 
 const audienceAddresses = `,
@@ -133,10 +113,10 @@ type parts struct {
 	args    []any // of the list, then of the queries
 }
 
-// audienceParts asks for users after an id, the first limit of each part; zero
-// limit: all of them, without their channels.
-func audienceParts(q model.AudienceQuery, after model.UserID, limit int) *parts {
-	p := new(parts)
+// audienceParts asks for users after q.After, the first limit of each part;
+// zero limit: all of them, without their channels.
+func audienceParts(q model.AudienceQuery, limit int) *parts {
+	p, after := new(parts), q.After
 	for _, u := range idsAfter(q.Audience.Users, after, limit) {
 		p.named.row(u)
 	}

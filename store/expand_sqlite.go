@@ -2,26 +2,34 @@ package store
 
 import (
 	"context"
-	"fmt"
+
+	"github.com/uptrace/bun"
 
 	"carillon/model"
 )
 
-// saveInSteps writes a chunk and how far its send has come, table by table.
-func (e *expansion) saveInSteps(ctx context.Context, list []model.Notification) ([]movedInbox, error) {
-	rows, err := e.s.saveRows(e.pending(list))
+// saveChunkInSteps writes a chunk, if its send is where the chunk begins, table
+// by table.
+func (s *Store) saveChunkInSteps(ctx context.Context, c model.Chunk, pending []*model.PendingSend) (saved bool, moved []movedInbox, err error) {
+	rows, err := s.saveRows(pending)
 	if err != nil {
-		return nil, err
+		return false, nil, err
 	}
-	moved, err := saveInSteps(ctx, e.tx, rows)
-	if err != nil {
-		return nil, err
-	}
-	m, p := e.send, e.send.Progress
-	_, err = e.tx.NewRaw(`update sends set status = ?, audience = case when ? = 'EXPANDING' then audience end, reached = ?, total = ?, done = ?, skipped = ?, failed = ?
-		where env_id = ? and id = ?`, m.Status, m.Status, e.reached, p.Total, p.Done, p.Skipped, p.Failed, m.EnvID, m.ID).Exec(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("noting progress: %w", err)
-	}
-	return moved, nil
+	m, p := c.Send, c.Send.Progress
+	err = s.write(ctx, "saving a chunk", func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewRaw(`update sends set status = ?, audience = case when ? = 'EXPANDING' then audience end,
+				reached = ?, total = ?, done = ?, skipped = ?, failed = ?
+			where env_id = ? and id = ? and status = 'EXPANDING' and reached = ?`,
+			m.Status, m.Status, c.Reached, p.Total, p.Done, p.Skipped, p.Failed, m.EnvID, m.ID, c.After).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		saved = true
+		moved, err = saveInSteps(ctx, tx, rows)
+		return err
+	})
+	return saved, moved, err
 }

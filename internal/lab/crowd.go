@@ -101,7 +101,7 @@ func (n *sendNode) progress() Progress {
 
 const progressFields = `id status progress { total done skipped failed }`
 
-// Broadcast sends to a topic.
+// Broadcast sends to a topic; key may be empty.
 func (c *Client) Broadcast(ctx context.Context, topic, title, key string) (Progress, error) {
 	const broadcast = `mutation ($topic: String!, $title: String!, $key: String) {
 		sendNotification(input: {to: {topics: [$topic]}, title: $title, idempotencyKey: $key}) { send { ` + progressFields + ` } userErrors { code path message } }
@@ -112,7 +112,11 @@ func (c *Client) Broadcast(ctx context.Context, topic, title, key string) (Progr
 			UserErrors []userError
 		}
 	}
-	if err := c.Do(ctx, broadcast, map[string]any{"topic": topic, "title": title, "key": key}, &out); err != nil {
+	variables := map[string]any{"topic": topic, "title": title}
+	if key != "" {
+		variables["key"] = key
+	}
+	if err := c.Do(ctx, broadcast, variables, &out); err != nil {
 		return Progress{}, err
 	}
 	if out.SendNotification.Send == nil {

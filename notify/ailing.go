@@ -1,0 +1,57 @@
+package notify
+
+import (
+	"context"
+	"time"
+
+	"carillon/model"
+)
+
+// size is how many recipients the next chunk of a send has.
+func (e *expander) size(id model.SendID) int {
+	if t, ok := e.trouble[id]; ok {
+		return t.size
+	}
+	return e.full()
+}
+
+// full is how many a chunk of a send without trouble has.
+func (e *expander) full() int {
+	if e.Chunk == 0 {
+		return DefaultChunk
+	}
+	return e.Chunk
+}
+
+// fail notes that a chunk of a send failed, and has it try again in a moment
+// with fewer recipients.
+func (e *expander) fail(ctx context.Context, m model.Send, err error) {
+	t, known := e.trouble[m.ID]
+	if !known {
+		t.size = e.full()
+	}
+	if certain(err) {
+		t.alone = t.size == 1
+		t.size = max(1, t.size/shrink)
+	}
+	t.until = time.Now().Add(tick)
+	if e.trouble == nil {
+		e.trouble = make(map[model.SendID]ailing)
+	}
+	e.trouble[m.ID] = t
+	e.log().ErrorContext(ctx, "expanding a send", "env", m.EnvID, "send", m.ID, "error", err, "again_in", tick)
+}
+
+// healthy notes that a chunk of a send succeeded.
+func (e *expander) healthy(id model.SendID) {
+	t, known := e.trouble[id]
+	if !known {
+		return
+	}
+	if t.size *= shrink; t.size >= e.full() {
+		delete(e.trouble, id)
+		return
+	}
+	t.alone, t.until = false, time.Time{}
+	e.trouble[id] = t
+}
