@@ -27,7 +27,7 @@ import (
 type dialect struct {
 	name        string // also the folder under migrations/
 	bun         func() schema.Dialect
-	open        func(Config) (writer, reader *sql.DB, err error)
+	open        func(Config, *generation) (writer, reader *sql.DB, err error)
 	nextIDs     string           // gives the first id of a block of idBlock
 	forUpdate   string           // what locks the rows of a select; empty where a writer is alone
 	forChange   string           // the same for a change that leaves the keys, so that new rows may refer to these meanwhile
@@ -84,7 +84,7 @@ var sqliteDialect = dialect{
 	},
 }
 
-func openPostgres(cfg Config) (writer, reader *sql.DB, err error) {
+func openPostgres(cfg Config, g *generation) (writer, reader *sql.DB, err error) {
 	pc, err := pgx.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, nil, err
@@ -106,7 +106,7 @@ func openPostgres(cfg Config) (writer, reader *sql.DB, err error) {
 			pc.RuntimeParams[name] = value
 		}
 	}
-	db := stdlib.OpenDB(*pc)
+	db := stdlib.OpenDB(*pc, stdlib.OptionAfterConnect(g.born), stdlib.OptionShouldPing(g.shouldPing))
 	n := cfg.MaxConns
 	if n == 0 {
 		n = 16
@@ -120,7 +120,7 @@ func openPostgres(cfg Config) (writer, reader *sql.DB, err error) {
 // openSQLite opens one writer, whose transactions take the write lock when
 // they begin, and a pool of readers that cannot write. synchronous=FULL: what
 // was acknowledged survives a power cut.
-func openSQLite(cfg Config) (writer, reader *sql.DB, err error) {
+func openSQLite(cfg Config, _ *generation) (writer, reader *sql.DB, err error) {
 	if strings.ContainsAny(cfg.URL, "?#") {
 		return nil, nil, errors.New("the path of an SQLite file must not contain ? or #")
 	}

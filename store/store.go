@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -50,7 +49,7 @@ type Store struct {
 	epoch    uint64
 	clock    func() time.Time
 
-	reconnected atomic.Int64 // when it was done last; nanoseconds since 1970
+	connections generation // to PostgreSQL
 }
 
 // IsPostgres reports whether a database URL names a PostgreSQL server.
@@ -80,11 +79,12 @@ func OpenUnmigrated(ctx context.Context, cfg Config) (*Store, error) {
 	if IsPostgres(cfg.URL) {
 		d = postgresDialect
 	}
-	w, r, err := d.open(cfg)
+	s := &Store{dialect: d, clock: cfg.Now}
+	w, r, err := d.open(cfg, &s.connections)
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
-	s := &Store{dialect: d, w: bun.NewDB(w, d.bun()), r: bun.NewDB(r, d.bun()), clock: cfg.Now}
+	s.w, s.r = bun.NewDB(w, d.bun()), bun.NewDB(r, d.bun())
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -163,7 +163,7 @@ func (s *Store) fail(doing string, err error) error {
 		return err
 	}
 	if s.dialect.isStale(err) {
-		s.reconnect()
+		s.connections.renew()
 	}
 	outOfTime := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone)
 	if outOfTime || s.dialect.isAway(err) || s.dialect.isRetryable(err) {
@@ -174,23 +174,6 @@ func (s *Store) fail(doing string, err error) error {
 		}
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// reconnectEvery is how often at most connections are let go of, since a
-// database may also be just slow.
-const reconnectEvery = time.Second
-
-// reconnect lets go of the connections that nobody uses: they may be as useless
-// as one that has just failed, and each would cost a request to find out.
-func (s *Store) reconnect() {
-	now := time.Now().UnixNano()
-	last := s.reconnected.Load()
-	if now-last < int64(reconnectEvery) || !s.reconnected.CompareAndSwap(last, now) {
-		return
-	}
-	keep := s.w.Stats().MaxOpenConnections
-	s.w.SetMaxIdleConns(0)
-	s.w.SetMaxIdleConns(keep)
 }
 
 func (s *Store) loadEpoch(ctx context.Context) error {
