@@ -47,7 +47,8 @@ func (s *Store) saveChunkAtOnce(ctx context.Context, c model.Chunk) (saved bool,
 	}
 	const tries = 3
 	for range tries {
-		saved, moved, err = scanChunk(m.EnvID, len(list))(s.w.DB.QueryContext(ctx, chunkStatement, args...))
+		rows, queryErr := s.w.DB.QueryContext(ctx, chunkStatement, args...)
+		saved, moved, err = scanChunk(rows, queryErr, m.EnvID, make([]movedInbox, 0, len(list)))
 		if err == nil || !s.dialect.isRetryable(err) {
 			break
 		}
@@ -55,18 +56,15 @@ func (s *Store) saveChunkAtOnce(ctx context.Context, c model.Chunk) (saved bool,
 	return saved, moved, err
 }
 
-// scanChunk reads the inboxes that a chunk of n moved; there is one row
+// scanChunk adds the inboxes that a chunk moved to moved; there is one row
 // without any when it was saved and has nobody in it.
-func scanChunk(env model.EnvID, n int) func(rows *sql.Rows, err error) (bool, []movedInbox, error) {
-	return func(rows *sql.Rows, err error) (saved bool, moved []movedInbox, _ error) {
-		var user, seq, total, unseen, unread number
-		moved = make([]movedInbox, 0, n)
-		err = scanEach(rows, err, []any{&user, &seq, &total, &unseen, &unread}, func() error {
-			if saved = true; user.ok {
-				moved = append(moved, movedInbox{inboxKey{env, model.UserID(user.v)}, seq.v, model.Counters{Total: total.v, Unseen: unseen.v, Unread: unread.v}})
-			}
-			return nil
-		})
-		return saved, moved, err
-	}
+func scanChunk(rows *sql.Rows, err error, env model.EnvID, moved []movedInbox) (saved bool, _ []movedInbox, _ error) {
+	var user, seq, total, unseen, unread number
+	err = scanEach(rows, err, []any{&user, &seq, &total, &unseen, &unread}, func() error {
+		if saved = true; user.ok {
+			moved = append(moved, movedInbox{inboxKey{env, model.UserID(user.v)}, seq.v, model.Counters{Total: total.v, Unseen: unseen.v, Unread: unread.v}})
+		}
+		return nil
+	})
+	return saved, moved, err
 }
