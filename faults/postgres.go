@@ -135,7 +135,7 @@ func (r *postgresRun) blows() []blow {
 			"cut off again and again",
 			plain(func() error { r.proxy.CutAfter(func() int64 { return rand.Int64N(20_000) }); return nil }),
 			plain(func() error { r.proxy.CutAfter(nil); return nil }),
-			func(ctx context.Context) error { return pause(ctx, r.story.cutting) },
+			r.cutting,
 		},
 		{
 			// As after a failover: sessions that were opened meanwhile cannot
@@ -192,6 +192,18 @@ func (r *postgresRun) strike(ctx context.Context, b blow) error {
 		return err
 	}
 	return r.comesBack(ctx)
+}
+
+// cutting waits while connections are cut, and until some were.
+func (r *postgresRun) cutting(ctx context.Context) error {
+	const enough = 20
+	before := r.proxy.Cuts()
+	return errors.Join(pause(ctx, r.story.cutting), lab.Poll(ctx, settleWithin, func() error {
+		if n := r.proxy.Cuts() - before; n < enough {
+			return fmt.Errorf("%d connections were cut, where %d should have been by now", n, enough)
+		}
+		return nil
+	}))
 }
 
 // away sees that the server says that PostgreSQL is.
@@ -274,12 +286,14 @@ const sendStatus = `query ($id: ID!) { send(id: $id) { status } }`
 // and what expires is taken away. Nothing else is sent to the last user.
 func (r *postgresRun) works(ctx context.Context, c *lab.Client) error {
 	user, now := r.world.users[len(r.world.users)-1], time.Now().UTC().Truncate(time.Microsecond)
+	input := map[string]any{
+		"to": map[string]any{"users": []string{user}}, "title": "for a moment", "idempotencyKey": fmt.Sprintf("moment-%d", r.random.Uint64()),
+		"sendAt": now.Add(500 * time.Millisecond), "expiresAt": now.Add(time.Second),
+	}
 	var out struct {
 		SendNotification struct{ Send struct{ ID string } }
 	}
-	err := c.Do(ctx, sendChange, map[string]any{"input": map[string]any{
-		"to": map[string]any{"users": []string{user}}, "title": "for a moment", "sendAt": now.Add(100 * time.Millisecond), "expiresAt": now.Add(600 * time.Millisecond),
-	}}, &out)
+	err := lab.Poll(ctx, settleWithin, func() error { return c.Do(ctx, sendChange, map[string]any{"input": input}, &out) })
 	if err != nil {
 		return err
 	}

@@ -87,8 +87,15 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Log is the end of what the process printed.
-func (p *Process) Log() string { return p.log.String() }
+// Log is the end of what the process printed, and how it ended if it did.
+func (p *Process) Log() string {
+	select {
+	case <-p.done:
+		return p.log.String() + "\nended: " + p.cmd.ProcessState.String()
+	default:
+		return p.log.String()
+	}
+}
 
 // Stop asks the process to end, and returns its exit code.
 func (p *Process) Stop(within time.Duration) (int, error) {
