@@ -79,6 +79,9 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	p.audience = &audience.Service{Store: p.store}
 	p.inboxes = &inbox.Service{Store: p.store, Live: p.hub, Logger: log}
 	p.sends = &notify.Service{Store: p.store, Users: p.users, Catalog: p.catalog, Live: p.hub, Log: log, MaxQueue: cfg.MaxQueuedSends}
+	if store.IsPostgres(cfg.Database()) {
+		p.sends.Expanders = 2 // SQLite has one writer, which two would only compete for
+	}
 	p.auth = auth.NewService(auth.Config{Lookup: p.store, Box: box, Users: p.store, Log: log})
 	p.sessions = auth.NewSessions(p.store, log)
 	return nil
