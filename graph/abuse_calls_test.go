@@ -1,0 +1,128 @@
+package graph_test
+
+import "carillon/model"
+
+// abuseCall is a call that works, from which wrong ones are made. A root field
+// may have several.
+type abuseCall struct {
+	// on is the type of the field when it is not a root field, and within the
+	// query it stands in, with %s for the field.
+	on, within string
+
+	field string
+	args  string // JSON by the names of the arguments; "#" in a text becomes a number of its own
+	// before is a mutation that makes what this call uses up, by root field and
+	// arguments; "$" in args becomes what it answered at the path.
+	before, beforeArgs, path string
+	// undo is a mutation that takes away what a call made, by its id, so that
+	// no limit is reached; undoPath is where the answer has the id.
+	undo, undoPath string
+	// user says that user credentials may make the call, and want it with these
+	// arguments; "" is for those above.
+	user     bool
+	userArgs string
+}
+
+// abuseCalls has every root field that takes arguments; the test says which one
+// is missing.
+var abuseCalls = []abuseCall{
+	{field: "node", args: `{"id":"@shop/ada"}`, user: true},
+	{field: "user", args: `{"identifier":"ada"}`, user: true},
+	{field: "users", args: `{"first":2,"filter":{"enabled":true,"identifierPrefix":"a","email":"ada@example.com"},"orderBy":{"field":"CREATED_AT","direction":"ASC"}}`},
+	{field: "users", args: `{"last":2,"orderBy":{"field":"IDENTIFIER","direction":"DESC"}}`},
+	{field: "notification", args: `{"id":"@welcome/ada"}`, user: true},
+	{field: "notifications", args: `{"first":2,"filter":{"user":"ada","send":"@welcome","categories":["comments"]}}`},
+	{field: "notifications", args: `{"last":2}`},
+	{field: "send", args: `{"id":"@welcome"}`},
+	{field: "sends", args: `{"first":2,"filter":{"statuses":["SENT"],"categories":["comments"]}}`},
+	{field: "scheduledSends", args: `{"first":2}`},
+	{field: "explainPreference", args: `{"user":"ada","category":"comments","channel":"IN_APP"}`, user: true},
+
+	{
+		field: "identifyUser", args: `{"input":{"identifier":"new #","profile":{"plan":"gold"},"firstName":"A","lastName":"B","email":"c@example.com","phoneNumber":"+15550000000","locale":"en-GB","timeZone":"Europe/London","idempotencyKey":"k#"}}`,
+		user: true, userArgs: `{"input":{"identifier":"ada","firstName":"A"}}`,
+	},
+	{field: "identifyUsers", args: `{"input":{"users":[{"identifier":"new #","profile":{"plan":"gold"},"firstName":"A","email":"c@example.com"},{"identifier":"other #"}],"idempotencyKey":"k#"}}`},
+	{field: "patchProfile", args: `{"input":{"user":"ada","set":{"a":1},"unset":["b"],"idempotencyKey":"k#"}}`, user: true, userArgs: `{"input":{"set":{"a":1},"unset":["b"]}}`},
+	{field: "patchProfile", args: `{"input":{"user":"bob","mergePatch":{"a":{"b":1}}}}`, user: true, userArgs: `{"input":{"mergePatch":{"a":1}}}`},
+	{field: "patchProfile", args: `{"input":{"user":"bob","jsonPatch":[{"op":"add","path":"/x","value":1}]}}`, user: true, userArgs: `{"input":{"jsonPatch":[{"op":"add","path":"/x","value":1}]}}`},
+	{field: "setUserEnabled", args: `{"input":{"user":"eve","enabled":true,"idempotencyKey":"k#"}}`},
+	{field: "deleteUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
+	{
+		field: "registerDevice", args: `{"input":{"user":"ada","deviceId":"phone-1","platform":"IOS","browser":"Safari","token":"t#","webPushSubscription":null,"idempotencyKey":"k#"}}`,
+		user: true, userArgs: `{"input":{"deviceId":"phone-1","platform":"IOS","token":"t#"}}`,
+	},
+	{
+		field: "registerDevice", args: `{"input":{"user":"bob","deviceId":"web","platform":"WEB","webPushSubscription":{"endpoint":"https://fcm.googleapis.com/x","keys":{"p256dh":"BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM","auth":"tBHItJI5svbpez7KI4CCXg"}}}}`,
+		user: true, userArgs: `{"input":{"deviceId":"web","platform":"WEB"}}`,
+	},
+	{
+		field: "removeDevice", args: `{"input":{"user":"ada","deviceId":"phone-2","idempotencyKey":"k#"}}`, before: "registerDevice", beforeArgs: `{"input":{"user":"ada","deviceId":"phone-2","platform":"IOS"}}`,
+		user: true, userArgs: `{"input":{"deviceId":"phone-2"}}`,
+	},
+	{field: "createCategory", args: `{"input":{"identifier":"c#","name":"N","defaultEnabled":true,"channelDefaults":[{"channel":"IN_APP","enabled":true}],"requiredChannels":["EMAIL"],"hideInInbox":false,"hideInPreferences":false,"idempotencyKey":"k#"}}`},
+	{field: "updateCategory", args: `{"input":{"identifier":"comments","name":"N#","defaultEnabled":true,"channelDefaults":[{"channel":"IN_APP","enabled":true}],"requiredChannels":["EMAIL"],"hideInInbox":false,"hideInPreferences":false,"idempotencyKey":"k#"}}`},
+	{field: "deleteCategory", args: `{"input":{"identifier":"d#","idempotencyKey":"k#"}}`, before: "createCategory", beforeArgs: `{"input":{"identifier":"d#","name":"D"}}`},
+	{
+		field: "setPreferences", args: `{"input":{"user":"ada","changes":[{"category":"comments","channel":"IN_APP","enabled":false}],"idempotencyKey":"k#"}}`,
+		user: true, userArgs: `{"input":{"changes":[{"category":"comments","channel":"IN_APP","enabled":false}]}}`,
+	},
+	{field: "sendNotification", args: `{"input":{"to":{"users":["ada","bob"],"inlineUsers":[{"identifier":"in line","firstName":"I","profile":{"a":1}}]},"title":"T#","body":"B","icon":"https://example.com/i.png","url":"/u","category":"comments","data":{"a":1},
+		"blocks":[{"id":"b1","type":"BUTTON","text":"x","variant":"PRIMARY","link":"/l","externalLink":true,"src":"https://example.com/s.png"}],"channels":["IN_APP"],"onUnknown":"SKIP","dryRun":false,"idempotencyKey":"k#"}}`},
+	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z","expiresAt":"2026-01-30T00:00:00Z","onUnknown":"REJECT"}}`},
+	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","onUnknown":"CREATE","dryRun":true}}`},
+	{field: "cancelSend", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z"}}`, path: "send/id"},
+	{field: "markNotifications", args: `{"input":{"ids":["@welcome/bob"],"as":"READ","user":"bob","idempotencyKey":"k#"}}`, user: true, userArgs: `{"input":{"ids":["@welcome/ada"],"as":"READ"}}`},
+	{
+		field: "markAllNotifications", args: `{"input":{"as":"READ","user":"ada","filter":{"unseen":true,"unread":true,"archived":false,"categories":["comments"]},"idempotencyKey":"k#"}}`,
+		user: true, userArgs: `{"input":{"as":"SEEN"}}`,
+	},
+	{field: "deleteNotifications", args: `{"input":{"ids":["@welcome/bob"],"user":"bob","idempotencyKey":"k#"}}`, user: true, userArgs: `{"input":{"ids":["@welcome/ada"]}}`},
+	{field: "createCredential", args: `{"input":{"kind":"API_SECRET","name":"N","idempotencyKey":"k#","expiresAt":"2026-02-01T00:00:00Z"}}`, undo: "revokeCredential", undoPath: "credential/id"},
+	{field: "createCredential", args: `{"input":{"kind":"SIGNING_SECRET","secret":"0123456789abcdef0123456789abcdef-#"}}`, undo: "revokeCredential", undoPath: "credential/id"},
+	{field: "rotateCredential", args: `{"input":{"id":"$","overlapSeconds":0,"idempotencyKey":"k#"}}`, before: "createCredential", beforeArgs: `{"input":{"kind":"API_SECRET","expiresAt":"2026-01-03T00:00:00Z"}}`, path: "credential/id", undo: "revokeCredential", undoPath: "credential/id"},
+	{field: "revokeCredential", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "createCredential", beforeArgs: `{"input":{"kind":"API_SECRET"}}`, path: "credential/id"},
+
+	{field: "topics", args: `{"first":2}`},
+	{field: "createTopic", args: `{"input":{"identifier":"t#","name":"T","idempotencyKey":"k#"}}`},
+	{field: "updateTopic", args: `{"input":{"identifier":"news","name":"N#","idempotencyKey":"k#"}}`},
+	{field: "deleteTopic", args: `{"input":{"identifier":"t#","idempotencyKey":"k#"}}`, before: "createTopic", beforeArgs: `{"input":{"identifier":"t#","name":"T"}}`},
+	{field: "subscribeToTopic", args: `{"input":{"topic":"news","users":[{"identifier":"bob","channels":["IN_APP"]},{"identifier":"nobody"}],"idempotencyKey":"k#"}}`},
+	{field: "unsubscribeFromTopic", args: `{"input":{"topic":"posts/7","users":["bob","nobody"],"idempotencyKey":"k#"}}`},
+	{field: "sendNotification", args: `{"input":{"to":{"topics":["news"],"everyone":false},"title":"T#"}}`},
+
+	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "inbox", args: `{"first":2,"filter":{"unseen":true,"unread":true,"archived":false,"categories":["comments"]}}`, user: true},
+	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "inbox", args: `{"first":null,"last":2}`, user: true},
+	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "topics", args: `{"first":2}`, user: true},
+	{on: "Topic", within: `{ topics(first: 2) { nodes { %s } } }`, field: "subscribers", args: `{"first":2}`},
+
+	{field: "inbox", args: `{"user":"ada","categories":["comments"],"first":2}`, user: true, userArgs: `{"first":2,"categories":["comments"]}`},
+	{field: "sendProgress", args: `{"id":"@later"}`},
+}
+
+// stateQuery shows what callers can read of an environment.
+const stateQuery = `{
+	bob: user(identifier: "bob") { identifier profile { attributes } }
+	users(first: 50) { nodes { identifier profile { attributes } devices { deviceId browser } } }
+	notifications(first: 50) { nodes { title body icon url data blocks { id text link src } expiresAt } }
+	sends(first: 50) { nodes { title sendAt expiresAt } }
+	categories { identifier name }
+	topics(first: 50) { nodes { identifier name } }
+	credentials { name expiresAt }
+}`
+
+// unshown are arguments that are not shown in answers, so that nobody can read
+// them back.
+var unshown = map[string]bool{
+	"idempotencyKey": true, "token": true, "webPushSubscription": true, "secret": true, "publicKey": true, "upTo": true, "unset": true, "id": true, "ids": true, "category": true, "categories": true,
+	"jsonPatch": true, "users": true, "user": true, "mergePatch": true, "topic": true,
+}
+
+// object is JSON with its numbers as they are written.
+func object(text string) map[string]any {
+	v, err := model.DecodeJSON([]byte(text))
+	if err != nil {
+		panic(text + ": " + err.Error())
+	}
+	return v.(map[string]any)
+}
