@@ -110,8 +110,13 @@ func TestNextExpansionTakesTurns(t *testing.T) {
 			except []model.SendID
 			want   model.SendID
 		}{
-			{0, nil, early.ID}, {f.env - 1, nil, early.ID}, {f.env, nil, their.ID}, {other.env, nil, early.ID},
-			{f.env, []model.SendID{their.ID}, early.ID}, {other.env, []model.SendID{early.ID}, late.ID}, {0, []model.SendID{early.ID, late.ID}, their.ID},
+			{0, nil, early.ID},
+			{f.env - 1, nil, early.ID},
+			{f.env, nil, their.ID},
+			{other.env, nil, early.ID},
+			{f.env, []model.SendID{their.ID}, early.ID},
+			{other.env, []model.SendID{early.ID}, late.ID},
+			{0, []model.SendID{early.ID, late.ID}, their.ID},
 			{0, []model.SendID{early.ID, late.ID, their.ID}, 0},
 		} {
 			e, found, err := s.NextExpansion(t.Context(), tt.after, tt.except)
@@ -228,8 +233,10 @@ func TestAudienceKnowsWhatRecipientsKnow(t *testing.T) {
 		on, off := true, false
 		_, err = s.SetPreferences(ctx, f.env, model.Once{}, f.users[6].ID, func([]model.Category) ([]model.ChoiceChange, error) {
 			return []model.ChoiceChange{
-				{Category: news.Value.ID, Channel: model.ChannelInApp, Enabled: &off}, {Category: news.Value.ID, Enabled: &on},
-				{Channel: model.ChannelEmail, Enabled: &off}, {Category: 1, Enabled: &off},
+				{Category: news.Value.ID, Channel: model.ChannelInApp, Enabled: &off},
+				{Category: news.Value.ID, Enabled: &on},
+				{Channel: model.ChannelEmail, Enabled: &off},
+				{Category: 1, Enabled: &off},
 			}, nil
 		}, func([]model.Category, []model.Choice) []model.CategoryPreference { return nil })
 		if err != nil {
