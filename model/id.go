@@ -22,6 +22,7 @@ type (
 	CredentialID string
 	DeviceID     string
 	DeliveryID   string
+	ProviderID   string
 )
 
 // MaxID is the largest integer id.

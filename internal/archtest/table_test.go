@@ -71,6 +71,7 @@ var imports = map[string]string{
 	// Tests, benchmarks and faults: see testPackages.
 	"auth/authtest":             anything,
 	"bench/...":                 anything,
+	"delivery/deliverytest":     anything,
 	"faults/...":                anything,
 	"graph/internal/testschema": anything,
 	"internal/lab":              "",
@@ -80,7 +81,7 @@ var imports = map[string]string{
 
 // testPackages serve tests and measurements: they may import any dependency, such
 // as a driver, and no other package may import them.
-const testPackages = "auth/authtest bench/... faults/... graph/internal/testschema internal/archtest " +
+const testPackages = "auth/authtest bench/... delivery/deliverytest faults/... graph/internal/testschema internal/archtest " +
 	"internal/lab live/livetest store/storetest"
 
 // owners says which packages may import a module that is not ours; a line covers
