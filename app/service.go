@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"carillon/internal/id"
@@ -28,6 +29,8 @@ type Store interface {
 	CreateCredential(ctx context.Context, env model.EnvID, once model.Once, c model.Credential) (model.Outcome[model.Credential], error)
 	RotateCredential(ctx context.Context, env model.EnvID, once model.Once, id model.CredentialID, until time.Time, successor func(old model.Credential) (model.Credential, error)) (model.Outcome[model.Rotation], error)
 	RevokeCredential(ctx context.Context, env model.EnvID, once model.Once, id model.CredentialID) (model.Outcome[model.Credential], error)
+	PushKey(ctx context.Context, env model.EnvID) (model.PushKey, error)
+	KeepPushKey(ctx context.Context, key model.PushKey) (model.PushKey, error)
 }
 
 // Keys makes secrets and what is kept of them; auth.Keys does.
@@ -46,6 +49,9 @@ type Keys interface {
 	Algorithm(publicKey string) (model.Algorithm, error)
 	// MintToken signs a user token with a signing secret that Seal sealed.
 	MintToken(signing model.Credential, user string, now time.Time, ttl time.Duration) (string, error)
+	// NewPushKey makes a key pair for web pushes; OpenPushKey is its private key.
+	NewPushKey(env model.EnvID) (model.PushKey, error)
+	OpenPushKey(key model.PushKey) ([]byte, error)
 }
 
 // Service keeps apps. Store and Keys must be set; the methods may be called
@@ -55,7 +61,8 @@ type Service struct {
 	Keys  Keys
 	Now   func() time.Time // nil: time.Now
 
-	ids id.Source
+	ids      id.Source
+	pushKeys sync.Map // of model.EnvID to model.PushKey
 }
 
 // NewEnvironment asks for an environment of an app, which is made with it when
