@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"carillon/graph/operation"
+	"carillon/internal/websocket"
 	"carillon/model"
 )
 
@@ -166,7 +167,7 @@ func (h *Handler) beginEvents(w http.ResponseWriter) *events {
 // step writes the next event, if there is one. It reports whether there may be
 // more at once, and whether the stream goes on.
 func (e *events) step(ctx context.Context, h *Handler, stream *operation.Stream) (more, goesOn bool) {
-	answer, id, ok, err := stream.Next(h.patience.context(ctx))
+	answer, id, ok, err := stream.Next(h.patience.Context(ctx))
 	switch {
 	case errors.Is(err, io.EOF):
 		e.write(complete)
@@ -223,7 +224,7 @@ func (e *events) write(text []byte) {
 	if _, e.err = e.w.Write(text); e.err == nil {
 		e.err = e.control.Flush()
 	}
-	if isTimeout(e.err) {
+	if websocket.IsTimeout(e.err) {
 		e.stats.SlowReaders.Add(1)
 	}
 	e.stats.Frames.Add(1)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"carillon/graph/operation"
+	"carillon/internal/websocket"
 	"carillon/model"
 )
 
@@ -24,8 +24,8 @@ type Handler struct {
 	settings Settings
 	log      *slog.Logger
 	stats    Stats
-	writers  *writers
-	patience *patience
+	writers  *websocket.Writers
+	patience *websocket.Patience
 
 	mu       sync.Mutex
 	sockets  map[*socket]struct{}
@@ -42,7 +42,7 @@ func New(engine *operation.Engine, auth Authenticator, settings Settings, log *s
 	settings = settings.withDefaults()
 	return &Handler{
 		engine: engine, auth: auth, settings: settings, log: log,
-		writers: &writers{max: settings.Writers}, patience: &patience{atLeast: settings.RequestTimeout},
+		writers: &websocket.Writers{Max: settings.Writers}, patience: &websocket.Patience{AtLeast: settings.RequestTimeout},
 		sockets: map[*socket]struct{}{}, owners: map[any]int{},
 		leaving: make(chan struct{}), empty: make(chan struct{}),
 	}
@@ -57,7 +57,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodOptions:
 		preflight(w)
-	case wantsSocket(r):
+	case websocket.Asked(r):
 		h.upgrade(w, r)
 	case r.Method == http.MethodPost:
 		p, errs := h.postParams(w, r)
@@ -219,19 +219,4 @@ func (h *Handler) list(to []*socket) []*socket {
 		to = append(to, s)
 	}
 	return to
-}
-
-// wantsSocket reports whether a request asks for a WebSocket.
-func wantsSocket(r *http.Request) bool {
-	if r.Method != http.MethodGet || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		return false
-	}
-	for _, value := range r.Header["Connection"] {
-		for _, token := range strings.Split(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
-				return true
-			}
-		}
-	}
-	return false
 }

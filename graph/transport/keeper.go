@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"carillon/internal/websocket"
 )
 
 // closeTimeout is how long a peer may take to close its side.
@@ -49,6 +51,6 @@ func (s *socket) check(now time.Time) {
 		s.beginClose(closeNoInit, "Connection initialisation timeout") // there are no streams yet
 	case quiet >= settings.PingInterval && now.Sub(s.pinged) >= settings.PingInterval:
 		s.pinged = now
-		s.say(appendFrame(nil, ws.OpPing, nil))
+		s.say(websocket.AppendFrame(nil, ws.OpPing, nil))
 	}
 }

@@ -11,22 +11,20 @@ import (
 
 	"carillon/graph/internal/jsonobject"
 	"carillon/graph/operation"
+	"carillon/internal/websocket"
 )
 
 // subprotocol is the one WebSocket subprotocol that is spoken.
 const subprotocol = "graphql-transport-ws"
 
 // closeCode is how a WebSocket ends.
-type closeCode uint16
+type closeCode = websocket.Code
 
 // The codes that this server closes with; doc.go says what they mean.
 const (
-	closeNormal      closeCode = 1000
-	closeGoingAway   closeCode = 1001
-	closeProtocol    closeCode = 1002
-	closeNotUTF8     closeCode = 1007
-	closeTooBig      closeCode = 1009
-	closeComeBack    closeCode = 1013
+	closeNormal                = websocket.CodeNormal
+	closeGoingAway             = websocket.CodeGoingAway
+	closeComeBack              = websocket.CodeComeBack
 	closeBadMessage  closeCode = 4400
 	closeNotAllowed  closeCode = 4401
 	closeExpired     closeCode = 4403
@@ -36,9 +34,6 @@ const (
 	closeSecondInit  closeCode = 4429
 	closeBug         closeCode = 4500
 )
-
-// maxReason is what a close frame has room for.
-const maxReason = 123 // bytes
 
 // maxID bounds the id of an operation, which every message repeats.
 const maxID = 128 // bytes
@@ -118,7 +113,7 @@ func renews(payload json.RawMessage) bool {
 	return found
 }
 
-// The messages of the server are put together behind headroom bytes in buffer,
+// The messages of the server are put together behind websocket.Headroom bytes in buffer,
 // and returned as frames that are parts of it.
 
 func nextFrame(buffer *[]byte, id string, answer []byte) []byte {
@@ -150,7 +145,7 @@ func completeFrame(buffer *[]byte, id string) []byte {
 }
 
 func begin(buffer *[]byte, kind, id string) []byte {
-	b := append((*buffer)[:0], make([]byte, headroom)...)
+	b := append((*buffer)[:0], make([]byte, websocket.Headroom)...)
 	b = append(append(b, `{"type":"`...), kind...)
 	b = append(b, `","id":`...)
 	return appendText(b, id)
@@ -158,7 +153,7 @@ func begin(buffer *[]byte, kind, id string) []byte {
 
 func finish(buffer *[]byte, b []byte) []byte {
 	*buffer = append(b, '}')
-	return seal(*buffer)
+	return websocket.Seal(*buffer)
 }
 
 // appendText appends JSON text, which an id nearly always is as it stands.
@@ -179,7 +174,7 @@ func (h *Handler) ackFrame(s Session) []byte {
 	if exp := s.Expires(); !exp.IsZero() {
 		payload += `,"exp":` + strconv.FormatInt(exp.Unix(), 10)
 	}
-	return appendFrame(nil, ws.OpText, []byte(`{"type":"connection_ack","payload":{`+payload+`}}`))
+	return websocket.AppendFrame(nil, ws.OpText, []byte(`{"type":"connection_ack","payload":{`+payload+`}}`))
 }
 
 // pongFrame answers a ping with its payload; one that is longer than a ping's
@@ -187,9 +182,9 @@ func (h *Handler) ackFrame(s Session) []byte {
 func pongFrame(payload json.RawMessage) []byte {
 	const most = 1 << 10
 	if payload == nil || len(payload) > most {
-		return appendFrame(nil, ws.OpText, []byte(`{"type":"pong"}`))
+		return websocket.AppendFrame(nil, ws.OpText, []byte(`{"type":"pong"}`))
 	}
-	return appendFrame(nil, ws.OpText, []byte(`{"type":"pong","payload":`+string(payload)+`}`))
+	return websocket.AppendFrame(nil, ws.OpText, []byte(`{"type":"pong","payload":`+string(payload)+`}`))
 }
 
 // renewedFrame answers a ping that brought a credential.

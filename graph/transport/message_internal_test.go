@@ -5,15 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
 	"carillon/graph/operation"
+	"carillon/internal/websocket"
 )
 
 // readFrame reads one frame of the server, as a client does.
@@ -49,7 +48,7 @@ func TestFramesHaveTheLengthThatTheySay(t *testing.T) {
 		if err := json.Unmarshal(f.Payload, &m); err != nil || m.Type != "next" || m.ID != `i"d` || len(m.Payload) != n {
 			t.Errorf("%d: %.80s, %v", n, f.Payload, err)
 		}
-		if got := len(appendHeader(nil, ws.OpText, len(f.Payload))) + len(f.Payload); got != len(frame) {
+		if got := len(websocket.AppendFrame(nil, ws.OpText, f.Payload)); got != len(frame) {
 			t.Errorf("%d: the frame has %d bytes, want %d", n, len(frame), got)
 		}
 	}
@@ -110,54 +109,6 @@ func FuzzDecodeMessage(f *testing.F) {
 			renews(m.payload)
 			if !json.Valid(m.payload) {
 				t.Errorf("%q has the payload %q", data, m.payload)
-			}
-		}
-	})
-}
-
-// scripted is a connection that has been sent some bytes.
-type scripted struct{ io.Reader }
-
-func (scripted) Write(p []byte) (int, error)      { return len(p), nil }
-func (scripted) Close() error                     { return nil }
-func (scripted) LocalAddr() net.Addr              { return nil }
-func (scripted) RemoteAddr() net.Addr             { return nil }
-func (scripted) SetDeadline(time.Time) error      { return nil }
-func (scripted) SetReadDeadline(time.Time) error  { return nil }
-func (scripted) SetWriteDeadline(time.Time) error { return nil }
-
-// FuzzFrames holds the reader of frames to its promises: it never panics, it
-// takes no more memory than it may, and a message that it accepts is UTF-8.
-func FuzzFrames(f *testing.F) {
-	for _, frame := range []ws.Frame{
-		ws.NewTextFrame([]byte("hello")), ws.NewFrame(ws.OpText, false, []byte("hel")), ws.NewFrame(ws.OpContinuation, true, []byte("lo")),
-		ws.NewPingFrame([]byte("x")), ws.NewCloseFrame(nil), ws.NewBinaryFrame([]byte("x")), ws.NewTextFrame(make([]byte, 500)),
-	} {
-		f.Add(ws.MustCompileFrame(ws.MaskFrame(frame)))
-	}
-	f.Add([]byte{0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		const limit = 1000
-		in := input{conn: scripted{bytes.NewReader(data)}}
-		var message []byte
-		for {
-			out, control, whole, err := in.frame(message, limit)
-			if err != nil {
-				return
-			}
-			if len(out) > limit+ws.MaxControlFramePayloadSize {
-				t.Fatalf("a message of %d bytes", len(out))
-			}
-			switch {
-			case control != 0:
-				message = out[:len(message)]
-			case whole:
-				if !utf8.Valid(out) {
-					t.Fatalf("%q is not UTF-8", out)
-				}
-				message = message[:0]
-			default:
-				message = out
 			}
 		}
 	})

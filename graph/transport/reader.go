@@ -12,6 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"carillon/graph/operation"
+	"carillon/internal/websocket"
 	"carillon/model"
 )
 
@@ -19,7 +20,7 @@ import (
 // stack grow, and it would stay so; so the reader that did it lets a fresh one
 // wait for the next.
 func (s *socket) read() {
-	if err := s.in.wait(); err != nil {
+	if err := s.in.Wait(); err != nil {
 		s.buried()
 		return
 	}
@@ -44,7 +45,7 @@ func (s *socket) readMessage() (goesOn bool) {
 	}()
 	data := (*buffer)[:0]
 	for whole := false; !whole; {
-		out, control, last, err := s.in.frame(data, s.maxMessage())
+		out, control, last, err := s.in.Frame(data, s.maxMessage())
 		*buffer = out
 		if err != nil {
 			return s.failed(err)
@@ -54,7 +55,7 @@ func (s *socket) readMessage() (goesOn bool) {
 			if err := s.control(control, out[len(data):]); err != nil {
 				return s.failed(err)
 			}
-			if len(data) == 0 && !s.in.fragmented {
+			if len(data) == 0 && !s.in.Between() {
 				return true // nothing has begun: wait without a buffer
 			}
 			continue
@@ -83,11 +84,13 @@ func (s *socket) maxMessage() int {
 // dropped, for a connection that is closed with something unread in it loses
 // what was sent.
 func (s *socket) failed(err error) (goesOn bool) {
-	refused, ok := errors.AsType[*closeError](err)
+	refused, ok := errors.AsType[*websocket.CloseError](err)
 	switch {
+	case errors.Is(err, websocket.ErrBinary):
+		s.close(closeBadMessage, refused.Reason)
 	case ok:
-		s.close(refused.code, refused.reason)
-	case errors.Is(err, errPeerClosed):
+		s.close(refused.Code, refused.Reason)
+	case errors.Is(err, websocket.ErrPeerClosed):
 		s.mu.Lock()
 		s.peerClosed = true
 		done := s.closeSent
@@ -123,16 +126,10 @@ func (s *socket) control(op ws.OpCode, payload []byte) error {
 	switch op {
 	case ws.OpPing:
 		if len(s.out) < maxOut { // else the answer to a later one will do
-			s.say(appendFrame(nil, ws.OpPong, payload))
+			s.say(websocket.AppendFrame(nil, ws.OpPong, payload))
 		}
 	case ws.OpClose:
-		if len(payload) == 1 {
-			return errFraming
-		}
-		if code, reason := ws.ParseCloseFrameData(payload); !code.Empty() && ws.CheckCloseFrameData(code, reason) != nil {
-			return errFraming
-		}
-		return errPeerClosed
+		return websocket.CheckClose(payload)
 	}
 	return nil
 }
@@ -162,7 +159,7 @@ func (s *socket) handle(data []byte) error {
 	}
 	m, err := decodeMessage(data)
 	if err != nil {
-		return &closeError{closeBadMessage, err.Error()}
+		return websocket.Close(closeBadMessage, err.Error())
 	}
 	switch m.kind {
 	case typeInit:
@@ -182,7 +179,7 @@ func (s *socket) init(payload json.RawMessage) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != phaseNew {
-		return &closeError{closeSecondInit, "Too many initialisation requests"}
+		return websocket.Close(closeSecondInit, "Too many initialisation requests")
 	}
 	s.phase = phaseConnecting
 	payload = bytes.Clone(payload)
@@ -301,13 +298,13 @@ func (s *socket) subscribe(id string, payload json.RawMessage) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.phase != phaseOpen:
-		return &closeError{closeNotAllowed, "Unauthorized"}
+		return websocket.Close(closeNotAllowed, "Unauthorized")
 	case s.find(id) != nil:
-		return &closeError{closeDuplicate, fmt.Sprintf("Subscriber for %s already exists", id)}
+		return websocket.Close(closeDuplicate, fmt.Sprintf("Subscriber for %s already exists", id))
 	}
 	p, errs := operation.DecodeParams(payload, "the payload")
 	if errs != nil {
-		return &closeError{closeBadMessage, errs[0].Message}
+		return websocket.Close(closeBadMessage, errs[0].Message)
 	}
 	o := &running{socket: s, id: id}
 	switch {

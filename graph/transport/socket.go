@@ -9,11 +9,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unicode/utf8"
-
-	"github.com/gobwas/ws"
 
 	"carillon/graph/operation"
+	"carillon/internal/websocket"
 )
 
 // phase is how far a socket has come.
@@ -34,8 +32,8 @@ type socket struct {
 	conn   net.Conn
 	raw    syscall.RawConn // nil when a write cannot be tried without waiting
 	opened time.Time
-	heard  atomic.Int64 // when the last whole frame came; UTC nanoseconds since 1970
-	in     input        // the reader's
+	heard  atomic.Int64    // when the last whole frame came; UTC nanoseconds since 1970
+	in     websocket.Input // the reader's
 
 	mu      sync.Mutex
 	phase   phase
@@ -50,12 +48,12 @@ type socket struct {
 	streams    int // of operations that are subscriptions
 	queued     []queued
 
-	out       []byte   // control frames and short messages, whole frames one behind the other
-	results   []result // of queries and mutations, and errors
-	turn      int      // where in operations the next writer looks first
-	writing   bool     // a writer has the socket, or it stands in their queue
-	drained   chan struct{}
-	nextInRow *socket // in the writers' queue; theirs
+	out     []byte   // control frames and short messages, whole frames one behind the other
+	results []result // of queries and mutations, and errors
+	turn    int      // where in operations the next writer looks first
+	writing bool     // a writer has the socket, or it stands in their queue
+	drained chan struct{}
+	place   websocket.Place // in the writers' queue; theirs
 
 	leaving    bool // closes when nothing runs any more
 	renewing   bool
@@ -105,7 +103,7 @@ func (s *socket) say(frames []byte) {
 func (s *socket) schedule() {
 	if !s.writing && s.phase != phaseDead {
 		s.writing = true
-		s.h.writers.add(s)
+		s.h.writers.Add(&s.place)
 	}
 }
 
@@ -261,9 +259,5 @@ func (s *socket) buried() {
 
 // closeFrame is the frame that closes the socket.
 func (s *socket) closeFrame() []byte {
-	reason := s.reason
-	for len(reason) > maxReason || !utf8.ValidString(reason) {
-		reason = reason[:min(len(reason)-1, maxReason)]
-	}
-	return appendFrame(nil, ws.OpClose, ws.NewCloseFrameBody(ws.StatusCode(s.code), reason))
+	return websocket.AppendClose(nil, s.code, s.reason)
 }

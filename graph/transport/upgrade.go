@@ -1,23 +1,20 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"carillon/graph/operation"
+	"carillon/internal/websocket"
 	"carillon/model"
 )
 
 // upgrade makes a socket of a request. The handler returns while the socket
 // lives on, so that nothing of the request is held for it.
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) {
-	if refused := badHandshake(w, r); refused != "" {
+	if refused := websocket.BadHandshake(w, r); refused != "" {
 		h.malformed(w, r, operation.NewError(operation.CodeBadUserInput, "%s", refused))
 		return
 	}
@@ -27,23 +24,15 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	full := err != nil
-	upgrader := ws.HTTPUpgrader{Timeout: h.settings.WriteTimeout, Protocol: func(p string) bool { return p == subprotocol }}
-	conn, rw, handshake, err := upgrader.Upgrade(r, w)
+	conn, in, protocol, err := websocket.Upgrade(w, r, h.settings.WriteTimeout, subprotocol)
 	if err != nil {
-		if conn != nil {
-			conn.Close()
-		}
 		if !full {
 			h.leave()
 		}
 		return
 	}
-	s := newSocket(h, conn, r)
+	s := newSocket(h, conn, in, r)
 	s.counted = !full
-	if n := rw.Reader.Buffered(); n > 0 {
-		early, _ := rw.Reader.Peek(n) // that many are there
-		s.in.early = bytes.Clone(early)
-	}
 	h.mu.Lock()
 	h.sockets[s] = struct{}{}
 	if !h.keeping {
@@ -57,7 +46,7 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case full:
 		s.close(closeComeBack, "too many connections: try again later")
-	case handshake.Protocol != subprotocol:
+	case protocol != subprotocol:
 		s.close(closeSubprotocol, "Subprotocol not acceptable")
 	case draining: // since it was asked above
 		s.leave()
@@ -71,30 +60,9 @@ func (h *Handler) isDraining() bool {
 	return h.draining
 }
 
-// badHandshake says what is wrong with an upgrade request; empty when nothing
-// is.
-func badHandshake(w http.ResponseWriter, r *http.Request) string {
-	switch {
-	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
-		return "a WebSocket needs HTTP/1.1"
-	case len(r.Header.Get("Sec-WebSocket-Key")) != 24:
-		return "the header Sec-WebSocket-Key must have 24 characters"
-	case r.Header.Get("Sec-WebSocket-Version") != "13":
-		w.Header().Set("Sec-WebSocket-Version", "13")
-		return "the header Sec-WebSocket-Version must be 13"
-	case r.ContentLength > 0:
-		return "an upgrade request has no body"
-	default:
-		return ""
-	}
-}
-
-func newSocket(h *Handler, conn net.Conn, r *http.Request) *socket {
-	s := &socket{h: h, conn: conn, upgrade: r, opened: time.Now()}
-	s.in.conn = conn
-	if c, ok := conn.(syscall.Conn); ok {
-		s.raw, _ = c.SyscallConn() // nil: writes wait
-	}
+func newSocket(h *Handler, conn net.Conn, in websocket.Input, r *http.Request) *socket {
+	s := &socket{h: h, conn: conn, raw: websocket.Raw(conn), in: in, upgrade: r, opened: time.Now()}
+	s.place.Socket = s
 	// The request's context ends with the request; its values stay good.
 	s.ctx = context.WithoutCancel(r.Context())
 	s.heard.Store(s.opened.UnixNano())

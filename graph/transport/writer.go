@@ -4,71 +4,19 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"carillon/graph/operation"
+	"carillon/internal/websocket"
 	"carillon/model"
 )
-
-// writers write to sockets: a few goroutines, there only while something is to
-// be written, that take sockets in the order in which they became ready. A
-// stream is read by the writer, so they also bound how many read the database
-// at once when everyone comes back after a break.
-type writers struct {
-	max int
-
-	mu      sync.Mutex
-	first   *socket
-	last    *socket
-	running int
-}
-
-// add queues a socket, which is in the queue at most once: its writing says so.
-func (w *writers) add(s *socket) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.last == nil {
-		w.first = s
-	} else {
-		w.last.nextInRow = s
-	}
-	w.last = s
-	if w.running < w.max {
-		w.running++
-		go w.work()
-	}
-}
-
-// take returns the socket whose turn it is; nil ends the writer.
-func (w *writers) take() *socket {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.first
-	if s == nil {
-		w.running--
-		return nil
-	}
-	if w.first = s.nextInRow; w.first == nil {
-		w.last = nil
-	}
-	s.nextInRow = nil
-	return s
-}
-
-func (w *writers) work() {
-	try := newTry()
-	for s := w.take(); s != nil; s = w.take() {
-		s.write(try)
-	}
-}
 
 // turns is how many frames a writer gives one socket before the others are
 // looked at again.
 const turns = 4
 
-// write writes what the socket has to say. It never waits for the peer.
-func (s *socket) write(try *try) {
+// Write writes what the socket has to say. It never waits for the peer.
+func (s *socket) Write(try *websocket.Try) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.h.log.Error("writing to a socket", "error", p, "stack", string(debug.Stack()))
@@ -80,7 +28,7 @@ func (s *socket) write(try *try) {
 		if frame == nil {
 			return
 		}
-		n, err := try.write(s.raw, frame)
+		n, err := try.Write(s.raw, frame)
 		if err != nil {
 			putBuffer(buffer)
 			s.cut()
@@ -94,7 +42,7 @@ func (s *socket) write(try *try) {
 		putBuffer(buffer)
 		s.wrote()
 	}
-	s.h.writers.add(s)
+	s.h.writers.Add(&s.place)
 }
 
 // insist writes the rest of a frame to a peer that is slow to read, and drops
@@ -107,14 +55,14 @@ func (s *socket) insist(rest []byte, buffer *[]byte) {
 	_ = s.conn.SetWriteDeadline(time.Time{})
 	putBuffer(buffer)
 	if err != nil {
-		if isTimeout(err) {
+		if websocket.IsTimeout(err) {
 			s.h.stats.SlowReaders.Add(1)
 		}
 		s.cut()
 		return
 	}
 	s.wrote()
-	s.h.writers.add(s)
+	s.h.writers.Add(&s.place)
 }
 
 // wrote notes that a frame is out, and ends the conversation behind the close
@@ -196,7 +144,7 @@ func (s *socket) readyOne() *running {
 // returns nothing when there is none, or when nobody listens any more.
 func (s *socket) ask(o *running) (frame []byte, buffer *[]byte) {
 	o.busy = true
-	stream, ctx := o.stream, s.h.patience.context(s.ctx)
+	stream, ctx := o.stream, s.h.patience.Context(s.ctx)
 	s.mu.Unlock()
 
 	o.ready.Store(false) // whoever wakes from here on is heard

@@ -31,6 +31,7 @@ var imports = map[string]string{
 	"internal/reqlog":    "model internal/id",
 	"internal/seal":      "model",
 	"internal/shed":      "model",
+	"internal/websocket": "",
 
 	// Floor 1: one duty each, none knows another.
 	"auth":       "model" + tools,
@@ -52,18 +53,19 @@ var imports = map[string]string{
 	"user":         "model preference" + tools,
 
 	// Floor 3: the surfaces. They translate.
-	"graph":              surface + "internal/ratelimit internal/shed graph/generated graph/operation graph/transport graph/view graph/internal/...",
-	"graph/generated":    "model graph/view graph/internal/...",
-	"graph/internal/...": "model",
-	"graph/operation":    "model graph/internal/..." + tools,
-	"graph/transport":    "model auth internal/reqlog graph/operation graph/internal/..." + tools,
-	"graph/view":         "model graph/internal/..." + tools,
-	"playground":         "internal/reqlog",
-	"rest":               surface,
-	"rest/engage":        surface + "rest",
-	"rest/engagespot":    surface + "rest live",
-	"rest/fyno":          surface + "rest",
-	"rest/ops":           "model rest internal/reqlog internal/metrics",
+	"graph":                    surface + "internal/ratelimit internal/shed graph/generated graph/operation graph/transport graph/view graph/internal/...",
+	"graph/generated":          "model graph/view graph/internal/...",
+	"graph/internal/...":       "model",
+	"graph/operation":          "model graph/internal/..." + tools,
+	"graph/transport":          "model auth internal/reqlog internal/websocket graph/operation graph/internal/..." + tools,
+	"graph/view":               "model graph/internal/..." + tools,
+	"playground":               "internal/reqlog",
+	"rest":                     surface,
+	"rest/engage":              surface + "rest",
+	"rest/engagespot":          surface + "rest live rest/engagespot/socketio",
+	"rest/engagespot/socketio": "model internal/id internal/websocket",
+	"rest/fyno":                surface + "rest",
+	"rest/ops":                 "model rest internal/reqlog internal/metrics",
 
 	// The program: the only place that knows every package.
 	".": anything,
@@ -89,7 +91,7 @@ const testPackages = "auth/authtest bench/... delivery/deliverytest faults/... g
 var owners = map[string]string{
 	"github.com/99designs/gqlgen":         "graph/...",
 	"github.com/caarlos0/env/v11":         "internal/config",
-	"github.com/gobwas/ws":                "graph/transport rest/engagespot",
+	"github.com/gobwas/ws":                "graph/transport internal/websocket rest/engagespot/socketio",
 	"github.com/golang-jwt/jwt/v5":        "auth",
 	"github.com/jackc/pgx/v5":             "store",
 	"github.com/prometheus/client_golang": "internal/metrics rest/ops",

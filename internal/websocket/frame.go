@@ -1,4 +1,4 @@
-package transport
+package websocket
 
 import (
 	"encoding/binary"
@@ -10,11 +10,11 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// headroom is the largest header of a frame that is not masked.
-const headroom = 10 // bytes
+// Headroom is the largest header of a frame that is not masked.
+const Headroom = 10 // bytes
 
-// appendFrame appends a whole frame of the server.
-func appendFrame(to []byte, op ws.OpCode, payload []byte) []byte {
+// AppendFrame appends a whole frame of the server.
+func AppendFrame(to []byte, op ws.OpCode, payload []byte) []byte {
 	return append(appendHeader(to, op, len(payload)), payload...)
 }
 
@@ -31,39 +31,20 @@ func appendHeader(to []byte, op ws.OpCode, length int) []byte {
 	}
 }
 
-// seal makes a text frame of a message that was put together behind headroom
+// Seal makes a text frame of a message that was put together behind Headroom
 // bytes. The frame is a part of message.
-func seal(message []byte) []byte {
-	var header [headroom]byte
-	h := appendHeader(header[:0], ws.OpText, len(message)-headroom)
-	from := headroom - len(h)
+func Seal(message []byte) []byte {
+	var header [Headroom]byte
+	h := appendHeader(header[:0], ws.OpText, len(message)-Headroom)
+	from := Headroom - len(h)
 	copy(message[from:], h)
 	return message[from:]
 }
 
-// The reasons for which reading a message fails, each with its close code.
-var (
-	errHuge    = &closeError{closeTooBig, "the message is too large"}
-	errNotUTF8 = &closeError{closeNotUTF8, "the message is not UTF-8"}
-	errBinary  = &closeError{closeBadMessage, "messages must be text frames"}
-	errFraming = &closeError{closeProtocol, "not a WebSocket frame"}
-)
-
-// errPeerClosed says that the peer sent a close frame.
-var errPeerClosed = errors.New("closed by the peer")
-
-// closeError says why and how a socket must close.
-type closeError struct {
-	code   closeCode
-	reason string
-}
-
-func (e *closeError) Error() string { return e.reason }
-
-// input reads a socket. While nothing comes it holds nothing but itself; the
+// Input reads a socket. While nothing comes it holds nothing but itself; the
 // first bytes land in a few of its own, and a message in a buffer that is
 // handed in.
-type input struct {
+type Input struct {
 	conn  net.Conn
 	early []byte // what net/http had read already
 	from  uint8  // bounds of what is unread in small
@@ -73,8 +54,14 @@ type input struct {
 	fragmented bool // between the frames of one message
 }
 
-// wait blocks until there is something to read.
-func (in *input) wait() error {
+// NewInput reads a connection of which net/http has read early bytes already.
+func NewInput(conn net.Conn, early []byte) Input { return Input{conn: conn, early: early} }
+
+// Between reports whether a message has begun of which frames are missing.
+func (in *Input) Between() bool { return in.fragmented }
+
+// Wait blocks until there is something to read.
+func (in *Input) Wait() error {
 	if len(in.early) > 0 || in.from < in.to {
 		return nil
 	}
@@ -86,7 +73,8 @@ func (in *input) wait() error {
 	return err
 }
 
-func (in *input) Read(p []byte) (int, error) {
+// Read is for whoever wants bytes and no frames.
+func (in *Input) Read(p []byte) (int, error) {
 	if len(in.early) > 0 {
 		n := copy(p, in.early)
 		if in.early = in.early[n:]; len(in.early) == 0 {
@@ -98,7 +86,7 @@ func (in *input) Read(p []byte) (int, error) {
 		if len(p) >= len(in.small) {
 			return in.conn.Read(p)
 		}
-		if err := in.wait(); err != nil {
+		if err := in.Wait(); err != nil {
 			return 0, err
 		}
 	}
@@ -111,10 +99,10 @@ func (in *input) Read(p []byte) (int, error) {
 // there: what a peer declares is not believed.
 const step = 16 << 10 // bytes
 
-// frame reads one frame and appends its payload to message. It returns the
+// Frame reads one frame and appends its payload to message. It returns the
 // code of a control frame, whose payload is what was appended, or whether the
 // message is whole. Together with what is there, data may have max bytes.
-func (in *input) frame(message []byte, max int) (out []byte, control ws.OpCode, whole bool, err error) {
+func (in *Input) Frame(message []byte, max int) (out []byte, control ws.OpCode, whole bool, err error) {
 	var scratch [12]byte
 	header, err := ws.ReadHeaderBuffer(in, scratch[:])
 	if err != nil {
@@ -125,13 +113,13 @@ func (in *input) frame(message []byte, max int) (out []byte, control ws.OpCode, 
 		state |= ws.StateFragmented
 	}
 	if err := ws.CheckHeader(header, state); err != nil {
-		return message, 0, false, errFraming
+		return message, 0, false, ErrFraming
 	}
 	if header.OpCode == ws.OpBinary {
-		return message, 0, false, errBinary
+		return message, 0, false, ErrBinary
 	}
 	if !header.OpCode.IsControl() && header.Length > int64(max-len(message)) {
-		return message, 0, false, errHuge
+		return message, 0, false, ErrHuge
 	}
 	from := len(message)
 	for left := int(header.Length); left > 0; {
@@ -149,7 +137,7 @@ func (in *input) frame(message []byte, max int) (out []byte, control ws.OpCode, 
 	}
 	in.fragmented = !header.Fin
 	if header.Fin && !utf8.Valid(message) {
-		return message, 0, false, errNotUTF8
+		return message, 0, false, ErrNotUTF8
 	}
 	return message, 0, header.Fin, nil
 }
@@ -158,7 +146,7 @@ func (in *input) frame(message []byte, max int) (out []byte, control ws.OpCode, 
 // peer did wrong.
 func framing(err error) error {
 	if errors.Is(err, ws.ErrHeaderLengthMSB) || errors.Is(err, ws.ErrHeaderLengthUnexpected) {
-		return errFraming
+		return ErrFraming
 	}
 	return err
 }

@@ -1,23 +1,24 @@
 //go:build unix
 
-package transport
+package websocket
 
 import (
 	"errors"
 	"syscall"
 )
 
-// try writes without waiting. It is one goroutine's, which uses it again and
+// Try writes without waiting. It is one goroutine's, which uses it again and
 // again without allocating.
-type try struct {
+type Try struct {
 	bytes []byte
 	n     int
 	err   error
 	once  func(fd uintptr) bool
 }
 
-func newTry() *try {
-	t := &try{}
+// NewTry returns one.
+func NewTry() *Try {
+	t := &Try{}
 	t.once = func(fd uintptr) bool {
 		t.n, t.err = syscall.Write(int(fd), t.bytes)
 		return true // done, however it went: never wait
@@ -25,9 +26,9 @@ func newTry() *try {
 	return t
 }
 
-// write writes as much as fits into the socket right now, which may be
+// Write writes as much as fits into the socket right now, which may be
 // nothing. A nil conn takes nothing.
-func (t *try) write(conn syscall.RawConn, bytes []byte) (n int, err error) {
+func (t *Try) Write(conn syscall.RawConn, bytes []byte) (n int, err error) {
 	if conn == nil {
 		return 0, nil
 	}

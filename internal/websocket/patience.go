@@ -1,4 +1,4 @@
-package transport
+package websocket
 
 import (
 	"context"
@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// patience makes contexts that end after a time, for thousands of short turns:
+// Patience makes contexts that end after a time, for thousands of short turns:
 // all that begin in the same second share one timer, so that a turn may take
 // up to a second longer and its context costs next to nothing.
-type patience struct {
-	atLeast time.Duration
+type Patience struct {
+	AtLeast time.Duration
 
 	mu      sync.Mutex
 	current context.Context
@@ -20,14 +20,14 @@ type patience struct {
 	cancel  context.CancelFunc // never called: turns that have begun end in their own time
 }
 
-// context returns a context with the values of another that ends by itself. It
+// Context returns a context with the values of another that ends by itself. It
 // does not end when the other does: a turn that has begun is brought to its end.
-func (p *patience) context(values context.Context) context.Context {
+func (p *Patience) Context(values context.Context) context.Context {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.current == nil || now.Sub(p.born) > time.Second {
-		p.current, p.cancel = context.WithDeadline(context.Background(), now.Add(p.atLeast+time.Second)) //nolint:gosec // G118 wants it called; see there
+		p.current, p.cancel = context.WithDeadline(context.Background(), now.Add(p.AtLeast+time.Second)) //nolint:gosec // G118 wants it called; see there
 		p.born = now
 	}
 	return turn{values, p.current}
@@ -48,4 +48,5 @@ func (t turn) Value(key any) any           { return t.values.Value(key) }
 // a goroutine.
 func (t turn) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(t.end, f) }
 
-func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+// IsTimeout reports whether an error says that a deadline of a connection passed.
+func IsTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
