@@ -5,7 +5,7 @@ const (
 	// services hold the rules. None imports another, except as listed.
 	services = " notify inbox user audience catalog app "
 	// tools are not about notifications; any package above the ground may use them.
-	tools = " internal/id internal/cursor internal/seal "
+	tools = " internal/id internal/cursor internal/seal internal/dial "
 	// surface is what a surface, which translates, may use.
 	surface = " model auth internal/reqlog " + services + tools
 	// anything stands for every package of this module that is not for tests.
@@ -25,6 +25,7 @@ var imports = map[string]string{
 	"internal/archtest":  "",
 	"internal/config":    "model",
 	"internal/cursor":    "model",
+	"internal/dial":      "",
 	"internal/id":        "model",
 	"internal/metrics":   "model",
 	"internal/ratelimit": "",

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -33,6 +34,8 @@ type Config struct {
 	DatabaseConns int    `env:"DATABASE_CONNS" envDefault:"16" doc:"connections to PostgreSQL at most, 2-500; SQLite has one writer and 4 readers"`
 	RedisURL      Secret `env:"REDIS_URL" doc:"redis:// URL; empty keeps live updates within this process"`
 	MasterKey     Secret `env:"MASTER_KEY" doc:"32 bytes as hex or base64 that encrypt stored secrets; empty: DATA_DIR/master.key, made at the first start"`
+
+	OutgoingAllow Prefixes `env:"OUTGOING_ALLOW" doc:"prefixes of addresses that are not public and may be called all the same, such as 10.0.0.0/8,127.0.0.1; for mail servers and webhooks of your own network"`
 
 	Role       Roles         `env:"ROLE" envDefault:"all" doc:"what this process does: all, or api and worker by comma"`
 	LogLevel   slog.Level    `env:"LOG_LEVEL" envDefault:"INFO" doc:"DEBUG, INFO, WARN or ERROR"`
@@ -69,6 +72,26 @@ type Secret string
 func (Secret) String() string               { return "•••" }
 func (Secret) GoString() string             { return "•••" }
 func (Secret) MarshalText() ([]byte, error) { return []byte("•••"), nil }
+
+// Prefixes are parts of the address space.
+type Prefixes []netip.Prefix
+
+// UnmarshalText reads prefixes and addresses separated by commas.
+func (p *Prefixes) UnmarshalText(b []byte) error {
+	*p = nil
+	for word := range strings.SplitSeq(string(b), ",") {
+		word = strings.TrimSpace(word)
+		prefix, err := netip.ParsePrefix(word)
+		if addr, addrErr := netip.ParseAddr(word); addrErr == nil && addr.Zone() == "" {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil || prefix.Addr().Is4In6() {
+			return fmt.Errorf("%q is neither a prefix such as 10.0.0.0/8 nor an address", word)
+		}
+		*p = append(*p, prefix.Masked())
+	}
+	return nil
+}
 
 // Roles says what a process does.
 type Roles struct{ API, Worker bool }

@@ -51,6 +51,19 @@ func TestSecretsComeFromFilesAndStaySecret(t *testing.T) {
 	}
 }
 
+func TestPrefixes(t *testing.T) {
+	t.Parallel()
+	cfg, err := Read([]string{"OUTGOING_ALLOW=10.1.2.3/8, 127.0.0.1,fd00::/8"})
+	if got := fmt.Sprint(cfg.OutgoingAllow); err != nil || got != "[10.0.0.0/8 127.0.0.1/32 fd00::/8]" {
+		t.Errorf("got %s, %v", got, err)
+	}
+	for _, bad := range []string{"10.0.0.0/33", "localhost", "10.0.0.0/8,", "::ffff:10.0.0.0/104", "fe80::1%eth0"} {
+		if _, err := Read([]string{"OUTGOING_ALLOW=" + bad}); err == nil || !strings.Contains(err.Error(), "OUTGOING_ALLOW:") {
+			t.Errorf("%q: got %v, want a mistake of OUTGOING_ALLOW", bad, err)
+		}
+	}
+}
+
 // TestReadmeListsEverySetting fails when a setting is added without telling
 // the reader of the README.
 func TestReadmeListsEverySetting(t *testing.T) {
