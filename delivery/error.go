@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"carillon/internal/dial"
 	"carillon/model"
 )
 
@@ -42,7 +43,7 @@ var ErrUnverified = errors.New("the call cannot be verified")
 
 // ErrBlocked is wrapped by the errors of a dial to an address that may not be
 // dialled. The attempt fails as CONFIG and no packet is sent.
-var ErrBlocked = errors.New("blocked_address: the address is private, and not on the allow-list")
+var ErrBlocked = dial.ErrBlocked
 
 // StatusError judges an answer by its HTTP status alone, for providers that
 // mean by it what HTTP says: nil for any 2xx. The body is what was read of the
@@ -63,6 +64,10 @@ func StatusError(status int, header http.Header, body []byte, now time.Time) *Er
 	}
 	return e
 }
+
+// blocked is what the attempt says of an ErrBlocked, whose own words may tell what
+// a name stands for inside.
+const blocked = "blocked_address: the address is not public, and not on the allow-list"
 
 func classOfStatus(status int) model.ErrorClass {
 	switch {
@@ -108,7 +113,7 @@ func Classify(err error) *Error {
 	var op *net.OpError
 	switch {
 	case errors.Is(err, ErrBlocked):
-		e.Class, e.Message = model.ClassConfig, ErrBlocked.Error()
+		e.Class, e.Message = model.ClassConfig, blocked
 	case errors.As(err, &op) && op.Op == "dial":
 		e.Class, e.Message = model.ClassTransient, "the provider could not be reached"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

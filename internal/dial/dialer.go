@@ -35,18 +35,18 @@ type Config struct {
 // concurrent use.
 type Dialer struct {
 	Guard
-	net     net.Dialer
-	roots   *x509.CertPool
-	timeout time.Duration
-	client  *http.Client
+	net    net.Dialer
+	roots  *x509.CertPool
+	client *http.Client
 }
 
 // New makes a Dialer.
 func New(cfg Config) *Dialer {
-	d := &Dialer{Guard: cfg.Guard, roots: cfg.RootCAs, timeout: cmp.Or(cfg.Timeout, Timeout)}
+	d := &Dialer{Guard: cfg.Guard, roots: cfg.RootCAs}
 	d.net = net.Dialer{Timeout: connectWithin, Resolver: cfg.Resolver, ControlContext: d.control}
 	d.client = &http.Client{
-		Transport: &http.Transport{
+		Timeout: cmp.Or(cfg.Timeout, Timeout),
+		Transport: bounded{&http.Transport{
 			Proxy:                  nil, // those of the environment lead past the guard
 			DialContext:            d.DialContext,
 			TLSClientConfig:        d.TLS(),
@@ -57,7 +57,7 @@ func New(cfg Config) *Dialer {
 			MaxIdleConns:           256,
 			MaxIdleConnsPerHost:    16,
 			IdleConnTimeout:        60 * time.Second,
-		},
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return d
@@ -87,8 +87,9 @@ func (d *Dialer) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.roots}
 }
 
-// CloseIdle closes the connections that nobody uses.
-func (d *Dialer) CloseIdle() { d.client.CloseIdleConnections() }
+// HTTP returns the client that dials here. An answer's body is as it came, and ends
+// in an error after the first 64 KB; [Do] reads it whole.
+func (d *Dialer) HTTP() *http.Client { return d.client }
 
 // Describe puts an error of connecting or of an exchange into words that tell
 // whoever may configure a provider what to do, and a port scanner nothing: no

@@ -124,7 +124,7 @@ func get(t *testing.T, d *dial.Dialer, url string) (*dial.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.Do(t.Context(), req)
+	return dial.Do(d.HTTP(), req)
 }
 
 func TestSpellingsAreNotDialled(t *testing.T) {
@@ -174,7 +174,7 @@ func TestNameThatChangesItsAnswer(t *testing.T) {
 	if _, err := get(t, d, "http://receiver.example:"+port+"/"); err != nil {
 		t.Fatalf("while the name was allowed: %v", err)
 	}
-	d.CloseIdle()
+	d.HTTP().CloseIdleConnections()
 	for _, port := range []string{port, c.port()} {
 		if _, err := get(t, d, "http://receiver.example:"+port+"/"); !errors.Is(err, dial.ErrBlocked) {
 			t.Errorf("after the name changed: %v, want it blocked", err)
