@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"strings"
 	"sync"
@@ -228,6 +229,9 @@ func (s *server) run(ctx context.Context) error {
 	if s.metricsListener != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", s.metrics.Handler())
+		if s.cfg.Profiles {
+			profiles(mux)
+		}
 		numbers := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 		go func() { failed <- numbers.Serve(s.metricsListener) }()
 		defer numbers.Close()
@@ -247,6 +251,13 @@ func (s *server) run(ctx context.Context) error {
 	stopLoops()
 	running.Wait()
 	return errors.Join(err, s.close())
+}
+
+// profiles mounts what Go can tell of a running process.
+func profiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
 // start runs the loops of this process's roles until ctx is done.

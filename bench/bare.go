@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,33 +16,20 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// bareSchema is the counterpart's tables: the same counters and seq.
-const bareSchema = `
-create schema if not exists bare;
-create table if not exists bare.sends (id bigint primary key, title text not null, created_at bigint not null);
-create table if not exists bare.inboxes (user_id bigint primary key, seq bigint not null, total bigint not null, unseen bigint not null, unread bigint not null);
-create table if not exists bare.notifications (id bigint primary key, user_id bigint not null, send_id bigint not null, seq bigint not null, read_at bigint, created_at bigint not null);
-create index if not exists bare_inbox on bare.notifications (user_id, created_at, id);
-create index if not exists bare_unread on bare.notifications (user_id, created_at, id) where read_at is null;`
-
-// bareServer is the counterpart: one commit a send, one publish a send, one
-// goroutine and one Redis subscription a socket.
+// bareServer is the counterpart, as one writes it by hand in an afternoon: a
+// pool, one statement after the other, one commit a send, one publish a send,
+// one goroutine a socket.
 type bareServer struct {
 	db  *pgxpool.Pool
 	bus *redis.Client
 	ids atomic.Int64
-}
 
-// bareEvent is what the counterpart's subscribers receive.
-type bareEvent struct {
-	ID     int64  `json:"id"`
-	Title  string `json:"title"`
-	Seq    int64  `json:"seq"`
-	Unread int64  `json:"unread"`
+	mu      sync.Mutex
+	sockets map[chan []byte]struct{}
 }
 
 func serveBare(ctx context.Context, addr, databaseURL, redisURL string) error {
-	db, err := pgxpool.New(ctx, databaseURL)
+	db, err := pgxpool.New(ctx, databaseURL+"&pool_max_conns=16")
 	if err != nil {
 		return err
 	}
@@ -52,11 +41,18 @@ func serveBare(ctx context.Context, addr, databaseURL, redisURL string) error {
 	if err != nil {
 		return err
 	}
-	s := &bareServer{db: db, bus: redis.NewClient(opts)}
+	s := &bareServer{db: db, bus: redis.NewClient(opts), sockets: map[chan []byte]struct{}{}}
 	s.ids.Store(time.Now().UnixMicro())
+	hints := s.bus.Subscribe(ctx, "bare")
+	defer hints.Close()
+	go s.spread(hints)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("POST /send", s.send)
+	mux.HandleFunc("POST /inbox", bareHandler(s.inbox))
+	mux.HandleFunc("POST /unread", bareHandler(s.unread))
+	mux.HandleFunc("POST /markall", bareHandler(s.markAll))
+	mux.HandleFunc("POST /send", bareHandler(s.send))
+	mux.HandleFunc("POST /sendall", bareHandler(s.sendAll))
 	mux.HandleFunc("GET /ws", s.subscribe)
 	server := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
@@ -66,65 +62,71 @@ func serveBare(ctx context.Context, addr, databaseURL, redisURL string) error {
 	return nil
 }
 
-func (s *bareServer) send(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		User  int64  `json:"user"`
-		Title string `json:"title"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	event, err := s.save(r.Context(), in.User, in.Title)
-	if err == nil {
-		var b []byte
-		if b, err = json.Marshal(event); err == nil {
-			err = s.bus.Publish(r.Context(), "bare", b).Err()
+// bareRequest is everything that the counterpart can be asked.
+type bareRequest struct {
+	Env, User int64
+	Title     string
+}
+
+func bareHandler(serve func(context.Context, bareRequest) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in bareRequest
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
 		}
+		out, err := serve(r.Context(), in)
+		var b []byte
+		if err == nil {
+			b, err = json.Marshal(out)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		_, _ = w.Write(b)
 	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	_ = json.NewEncoder(w).Encode(event)
 }
 
-func (s *bareServer) save(ctx context.Context, user int64, title string) (bareEvent, error) {
-	e := bareEvent{ID: s.ids.Add(2), Title: title}
-	now := time.Now().UnixMicro()
-	tx, err := s.db.Begin(ctx)
-	if err != nil {
-		return e, err
+// spread hands what is published to every socket.
+func (s *bareServer) spread(hints *redis.PubSub) {
+	for m := range hints.Channel(redis.WithChannelSize(1000)) {
+		payload := []byte(m.Payload)
+		s.mu.Lock()
+		for socket := range s.sockets {
+			socket <- payload
+		}
+		s.mu.Unlock()
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // after a commit it does nothing
-	if _, err := tx.Exec(ctx, `insert into bare.sends (id, title, created_at) values ($1, $2, $3)`, e.ID, title, now); err != nil {
-		return e, err
-	}
-	if err := tx.QueryRow(ctx, `insert into bare.inboxes as i (user_id, seq, total, unseen, unread) values ($1, 1, 1, 1, 1)
-		on conflict (user_id) do update set seq = i.seq + 1, total = i.total + 1, unseen = i.unseen + 1, unread = i.unread + 1
-		returning seq, unread`, user).Scan(&e.Seq, &e.Unread); err != nil {
-		return e, err
-	}
-	if _, err := tx.Exec(ctx, `insert into bare.notifications (id, user_id, send_id, seq, created_at) values ($1, $2, $3, $4, $5)`, e.ID+1, user, e.ID, e.Seq, now); err != nil {
-		return e, err
-	}
-	return e, tx.Commit(ctx)
 }
 
+// subscribe has the handler return and one goroutine write; another of its own
+// would be needed to read, which the counterpart spares itself.
 func (s *bareServer) subscribe(w http.ResponseWriter, r *http.Request) {
-	sub := s.bus.Subscribe(r.Context(), "bare")
 	conn, _, _, err := ws.UpgradeHTTP(r, w)
 	if err != nil {
-		_ = sub.Close()
 		return
 	}
+	socket := make(chan []byte, 64)
+	s.mu.Lock()
+	s.sockets[socket] = struct{}{}
+	s.mu.Unlock()
 	go func() {
-		defer conn.Close()
-		defer sub.Close()
-		for m := range sub.Channel() {
-			if wsutil.WriteServerText(conn, []byte(m.Payload)) != nil {
-				return
+		for payload := range socket {
+			if wsutil.WriteServerText(conn, payload) != nil {
+				break
 			}
+		}
+		_ = conn.Close()
+		go func() { // so that spread does not wait for it meanwhile
+			s.mu.Lock()
+			delete(s.sockets, socket)
+			s.mu.Unlock()
+			close(socket)
+		}()
+		for range socket { //nolint:revive // what came meanwhile is nobody's
 		}
 	}()
 }

@@ -3,6 +3,11 @@
 // the same run: net/http, pgx and go-redis, one goroutine a socket, no GraphQL
 // and no authentication. It checks what it receives, prints figures and judges
 // none of them. Everything listens on loopback.
+//
+// Rounds of ours and of the counterpart take turns, and medians are printed, so
+// that a machine that is busy with other things spoils both alike. CPU is what
+// the server and PostgreSQL spent, each divided by the operations; the load
+// generator is this program and counts for neither.
 package main
 
 import (
@@ -12,9 +17,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
+	"slices"
+	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"carillon/internal/lab"
@@ -24,15 +29,19 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	bare := flag.String("bare", "", "be the counterpart on this address (used by the benchmark itself)")
-	seconds := flag.Int("seconds", 8, "length of each measurement")
-	rounds := flag.Int("rounds", 3, "rounds of each comparison; the median is printed")
-	only := flag.String("only", "", "measure `one` of startup, sends, latency, broadcast; empty: all")
+	var o options
+	flag.DurationVar(&o.length, "length", 5*time.Second, "of each measurement")
+	flag.IntVar(&o.rounds, "rounds", 3, "of each comparison; the median is printed")
+	flag.IntVar(&o.rows, "rows", 1_000_000, "notifications that inbox queries are measured on")
+	flag.IntVar(&o.thenRows, "then-rows", 0, "measure inbox queries on so many notifications too, such as 10000000; 0: do not")
+	flag.StringVar(&o.profiles, "profile", "", "write CPU profiles of the server to this `folder`")
+	flag.StringVar(&o.only, "only", "", "measure these `parts`, by comma: "+strings.Join(names(), ", ")+"; or all of one work, such as w1; empty: all")
 	flag.Parse()
 	var err error
 	if *bare != "" {
 		err = serveBare(ctx, *bare, os.Getenv("DATABASE_URL"), os.Getenv("REDIS_URL"))
 	} else {
-		err = run(ctx, time.Duration(*seconds)*time.Second, *rounds, *only)
+		err = run(ctx, o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -40,26 +49,75 @@ func main() {
 	}
 }
 
-// place is where the measurements happen.
-type place struct {
-	setup   *lab.Setup
-	length  time.Duration
-	rounds  int
-	results []result
+type options struct {
+	length         time.Duration
+	rounds         int
+	rows, thenRows int
+	profiles, only string
 }
 
-// result is one line of the table at the end. Bare and Ratio are empty where
-// there is no counterpart.
-type result struct {
-	work, ours, bare, ratio string
+// part is a measurement: the work of the design that it belongs to, its name,
+// and what does it.
+type part struct {
+	work, name string
+	run        func(*place, context.Context) error
 }
 
-func run(ctx context.Context, length time.Duration, rounds int, only string) (err error) {
+func parts() []part {
+	return []part{
+		{"w6", "startup", (*place).startUp},
+		{"w1", "inbox", (*place).inboxQueries},
+		{"w2", "sends", (*place).sends},
+		{"w2", "latency", (*place).latency},
+		{"w3", "fanout", (*place).fanOut},
+		{"w4", "broadcast", (*place).broadcast},
+		{"w5", "marks", (*place).marks},
+		{"sqlite", "sqlite", (*place).sqlite},
+	}
+}
+
+func names() []string {
+	var list []string
+	for _, m := range parts() {
+		list = append(list, m.name)
+	}
+	return list
+}
+
+// wanted are the parts that o asks for.
+func (o options) wanted() ([]part, error) {
+	all := parts()
+	if o.only == "" {
+		return all, nil
+	}
+	words := strings.Split(o.only, ",")
+	var list []part
+	for _, m := range all {
+		if slices.Contains(words, m.name) || slices.Contains(words, m.work) {
+			list = append(list, m)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("-only %s names nothing: there are %s", o.only, strings.Join(names(), ", "))
+	}
+	return list, nil
+}
+
+func run(ctx context.Context, o options) (err error) {
+	wanted, err := o.wanted()
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "carillon-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o750); err != nil {
+			return err
+		}
+	}
 	binary, err := lab.Build(ctx, dir)
 	if err != nil {
 		return err
@@ -77,31 +135,13 @@ func run(ctx context.Context, length time.Duration, rounds int, only string) (er
 			err = closeErr
 		}
 	}()
-	p := &place{setup: s, length: length, rounds: rounds}
-	for _, measure := range []struct {
-		name string
-		run  func(context.Context) error
-	}{{"startup", p.startUp}, {"sends", p.sends}, {"latency", p.latency}, {"broadcast", p.broadcast}} {
-		if only != "" && only != measure.name {
-			continue
+	p := &place{options: o, setup: s}
+	for _, m := range wanted {
+		began := time.Now()
+		if err := m.run(p, ctx); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		if err := measure.run(ctx); err != nil {
-			return fmt.Errorf("%s: %w", measure.name, err)
-		}
+		fmt.Fprintf(os.Stderr, "%s took %s\n", m.name, time.Since(began).Round(time.Second))
 	}
-	return p.print()
-}
-
-func (p *place) add(work, ours, bare, ratio string) {
-	p.results = append(p.results, result{work, ours, bare, ratio})
-}
-
-func (p *place) print() error {
-	fmt.Printf("\n%d cores, %s, PostgreSQL and Redis on loopback, fsync on, median of %d rounds of %s\n\n", runtime.NumCPU(), runtime.Version(), p.rounds, p.length)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "work\tours\tcounterpart\tratio")
-	for _, r := range p.results {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.work, r.ours, r.bare, r.ratio)
-	}
-	return w.Flush()
+	return p.print(os.Stdout)
 }

@@ -6,397 +6,265 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
 
 	"carillon/internal/lab"
 )
 
+// senders is how many send at once.
 const senders = 16
 
-// target is a server that takes sends to one user: ours or the counterpart.
+// target is a server that takes sends to one user who listens: ours or the
+// counterpart.
 type target struct {
-	name    string
-	process *lab.Process
-	post    func(ctx context.Context, c *http.Client, title string) error
-	stream  func(ctx context.Context) (titles <-chan string, stop func(), err error)
-	stored  func(ctx context.Context) (int, error)
+	*side
+	send   func(title string) []byte                   // a request
+	sent   []byte                                      // what its answer has in it
+	stream func(ctx context.Context) (*watcher, error) // of the user's inbox
+	stored func(ctx context.Context) (int, error)      // how much is in it
 }
 
-// ours starts the server with one user who may have a token.
-func (p *place) ours(ctx context.Context, name string) (*target, error) {
-	env, err := p.setup.CreateApp(ctx, name, "test")
+const (
+	sendText = `mutation ($title: String!) { sendNotification(input: {to: {users: ["u0"]}, title: $title}) { send { id } userErrors { message } } }`
+	total    = `{ user(identifier: "u0") { inbox(first: 1) { counters { total } } } }`
+)
+
+// oursFor makes a target of ours: an app with one user.
+func (p *place) oursFor(ctx context.Context, setup *lab.Setup, app string) (*target, error) {
+	env, err := setup.CreateApp(ctx, app, "test")
 	if err != nil {
 		return nil, err
 	}
-	srv, _, err := p.setup.Serve(ctx)
+	srv, err := p.serve(ctx, setup)
 	if err != nil {
 		return nil, err
 	}
-	client := lab.NewClient(srv.URL, env.SecretKey)
+	client := lab.NewClient("http://"+srv.addr, env.SecretKey)
 	if _, err := client.Identify(ctx, 1); err != nil {
+		srv.Kill()
 		return nil, err
 	}
-	token, err := p.setup.CLI(ctx, "token", "--app", name, "--environment", "test", "--user", "u0")
+	users, err := newSigner(ctx, client)
 	if err != nil {
+		srv.Kill()
 		return nil, err
 	}
-	const mutation = `mutation ($title: String!) { sendNotification(input: {to: {users: ["u0"]}, title: $title}) { send { id } userErrors { message } } }`
+	token := users.token("u0")
 	return &target{
-		name: "ours", process: srv.Process,
-		post: func(ctx context.Context, c *http.Client, title string) error {
-			body, err := json.Marshal(map[string]any{"query": mutation, "variables": map[string]any{"title": title}})
-			if err != nil {
-				return err
-			}
-			answer, err := post(ctx, c, srv.URL+"/graphql", "Bearer "+env.SecretKey, body)
-			if err == nil && !bytes.Contains(answer, []byte(`"send":{"id":`)) {
-				err = fmt.Errorf("answer: %s", answer)
-			}
-			return err
+		side: srv, sent: []byte(`"send":{"id":`),
+		send: func(title string) []byte {
+			body, _ := json.Marshal(map[string]any{"query": sendText, "variables": map[string]any{"title": title}}) // of text
+			return request("/graphql", env.SecretKey, body)
 		},
-		stream: func(ctx context.Context) (<-chan string, func(), error) {
-			return subscribeOurs(ctx, strings.Replace(srv.URL, "http", "ws", 1)+"/graphql", strings.TrimSpace(token))
-		},
+		stream: func(ctx context.Context) (*watcher, error) { return watchOurs(ctx, srv.addr, token) },
 		stored: func(ctx context.Context) (int, error) {
 			var out struct {
 				User struct {
-					Inbox struct {
-						Counters struct{ Total int }
-					}
+					Inbox struct{ Counters struct{ Total int } }
 				}
 			}
-			err := client.Do(ctx, `{ user(identifier: "u0") { inbox(first: 1) { counters { total } } } }`, nil, &out)
+			err := client.Do(ctx, total, nil, &out)
 			return out.User.Inbox.Counters.Total, err
 		},
 	}, nil
 }
 
-// bare starts the counterpart: this program in its other role.
-func (p *place) bare(ctx context.Context) (*target, error) {
-	self, err := os.Executable()
+// bareFor makes a target of the counterpart: another user for each name.
+func (p *place) bareFor(ctx context.Context, user int) (*target, error) {
+	srv, err := p.counterpart(ctx)
 	if err != nil {
 		return nil, err
 	}
-	addr, err := lab.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
-	proc, err := lab.Start("counterpart", p.setup.Env, self, "-bare", addr)
-	if err != nil {
-		return nil, err
-	}
-	url := "http://" + addr
-	if err := lab.Poll(ctx, 10*time.Second, func() error { return lab.Ready(ctx, url) }); err != nil {
-		return nil, err
-	}
-	var acknowledged atomic.Int64
+	acknowledged := 0
 	return &target{
-		name: "counterpart", process: proc,
-		post: func(ctx context.Context, c *http.Client, title string) error {
-			body, err := json.Marshal(map[string]any{"user": 1, "title": title})
-			if err != nil {
-				return err
-			}
-			answer, err := post(ctx, c, url+"/send", "", body)
-			if err == nil && !bytes.Contains(answer, []byte(`"seq":`)) {
-				err = fmt.Errorf("answer: %s", answer)
-			}
-			acknowledged.Add(1)
-			return err
+		side: srv, sent: []byte(`"seq":`),
+		send: func(title string) []byte {
+			body, _ := json.Marshal(map[string]any{"user": user, "title": title}) // of text and numbers
+			return request("/send", "", body)
 		},
-		stream: func(ctx context.Context) (<-chan string, func(), error) {
-			conn, _, _, err := ws.Dial(ctx, strings.Replace(url, "http", "ws", 1)+"/ws")
+		stream: func(ctx context.Context) (*watcher, error) { return watchBare(ctx, srv.addr) },
+		// Its events carry a seq, which is how many there were.
+		stored: func(ctx context.Context) (int, error) {
+			w, err := dialWire(ctx, srv.addr)
 			if err != nil {
-				return nil, nil, err
+				return 0, err
 			}
-			titles := make(chan string, 1024)
-			go func() {
-				defer close(titles)
-				for {
-					b, err := wsutil.ReadServerText(conn)
-					var e bareEvent
-					if err != nil || json.Unmarshal(b, &e) != nil {
-						return
-					}
-					titles <- e.Title
-				}
-			}()
-			return titles, func() { _ = conn.Close() }, nil
+			defer w.conn.Close()
+			body, err := w.do(request("/send", "", fmt.Appendf(nil, `{"user":%d,"title":"counted"}`, user)))
+			var e bareEvent
+			if err == nil {
+				err = json.Unmarshal(body, &e)
+			}
+			acknowledged++
+			return int(e.Seq) - acknowledged, err
 		},
-		stored: func(context.Context) (int, error) { return int(acknowledged.Load()), nil },
 	}, nil
-}
-
-// subscribeOurs follows the inbox over graphql-transport-ws.
-func subscribeOurs(ctx context.Context, url, token string) (<-chan string, func(), error) {
-	dialer := ws.Dialer{Protocols: []string{"graphql-transport-ws"}}
-	conn, _, _, err := dialer.Dial(ctx, url)
-	if err != nil {
-		return nil, nil, err
-	}
-	say := func(m map[string]any) error {
-		b, err := json.Marshal(m)
-		if err != nil {
-			return err
-		}
-		return wsutil.WriteClientText(conn, b)
-	}
-	if err := say(map[string]any{"type": "connection_init", "payload": map[string]any{"authorization": "Bearer " + token}}); err != nil {
-		return nil, nil, err
-	}
-	if b, err := wsutil.ReadServerText(conn); err != nil || !bytes.Contains(b, []byte("connection_ack")) {
-		return nil, nil, fmt.Errorf("connecting: %s, %w", b, err)
-	}
-	const subscription = `subscription { inbox { position counters { unread } reset added { id title } } }`
-	if err := say(map[string]any{"id": "1", "type": "subscribe", "payload": map[string]any{"query": subscription}}); err != nil {
-		return nil, nil, err
-	}
-	if b, err := wsutil.ReadServerText(conn); err != nil || !bytes.Contains(b, []byte(`"FIRST"`)) {
-		return nil, nil, fmt.Errorf("waiting for the snapshot: %s, %w", b, err)
-	}
-	titles := make(chan string, 4096)
-	go func() {
-		defer close(titles)
-		for {
-			b, op, err := wsutil.ReadServerData(conn)
-			if err != nil || op != ws.OpText {
-				return
-			}
-			var m struct {
-				Type    string
-				Payload struct {
-					Data struct {
-						Inbox struct{ Added []struct{ Title string } }
-					}
-				}
-			}
-			if json.Unmarshal(b, &m) != nil {
-				return
-			}
-			if m.Type == "ping" {
-				_ = say(map[string]any{"type": "pong"})
-			}
-			for _, n := range m.Payload.Data.Inbox.Added {
-				titles <- n.Title
-			}
-		}
-	}()
-	return titles, func() { _ = conn.Close() }, nil
-}
-
-func post(ctx context.Context, c *http.Client, url, authorization string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if authorization != "" {
-		req.Header.Set("Authorization", authorization)
-	}
-	res, err := c.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("answer %s: %s", res.Status, b)
-	}
-	return b, err
 }
 
 // sends measures durable sends to one online user by 16 senders.
 func (p *place) sends(ctx context.Context) error {
-	ours, err := p.ours(ctx, "sends")
+	ours, err := p.oursFor(ctx, p.setup, "sends")
 	if err != nil {
 		return err
 	}
-	defer ours.process.Kill()
-	bare, err := p.bare(ctx)
+	defer ours.Kill()
+	bare, err := p.bareFor(ctx, 1)
 	if err != nil {
 		return err
 	}
-	defer bare.process.Kill()
-	var rates [2][]float64
+	defer bare.Kill()
+	var rates [2]samples
 	for range p.rounds {
 		for i, t := range []*target{ours, bare} {
-			rate, err := t.flood(ctx, p.length)
+			s, err := p.watch(ctx, t.side, "sends", func() (int, time.Duration, error) { return t.flood(ctx, p.length) })
 			if err != nil {
-				return fmt.Errorf("%s: %w", t.name, err)
+				return err
 			}
-			rates[i] = append(rates[i], rate)
+			rates[i] = append(rates[i], s)
 		}
 	}
-	a, b := median(rates[0]), median(rates[1])
-	p.add("W2 sends/s to one online user, 16 senders", fmt.Sprintf("%.0f", a), fmt.Sprintf("%.0f", b), fmt.Sprintf("%.2f", a/b))
+	p.addRates("W2 sends to one online user, 16 senders", rates[0], rates[1])
 	return nil
 }
 
 // flood sends as fast as 16 senders can while one subscriber listens, and
 // checks that every acknowledged send arrived and is stored.
-func (t *target) flood(ctx context.Context, length time.Duration) (perSecond float64, err error) {
+func (t *target) flood(ctx context.Context, length time.Duration) (n int, took time.Duration, err error) {
 	before, err := t.stored(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	titles, stop, err := t.stream(ctx)
+	w, err := t.stream(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	defer stop()
-	got := make(chan map[string]bool, 1)
-	go func() {
-		seen := map[string]bool{}
-		for title := range titles {
-			seen[title] = true
-			if title == "last" {
-				break
-			}
-		}
-		got <- seen
-	}()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: senders}}
-	var (
-		wg    sync.WaitGroup
-		count atomic.Int64
-		errs  = make(chan error, senders)
-		began = time.Now()
-	)
-	for i := range senders {
-		wg.Go(func() {
-			for n := 0; time.Since(began) < length; n++ {
-				if err := t.post(ctx, client, fmt.Sprintf("%d-%d", i, n)); err != nil {
-					errs <- err
-					return
-				}
-				count.Add(1)
-			}
-		})
+	defer w.close()
+	n, took, err = flood(ctx, t.addr, senders, length, func(connection, n int) ([]byte, func([]byte) error) {
+		return t.send(fmt.Sprintf("%d-%d", connection, n)), t.acknowledged
+	})
+	if err != nil {
+		return 0, 0, err
 	}
-	wg.Wait()
-	took := time.Since(began)
-	close(errs)
-	for err := range errs {
-		return 0, err
-	}
-	if err := t.post(ctx, client, "last"); err != nil {
-		return 0, err
-	}
-	select {
-	case seen := <-got:
-		if len(seen) != int(count.Load())+1 {
-			return 0, fmt.Errorf("the subscriber saw %d of %d sends", len(seen), count.Load()+1)
-		}
-	case <-time.After(10 * time.Second):
-		return 0, errors.New("the last send did not reach the subscriber in 10 s")
+	if err := w.await(n, 10*time.Second); err != nil {
+		return 0, 0, err
 	}
 	after, err := t.stored(ctx)
-	if err != nil {
-		return 0, err
+	if err == nil && after-before != n {
+		err = fmt.Errorf("%d sends were acknowledged, %d are stored", n, after-before)
 	}
-	if after-before != int(count.Load())+1 {
-		return 0, fmt.Errorf("%d sends were acknowledged, %d are stored", count.Load()+1, after-before)
-	}
-	return float64(count.Load()) / took.Seconds(), nil
+	return n, took, err
 }
+
+func (t *target) acknowledged(body []byte) error {
+	if !bytes.Contains(body, t.sent) {
+		return fmt.Errorf("answer: %s", body)
+	}
+	return nil
+}
+
+// pace is the sends a second of the measurement of latency.
+const pace = 200
 
 // latency measures the way from the send's first byte to the event at the
 // subscriber, at 200 sends a second.
 func (p *place) latency(ctx context.Context) error {
-	ours, err := p.ours(ctx, "latency")
+	ours, err := p.oursFor(ctx, p.setup, "latency")
 	if err != nil {
 		return err
 	}
-	defer ours.process.Kill()
-	bare, err := p.bare(ctx)
+	defer ours.Kill()
+	bare, err := p.bareFor(ctx, 2)
 	if err != nil {
 		return err
 	}
-	defer bare.process.Kill()
+	defer bare.Kill()
 	var text [2]string
 	var p99s [2]float64
 	for i, t := range []*target{ours, bare} {
-		times, err := t.pace(ctx, 200, p.length)
-		if err != nil {
+		if _, err := t.paced(ctx, time.Second); err != nil { // to warm up
 			return fmt.Errorf("%s: %w", t.name, err)
+		}
+		var times []time.Duration
+		if _, err := p.watch(ctx, t.side, "latency", func() (int, time.Duration, error) {
+			times, err = t.paced(ctx, 2*p.length)
+			return len(times), 2 * p.length, err
+		}); err != nil {
+			return err
 		}
 		p50, p99 := times[len(times)/2], times[len(times)*99/100]
 		text[i], p99s[i] = fmt.Sprintf("p50 %.2f ms, p99 %.2f ms", ms(p50), ms(p99)), ms(p99)
 	}
-	p.add("W2 send → event at 200 sends/s", text[0], text[1], fmt.Sprintf("%.2f (p99)", p99s[0]/p99s[1]))
+	p.add(result{work: fmt.Sprintf("W2 send → event at %d sends/s", pace), ours: text[0], bare: text[1], ratio: fmt.Sprintf("%.2f (p99)", p99s[0]/p99s[1])})
 	return nil
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func (t *target) pace(ctx context.Context, perSecond int, length time.Duration) ([]time.Duration, error) {
-	titles, stop, err := t.stream(ctx)
+// paced sends at a steady pace over as many connections as it takes, and says
+// how long each send took to arrive.
+func (t *target) paced(ctx context.Context, length time.Duration) ([]time.Duration, error) {
+	w, err := t.stream(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
-	n := int(length.Seconds() * float64(perSecond))
+	defer w.close()
+	n := int(length.Seconds() * pace)
 	var (
-		mu    sync.Mutex
-		begun = map[string]time.Time{}
-		took  = make([]time.Duration, 0, n)
-		done  = make(chan struct{})
+		wg    sync.WaitGroup
+		idle  = make(chan *wire, n)
+		begun = make(map[string]time.Time, n)
+		errs  = make(chan error, n)
+		tick  = time.NewTicker(time.Second / pace)
 	)
-	go func() {
-		defer close(done)
-		for title := range titles {
-			now := time.Now()
-			mu.Lock()
-			took = append(took, now.Sub(begun[title]))
-			full := len(took) == n
-			mu.Unlock()
-			if full {
-				return
-			}
-		}
-	}()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
-	errs := make(chan error, n)
-	var wg sync.WaitGroup
 	for i := range n {
 		<-tick.C
+		title := fmt.Sprintf("paced %d", i)
+		begun[title] = time.Now()
 		wg.Go(func() {
-			title := fmt.Sprintf("paced %d", i)
-			mu.Lock()
-			begun[title] = time.Now()
-			mu.Unlock()
-			errs <- t.post(ctx, client, title)
+			errs <- func() error {
+				var c *wire
+				select {
+				case c = <-idle:
+				default:
+					if c, err = dialWire(ctx, t.addr); err != nil {
+						return err
+					}
+				}
+				body, err := c.do(t.send(title))
+				if err != nil {
+					return err
+				}
+				idle <- c
+				return t.acknowledged(body)
+			}()
 		})
 	}
 	wg.Wait()
 	close(errs)
+	close(idle)
+	for c := range idle {
+		c.conn.Close()
+	}
 	for err := range errs {
 		if err != nil {
 			return nil, err
 		}
 	}
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		return nil, errors.New("some events did not arrive within 10 s")
+	if err := w.await(n, 10*time.Second); err != nil {
+		return nil, err
+	}
+	took := make([]time.Duration, 0, n)
+	for title, at := range w.arrived() {
+		if from, ok := begun[title]; ok {
+			took = append(took, at.Sub(from))
+		}
+	}
+	if len(took) != n {
+		return nil, errors.New("other sends than these arrived")
 	}
 	slices.Sort(took)
 	return took, nil
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
 }
