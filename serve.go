@@ -24,6 +24,7 @@ import (
 	"carillon/internal/ratelimit"
 	"carillon/internal/reqlog"
 	"carillon/internal/shed"
+	"carillon/model"
 	"carillon/playground"
 	"carillon/rest/ops"
 	"carillon/store"
@@ -271,6 +272,9 @@ func (s *server) start(ctx context.Context) *sync.WaitGroup {
 	if s.cfg.Role.Worker {
 		wg.Go(func() { s.parts.sends.Run(ctx) })
 		wg.Go(func() { s.parts.inboxes.RunSweeper(ctx) })
+		wg.Go(func() {
+			s.parts.inboxes.RunJanitor(ctx, model.Retention{Tombstones: s.cfg.Tombstones, Items: s.cfg.Retention, Cap: s.cfg.InboxCap})
+		})
 		wg.Go(func() { s.forgetAnswers(ctx) })
 	}
 	return &wg

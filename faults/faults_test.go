@@ -66,6 +66,18 @@ func TestStreamsResumeExactly(t *testing.T) {
 	})
 }
 
+func TestStreamsOutliveTheJanitor(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, resumeStory{
+			clients: 6, cuts: 15, changes: 400, users: 2, between: [2]time.Duration{0, time.Second}, seed: 1, settings: forgetful,
+		}.run)
+		if report.tally.resets == 0 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
 func TestPostgresIsHurt(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {

@@ -51,6 +51,10 @@ func stories(seed uint64) []story {
 			clients: 20, cuts: 200, changes: 5000, users: 5, seed: seed,
 			between: [2]time.Duration{0, 700 * time.Millisecond},
 		}.run)},
+		{"retention", both, told(resumeStory{
+			clients: 20, cuts: 100, changes: 5000, users: 5, seed: seed, settings: forgetful,
+			between: [2]time.Duration{0, 1500 * time.Millisecond},
+		}.run)},
 		{"postgres", both[1:], told(postgresStory{
 			rounds: 4, pause: 30 * time.Second, cutting: 20 * time.Second, deadline: 10 * time.Second,
 			senders: 8, users: 50, clients: 10, seed: seed,

@@ -22,7 +22,13 @@ type resumeStory struct {
 	users   int
 	between [2]time.Duration // how long a connection lasts
 	seed    uint64
+	// settings are given to the servers.
+	settings []string
 }
+
+// forgetful are settings of a server whose janitor comes every second, and
+// finds something: clients that were away a little longer begin anew.
+var forgetful = []string{"TOMBSTONES_KEPT=1s", "RETENTION=15s", "INBOX_CAP=40"}
 
 // resumeReport is what the story found.
 type resumeReport struct {
@@ -49,6 +55,7 @@ func (r resumeStory) run(ctx context.Context, s *lab.Setup) (report resumeReport
 		err = w.withLogs(err)
 		w.close()
 	}()
+	w.settings = r.settings
 	servers := 1
 	if s.Redis != nil {
 		servers = 2

@@ -181,7 +181,7 @@ func (h *history) checkStreams(u *userHistory) {
 	}
 	back := u.old[h.rand.IntN(len(u.old))].clone()
 	after := h.service.Position(u.id, back.seq)
-	stream := follow(h.t, h.service, h.env, u.id, inbox.WatchOptions{After: &after}, func() {})
+	stream := follow(h.t, h.service, h.env, u.id, inbox.WatchOptions{After: &after, First: model.MaxStreamSnapshot}, func() {})
 	events := back.drain(h.t, stream)
 	stream.Close()
 	if len(events) > 1 || len(events) == 0 && after.Seq != u.ideal.seq {

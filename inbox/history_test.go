@@ -109,7 +109,7 @@ func newHistory(t *testing.T, s *store.Store, seed uint64) *history {
 		t: t, rand: rand.New(rand.NewPCG(seed, 0)), store: s, env: storetest.Env(t, s, "shop"),
 	}
 	h.bus = &badBus{Hub: live.NewHub(live.Config{}), rand: h.rand}
-	h.service = &inbox.Service{Store: s, Live: h.bus}
+	h.service = &inbox.Service{Store: s, Live: h.bus, Now: func() time.Time { return h.clock.now() }}
 	for i := range 3 {
 		u := &userHistory{id: storetest.User(t, s, h.env, fmt.Sprintf("user%d", i)), ideal: new(ideal), all: beginning()}
 		start := h.service.Position(u.id, 0)
@@ -141,10 +141,12 @@ func (h *history) step() string {
 		return h.mark(u)
 	case n < 85:
 		return h.markAll(u)
-	case n < 92:
+	case n < 91:
 		return h.remove(u)
-	default:
+	case n < 96:
 		return h.expire()
+	default:
+		return h.clean()
 	}
 }
 

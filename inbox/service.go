@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"carillon/live"
 	"carillon/model"
@@ -23,6 +24,14 @@ type Store interface {
 	DeleteNotifications(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], *model.Hint, error)
 	ExpireNotifications(ctx context.Context, limit int) (int, []model.Hint, error)
 
+	// What the janitor does; see the store's own words.
+	Environments(ctx context.Context) ([]model.Environment, error)
+	RetireNotifications(ctx context.Context, env model.EnvID, after model.NotificationID, before time.Time, limit int) (next model.NotificationID, n int, hints []model.Hint, err error)
+	CapInboxes(ctx context.Context, env model.EnvID, after model.UserID, most, limit int) (next model.UserID, n int, hints []model.Hint, err error)
+	ForgetSends(ctx context.Context, env model.EnvID, before time.Time, limit int) (int, error)
+	TrimTombstones(ctx context.Context, before time.Time, limit int) (int, error)
+	TrimMarks(ctx context.Context, before time.Time, after model.InboxCursor, limit int) (next model.InboxCursor, n int, err error)
+
 	Notifications(ctx context.Context, env model.EnvID, ids []model.NotificationID) ([]model.Notification, error)
 	NotificationLog(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error)
 }
@@ -38,7 +47,15 @@ type Live interface {
 type Service struct {
 	Store  Store
 	Live   Live
-	Logger *slog.Logger // nil: slog.Default()
+	Logger *slog.Logger     // nil: slog.Default()
+	Now    func() time.Time // nil: time.Now; what is old, is by this clock
+}
+
+func (s *Service) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 func (s *Service) logger() *slog.Logger {

@@ -17,26 +17,36 @@ import (
 func (s *Store) ExpireNotifications(ctx context.Context, limit int) (n int, hints []model.Hint, err error) {
 	now := micros(s.now())
 	due, err := s.dueNotifications(ctx, now, limit)
-	if err != nil || len(due) == 0 {
+	if err != nil {
 		return 0, nil, err
 	}
-	err = s.write(ctx, "expiring notifications", func(ctx context.Context, tx bun.Tx) error {
+	return s.takeAway(ctx, "expiring notifications", due, fmt.Sprintf("n.expires_at <= %d", now))
+}
+
+// takeAway turns items into tombstones, in one transaction, and moves their
+// inboxes. It leaves alone those that are gone by then, or for which the
+// condition on a notification n no longer holds.
+func (s *Store) takeAway(ctx context.Context, doing string, due []dueNotification, condition string) (n int, hints []model.Hint, err error) {
+	if len(due) == 0 {
+		return 0, nil, nil
+	}
+	err = s.write(ctx, doing, func(ctx context.Context, tx bun.Tx) error {
 		n, hints = 0, nil
 		inboxes, err := s.lockInboxes(ctx, tx, due)
 		if err != nil {
 			return fmt.Errorf("locking inboxes: %w", err)
 		}
-		gone, err := countExpired(ctx, tx, due, now, inboxes)
+		gone, err := countGone(ctx, tx, due, condition, inboxes)
 		if err != nil {
 			return fmt.Errorf("counting: %w", err)
 		}
 		if len(gone) == 0 {
 			return nil // another process was faster
 		}
-		if err := buryExpired(ctx, tx, gone, now); err != nil {
+		if err := buryGone(ctx, tx, gone, micros(s.now())); err != nil {
 			return fmt.Errorf("writing tombstones: %w", err)
 		}
-		if hints, err = moveExpired(ctx, tx, inboxes); err != nil {
+		if hints, err = moveLosers(ctx, tx, inboxes); err != nil {
 			return fmt.Errorf("moving inboxes: %w", err)
 		}
 		n = len(gone)
@@ -48,8 +58,7 @@ func (s *Store) ExpireNotifications(ctx context.Context, limit int) (n int, hint
 	return n, hints, nil
 }
 
-// dueNotification is an item that has expired, or was about to when it was
-// read.
+// dueNotification is an item that is to go.
 type dueNotification struct {
 	EnvID  model.EnvID
 	UserID model.UserID
@@ -65,8 +74,8 @@ func (s *Store) dueNotifications(ctx context.Context, now int64, limit int) ([]d
 	return due, s.fail("reading what has expired", err)
 }
 
-// expiredInbox is what expires in one inbox.
-type expiredInbox struct {
+// losingInbox is what one inbox loses.
+type losingInbox struct {
 	counters model.Counters
 	seq      int64
 	gone     []model.NotificationID
@@ -74,7 +83,7 @@ type expiredInbox struct {
 }
 
 // lockInboxes takes the locks of the inboxes in key order.
-func (s *Store) lockInboxes(ctx context.Context, tx bun.IDB, due []dueNotification) (map[inboxKey]*expiredInbox, error) {
+func (s *Store) lockInboxes(ctx context.Context, tx bun.IDB, due []dueNotification) (map[inboxKey]*losingInbox, error) {
 	keys := make([]inboxKey, len(due))
 	for i, d := range due {
 		keys[i] = d.inbox()
@@ -91,26 +100,26 @@ func (s *Store) lockInboxes(ctx context.Context, tx bun.IDB, due []dueNotificati
 	}
 	err := tx.NewRaw(`select env_id, user_id, seq, total, unseen, unread from inboxes where (env_id, user_id) in (values `+wanted.String()+`)
 		order by env_id, user_id`+s.dialect.forUpdate, wanted.args...).Scan(ctx, &rows)
-	out := make(map[inboxKey]*expiredInbox, len(rows))
+	out := make(map[inboxKey]*losingInbox, len(rows))
 	for _, r := range rows {
-		out[inboxKey{r.EnvID, r.UserID}] = &expiredInbox{seq: r.Seq, counters: model.Counters{Total: r.Total, Unseen: r.Unseen, Unread: r.Unread}}
+		out[inboxKey{r.EnvID, r.UserID}] = &losingInbox{seq: r.Seq, counters: model.Counters{Total: r.Total, Unseen: r.Unseen, Unread: r.Unread}}
 	}
 	return out, err
 }
 
-// countExpired finds, under the locks, which of the items are still there, and
+// countGone finds, under the locks, which of the items are still there, and
 // what each inbox loses with them. An item whose inbox is gone, since its user
 // is, counts nowhere.
-func countExpired(ctx context.Context, tx bun.IDB, due []dueNotification, now int64, inboxes map[inboxKey]*expiredInbox) ([]dueNotification, error) {
+func countGone(ctx context.Context, tx bun.IDB, due []dueNotification, condition string, inboxes map[inboxKey]*losingInbox) ([]dueNotification, error) {
 	var rows []struct {
 		dueNotification
-		Counted, Unseen, Unread bool
+		InInbox, Counted, Unseen, Unread bool
 	}
 	err := tx.NewRaw(`with k (env_id, id) as (values `+keysOf(due).String()+`)
-		select n.env_id, n.user_id, n.id, n.archived_at is null as counted, coalesce(`+isUnseen+`, false) as unseen, coalesce(`+isUnread+`, false) as unread
+		select n.env_id, n.user_id, n.id, n.in_inbox, n.archived_at is null as counted, coalesce(`+isUnseen+`, false) as unseen, coalesce(`+isUnread+`, false) as unread
 		from k join notifications n on n.env_id = k.env_id and n.id = k.id
 		left join inboxes i on i.env_id = n.env_id and i.user_id = n.user_id
-		where n.deleted_at is null and n.expires_at <= ?`, append(keysOf(due).args, now)...).Scan(ctx, &rows)
+		where n.deleted_at is null and `+condition, keysOf(due).args...).Scan(ctx, &rows)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +127,7 @@ func countExpired(ctx context.Context, tx bun.IDB, due []dueNotification, now in
 	for i, r := range rows {
 		gone[i] = r.dueNotification
 		inbox := inboxes[r.inbox()]
-		if inbox == nil {
+		if inbox == nil || !r.InInbox {
 			continue
 		}
 		inbox.gone = append(inbox.gone, r.ID)
@@ -146,19 +155,19 @@ func keysOf(due []dueNotification) *values {
 	return &keys
 }
 
-// buryExpired writes the tombstones, with the seq that their inboxes are about
+// buryGone writes the tombstones, with the seq that their inboxes are about
 // to have.
-func buryExpired(ctx context.Context, tx bun.IDB, gone []dueNotification, now int64) error {
+func buryGone(ctx context.Context, tx bun.IDB, gone []dueNotification, now int64) error {
 	keys := keysOf(gone)
 	_, err := tx.NewRaw(`with k (env_id, id) as (values `+keys.String()+`)
 		update notifications as n set deleted_at = ?,
-			seq = coalesce((select i.seq + 1 from inboxes i where i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
+			seq = coalesce((select i.seq + 1 from inboxes i where n.in_inbox and i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
 		from k where n.env_id = k.env_id and n.id = k.id`, append(keys.args, now)...).Exec(ctx)
 	return err
 }
 
-// moveExpired moves the inboxes that lose something, and tells of it.
-func moveExpired(ctx context.Context, tx bun.IDB, inboxes map[inboxKey]*expiredInbox) ([]model.Hint, error) {
+// moveLosers moves the inboxes that lose something, and tells of it.
+func moveLosers(ctx context.Context, tx bun.IDB, inboxes map[inboxKey]*losingInbox) ([]model.Hint, error) {
 	var (
 		moves values
 		hints []model.Hint

@@ -46,6 +46,10 @@ type Config struct {
 	DrainDelay time.Duration `env:"DRAIN_DELAY" envDefault:"0s" doc:"on SIGTERM, how long to go on serving while /readyz says no, 0s-1m; give a load balancer time"`
 	Grace      time.Duration `env:"SHUTDOWN_GRACE" envDefault:"25s" doc:"on SIGTERM, how long requests in flight may take, 1s-10m"`
 
+	Retention  time.Duration `env:"RETENTION" envDefault:"0s" doc:"after which time a notification leaves its inbox and the log, at least 1s, such as 2160h for 90 days; 0: never"`
+	InboxCap   int           `env:"INBOX_CAP" envDefault:"0" doc:"items, archived ones apart, that an inbox holds; beyond it the oldest go, read ones first; 0: any number"`
+	Tombstones time.Duration `env:"TOMBSTONES_KEPT" envDefault:"720h" doc:"how long a client may be away and resume its stream where it was; later it begins anew; at least 1s"`
+
 	MaxTokens           int `env:"MAX_QUERY_TOKENS" envDefault:"2000" doc:"lexical tokens of a GraphQL document"`
 	MaxDepth            int `env:"MAX_QUERY_DEPTH" envDefault:"12" doc:"levels of fields in an operation"`
 	MaxAliases          int `env:"MAX_QUERY_ALIASES" envDefault:"30" doc:"aliases in an operation"`
@@ -224,6 +228,9 @@ func (c *Config) check() (problems []string) {
 	that(c.Timeout >= time.Second && c.Timeout <= 5*time.Minute, "REQUEST_TIMEOUT: must be 1s to 5m, is %s", c.Timeout)
 	that(c.DrainDelay >= 0 && c.DrainDelay <= time.Minute, "DRAIN_DELAY: must be 0s to 1m, is %s", c.DrainDelay)
 	that(c.Grace >= time.Second && c.Grace <= 10*time.Minute, "SHUTDOWN_GRACE: must be 1s to 10m, is %s", c.Grace)
+	that(c.Retention == 0 || c.Retention >= time.Second, "RETENTION: must be 0, or at least 1s, is %s", c.Retention)
+	that(c.Tombstones >= time.Second, "TOMBSTONES_KEPT: must be at least 1s, is %s", c.Tombstones)
+	within("INBOX_CAP", c.InboxCap, 0, 1_000_000_000)
 	within("DATABASE_CONNS", c.DatabaseConns, 2, 500)
 	within("MAX_QUERY_TOKENS", c.MaxTokens, 100, 100_000)
 	within("MAX_QUERY_DEPTH", c.MaxDepth, 3, 100)

@@ -1,0 +1,2 @@
+drop index inbox_marks_age;
+drop index notifications_tombstones;
