@@ -18,6 +18,7 @@ import (
 	"carillon/graph"
 	"carillon/graph/operation"
 	"carillon/graph/transport"
+	"carillon/internal/admission"
 	"carillon/internal/config"
 	"carillon/internal/id"
 	"carillon/internal/metrics"
@@ -69,6 +70,7 @@ type server struct {
 	parts   *parts
 	api     *graph.API
 	gate    *shed.Gate
+	desk    *admission.Desk
 	health  *ops.Health
 	metrics *metrics.Metrics
 	demo    string // where the demo keys are; "" when there is no demo
@@ -97,6 +99,7 @@ func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (s *ser
 		return nil, err
 	}
 	s.health = &ops.Health{Database: s.parts.store.Ping, Warnings: s.warnings}
+	s.desk = admission.New(admission.Rates{Environment: rate(cfg.RateEnvironment), User: rate(cfg.RateUser), Address: rate(cfg.RateAddress)}, s.gate)
 	if s.api, err = graph.New(s.graphConfig()); err != nil {
 		return nil, err
 	}
@@ -152,9 +155,8 @@ func (s *server) graphConfig() graph.Config {
 			Body: int64(c.MaxBody), RequestTimeout: c.Timeout, Connections: c.MaxConnections, UserConnections: c.MaxUserConns,
 			Message: c.MaxFrame, Subscriptions: c.MaxSubscriptions,
 		},
-		Rates:    graph.Rates{Environment: rate(c.RateEnvironment), User: rate(c.RateUser), Address: rate(c.RateAddress)},
-		Gate:     s.gate,
-		UserCost: c.MaxUserCost, ApplicationCost: c.MaxSecretCost, NoIntrospection: !c.Introspect,
+		Admission: s.desk,
+		UserCost:  c.MaxUserCost, ApplicationCost: c.MaxSecretCost, NoIntrospection: !c.Introspect,
 		Status: s.status, Log: s.log,
 	}
 }

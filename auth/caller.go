@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -45,6 +47,18 @@ type Caller struct {
 	// Expires is when the credential stops to count, the earlier of the
 	// token's exp and the end of the key; zero: never.
 	Expires time.Time
+}
+
+// Actor is whose idempotency keys a caller's are: zero for an application. A
+// user who is not known yet has no id: theirs is a negative number that follows
+// from the identifier, so that their keys are neither the application's nor
+// another's.
+func (c Caller) Actor() model.UserID {
+	if c.Kind != User || c.UserID != 0 {
+		return c.UserID
+	}
+	sum := sha256.Sum256([]byte(c.User))
+	return -model.UserID(binary.BigEndian.Uint64(sum[:])>>12) - 1
 }
 
 // ErrNone says that no credential was presented, as opposed to a wrong one.

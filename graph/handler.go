@@ -13,8 +13,8 @@ import (
 	"carillon/graph/generated"
 	"carillon/graph/operation"
 	"carillon/graph/transport"
+	"carillon/internal/admission"
 	"carillon/internal/reqlog"
-	"carillon/internal/shed"
 )
 
 // Config is what the GraphQL surface is made of. The services, Auth and
@@ -38,10 +38,9 @@ type Config struct {
 	// UserCost and ApplicationCost bound one operation of a user's credential
 	// (5000) and of a secret key (20000), in objects.
 	UserCost, ApplicationCost int
-	// Rates bound how often callers ask, Gate how much is worked on at once;
-	// the zero Rates and a nil Gate bound nothing.
-	Rates Rates
-	Gate  *shed.Gate
+	// Admission bounds how often callers ask and how much is worked on at
+	// once; nil bounds nothing.
+	Admission *admission.Desk
 	// NoIntrospection hides the schema, also from error messages.
 	NoIntrospection bool
 
@@ -116,7 +115,7 @@ func newEngine(c Config, r *Resolver) *operation.Engine {
 	config.Schema = operation.Served(generated.NewExecutableSchema(config).Schema())
 	return operation.New(operation.Config{
 		Schema: generated.NewExecutableSchema(config), Limits: c.Limits, Introspection: !c.NoIntrospection,
-		CostLimit: c.costLimit, Authorize: authorize, Admit: newAdmission(c.Rates, c.Gate).admit, Recover: recovered, Subscriptions: r.subscriptions(),
+		CostLimit: c.costLimit, Authorize: authorize, Admit: admit(c.Admission), Recover: recovered, Subscriptions: r.subscriptions(),
 		Present: func(ctx context.Context, err error) *gqlerror.Error { return present(ctx, c.Log, err) },
 	})
 }

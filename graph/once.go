@@ -3,7 +3,6 @@ package graph
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 
@@ -27,7 +26,7 @@ func once(ctx context.Context, caller auth.Caller, given *string, input any) (mo
 	if err != nil {
 		return model.Once{}, fmt.Errorf("encoding input: %w", err)
 	}
-	return model.Once{Actor: actor(caller), Operation: graphql.GetFieldContext(ctx).Field.Name, Key: key, Hash: sha256.Sum256(encoded)}, nil
+	return model.Once{Actor: caller.Actor(), Operation: graphql.GetFieldContext(ctx).Field.Name, Key: key, Hash: sha256.Sum256(encoded)}, nil
 }
 
 func idempotencyKey(ctx context.Context, given *string) (string, error) {
@@ -44,17 +43,6 @@ func idempotencyKey(ctx context.Context, given *string) (string, error) {
 		return "", invalid(m, "idempotencyKey")
 	}
 	return *given, nil
-}
-
-// actor is whose keys these are. A user who is not known yet has no id: theirs
-// is a negative number that follows from the identifier, so that their keys
-// are neither the application's nor another's.
-func actor(caller auth.Caller) model.UserID {
-	if caller.Kind != auth.User || caller.UserID != 0 {
-		return caller.UserID
-	}
-	sum := sha256.Sum256([]byte(caller.User))
-	return -model.UserID(binary.BigEndian.Uint64(sum[:])>>12) - 1
 }
 
 // take removes the key from an input.

@@ -54,18 +54,19 @@ var imports = map[string]string{
 	"user":         "model preference" + tools,
 
 	// Floor 3: the surfaces. They translate.
-	"graph":                    surface + "internal/ratelimit internal/shed graph/generated graph/operation graph/transport graph/view graph/internal/...",
+	"graph":                    surface + "internal/admission internal/shed graph/generated graph/operation graph/transport graph/view graph/internal/...",
 	"graph/generated":          "model graph/view graph/internal/...",
 	"graph/internal/...":       "model",
 	"graph/operation":          "model graph/internal/..." + tools,
 	"graph/transport":          "model auth internal/reqlog internal/websocket graph/operation graph/internal/..." + tools,
 	"graph/view":               "model graph/internal/..." + tools,
 	"playground":               "internal/reqlog",
-	"rest":                     surface,
-	"rest/engage":              surface + "rest",
-	"rest/engagespot":          surface + "rest live rest/engagespot/socketio",
+	"internal/admission":       "model auth internal/ratelimit internal/shed", // before all of them
+	"rest":                     surface + "internal/admission internal/shed",
+	"rest/engage":              surface + "rest internal/admission internal/shed",
+	"rest/engagespot":          surface + "rest live internal/admission internal/shed rest/engagespot/socketio",
 	"rest/engagespot/socketio": "model internal/id internal/websocket",
-	"rest/fyno":                surface + "rest",
+	"rest/fyno":                surface + "rest internal/admission internal/shed",
 	"rest/ops":                 "model rest internal/reqlog internal/metrics",
 
 	// The program: the only place that knows every package.

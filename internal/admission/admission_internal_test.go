@@ -1,4 +1,4 @@
-package graph
+package admission
 
 import (
 	"testing"
@@ -18,13 +18,13 @@ func TestRates(t *testing.T) {
 	elsewhere := auth.Caller{Kind: auth.User, Env: model.Environment{ID: 2}, UserID: 7}
 	app := auth.Caller{Kind: auth.Secret, Env: model.Environment{ID: 1}}
 
-	a := newAdmission(Rates{
+	a := New(Rates{
 		User:        ratelimit.Rate{PerSecond: 1, Burst: 2},
 		Environment: ratelimit.Rate{PerSecond: 1, Burst: 4},
 		Address:     ratelimit.Rate{PerSecond: 1, Burst: 1},
 	}, nil)
 	wait := func(c auth.Caller, fields float64) string {
-		if w, whose := a.wait(auth.WithCaller(t.Context(), c), fields, noon); w > 0 {
+		if w, whose := a.wait(auth.WithCaller(t.Context(), c), "", fields, noon); w > 0 {
 			return whose
 		}
 		return ""
@@ -47,7 +47,7 @@ func TestRates(t *testing.T) {
 	}
 
 	anonymous := func(address string) bool {
-		w, _ := a.wait(withAddress(t.Context(), address), 1, noon)
+		w, _ := a.wait(t.Context(), address, 1, noon)
 		return w == 0
 	}
 	if !anonymous("192.0.2.1") || anonymous("192.0.2.1") || !anonymous("192.0.2.2") {

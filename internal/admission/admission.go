@@ -1,0 +1,75 @@
+// Package admission decides whether a request may be worked on now: within the
+// rates of whoever asks, and while the server has room. One Desk stands behind
+// all surfaces, so that a caller gains nothing by using two of them.
+package admission
+
+import (
+	"context"
+	"time"
+
+	"carillon/auth"
+	"carillon/internal/ratelimit"
+	"carillon/internal/shed"
+	"carillon/model"
+)
+
+// Rates are how many things may be asked for: a REST request is one, a GraphQL
+// operation as many as it has root fields. The zero Rate does not limit.
+type Rates struct {
+	Environment ratelimit.Rate // of all callers of one environment together
+	User        ratelimit.Rate // of one user
+	Address     ratelimit.Rate // of one address, for requests without a credential
+}
+
+// Desk admits requests. Make one with New; a nil Desk admits all.
+type Desk struct {
+	environments *ratelimit.Limiter[model.EnvID]
+	users        *ratelimit.Limiter[model.UserRef]
+	addresses    *ratelimit.Limiter[string]
+	gate         *shed.Gate
+}
+
+// New makes a Desk. With a nil gate there is always room.
+func New(r Rates, gate *shed.Gate) *Desk {
+	return &Desk{
+		environments: ratelimit.New[model.EnvID](r.Environment),
+		users:        ratelimit.New[model.UserRef](r.User),
+		addresses:    ratelimit.New[string](r.Address),
+		gate:         gate,
+	}
+}
+
+// Admit admits a request of the caller in ctx, or without one of the address,
+// for n things of a class. The caller must call leave when the work is done. An
+// error is KindRateLimited or KindUnavailable, with a time to come back after,
+// or ctx's.
+func (d *Desk) Admit(ctx context.Context, address string, n int, class shed.Class) (leave func(), err error) {
+	if d == nil {
+		return func() {}, nil
+	}
+	if wait, whose := d.wait(ctx, address, float64(n), time.Now()); wait > 0 {
+		return nil, &model.Error{
+			Kind: model.KindRateLimited, RetryAfter: wait,
+			Message: "too many requests of this " + whose + "; wait before the next one",
+		}
+	}
+	if d.gate == nil {
+		return func() {}, nil
+	}
+	return d.gate.Enter(ctx, class)
+}
+
+// wait is how long the caller must wait, and whose rate says so.
+func (d *Desk) wait(ctx context.Context, address string, n float64, now time.Time) (wait time.Duration, whose string) {
+	caller, ok := auth.FromContext(ctx)
+	if !ok {
+		return d.addresses.Take(address, n, now), "address"
+	}
+	if caller.Kind == auth.User {
+		// An unknown user has no id; all of them together are one.
+		if wait := d.users.Take(model.UserRef{Env: caller.Env.ID, ID: caller.UserID}, n, now); wait > 0 {
+			return wait, "user"
+		}
+	}
+	return d.environments.Take(caller.Env.ID, n, now), "environment"
+}

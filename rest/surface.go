@@ -1,0 +1,175 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"carillon/auth"
+	"carillon/internal/admission"
+	"carillon/internal/reqlog"
+	"carillon/internal/shed"
+)
+
+// Handler answers a request with a status and a body, which is encoded as
+// JSON, or with an error, which it leaves to the surface, so that no handler
+// writes an envelope of its own.
+type Handler func(r *http.Request) (status int, body any, err error)
+
+// Access says who may use a route, and how urgent it is.
+type Access struct {
+	// Open lets anyone in, and no credential is looked at.
+	Open bool
+	// Allow refuses a caller who is known but not meant; nil: anyone who is
+	// known may.
+	Allow func(auth.Caller) error
+	// Class is how urgent the route is; the zero Class is what a person waits
+	// for.
+	Class shed.Class
+	// Within bounds how long the request may take; zero: the surface's Timeout.
+	Within time.Duration
+}
+
+// Surface is one dialect: what all its routes have in common. Fill it in
+// before the first request.
+type Surface struct {
+	Name string // such as "engagespot": it begins the names of routes in the log
+
+	// Authenticate says who calls. An error is as [auth.Gate.Admit] gives it.
+	Authenticate func(*http.Request) (auth.Caller, error)
+	// Source says where a request comes from; nil: [auth.SourceOf].
+	Source func(*http.Request) auth.Source
+	// Admission bounds rates and work; nil bounds nothing.
+	Admission *admission.Desk
+	// Envelope is the body of an answer that says what went wrong. It may
+	// change the failure's Status.
+	Envelope func(r *http.Request, f *Failure) any
+	// Challenge is the WWW-Authenticate of a 401; empty: none.
+	Challenge string
+
+	// Headers are those that pages of other origins may send, besides
+	// content-type, authorization and those of this server.
+	Headers []string
+	// Timeout bounds one request; zero: 10 s.
+	Timeout time.Duration
+	Log     *slog.Logger // nil: slog's default
+}
+
+const (
+	defaultTimeout = 10 * time.Second
+	bodyWithin     = 30 * time.Second // for the body of a request to arrive
+)
+
+// serve takes a request through a route.
+func (s *Surface) serve(w http.ResponseWriter, r *http.Request, route *Route) {
+	reqlog.SetRoute(r.Context(), route.pattern)
+	s.open(w.Header())
+	timeout := s.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	if route.access.Within > 0 {
+		timeout = route.access.Within
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), routeKey{}, route), timeout)
+	defer cancel()
+	// A writer that cannot set a deadline is one of a test.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin))
+	r = r.WithContext(ctx)
+	status, body, err := s.answer(w, r, route)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.write(w, r, status, body)
+}
+
+// answer authenticates, admits and handles a request. A panic is an error.
+func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (status int, body any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // a recovered value, not an error in flight
+				panic(p)
+			}
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if !route.access.Open {
+		caller, err := s.Authenticate(r)
+		if err != nil {
+			return 0, nil, err
+		}
+		r = r.WithContext(auth.WithCaller(r.Context(), caller))
+		if allow := route.access.Allow; allow != nil {
+			if err := allow(caller); err != nil {
+				return 0, nil, err
+			}
+		}
+	}
+	source := s.Source
+	if source == nil {
+		source = auth.SourceOf
+	}
+	leave, err := s.Admission.Admit(r.Context(), source(r).Address, 1, route.access.Class)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer leave()
+	return route.handle(withWriter(r, w))
+}
+
+// write answers. What cannot be encoded is a fault of ours.
+func (s *Surface) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		s.fail(w, r, fmt.Errorf("encoding answer: %w", err))
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(encoded) // a client that is gone needs no answer
+}
+
+// open lets pages of any origin read the answer, and nobody keep it.
+func (s *Surface) open(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id, Idempotent-Replayed")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// commonHeaders are those that a page may send on any surface.
+var commonHeaders = []string{
+	"authorization", "content-type", "accept", "cache-control", "pragma", "expires", "idempotency-key",
+	"x-request-id", "x-requested-with", "traceparent", "tracestate",
+}
+
+// preflight answers OPTIONS, from a browser or from anyone. Its body is JSON as
+// any other's.
+func (s *Surface) preflight(w http.ResponseWriter, methods []string) {
+	if len(methods) == 0 {
+		methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"} // so that a page can read the 404
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", strings.Join(methods, ", ")+", OPTIONS")
+	h.Set("Access-Control-Allow-Headers", strings.Join(slices.Concat(commonHeaders, s.Headers), ", "))
+	h.Set("Access-Control-Max-Age", "7200")
+	h.Set("Allow", strings.Join(methods, ", ")+", OPTIONS")
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write([]byte("{}"))
+}
+
+func (s *Surface) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.Default()
+	}
+	return s.Log
+}
