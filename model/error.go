@@ -34,7 +34,7 @@ type Error struct {
 	Kind       Kind
 	Message    string
 	Problems   []Problem     // what is wrong with which input field; may be empty
-	RetryAfter time.Duration // for KindRateLimited and KindUnavailable; else zero
+	RetryAfter time.Duration // for KindRateLimited, KindUnavailable and KindKeyInProgress; else zero
 	Err        error
 }
 

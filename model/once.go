@@ -21,6 +21,15 @@ type Once struct {
 // Set reports whether the call has an idempotency key.
 func (o Once) Set() bool { return o.Key != "" }
 
+// ErrKeyInProgress says that a call with the same idempotency key is running,
+// after it was waited for.
+func ErrKeyInProgress() *Error {
+	return &Error{
+		Kind: KindKeyInProgress, Message: "a call with the same idempotency key is running", RetryAfter: time.Second,
+		Problems: []Problem{{Code: ProblemInvalid, Path: []string{"idempotencyKey"}, Message: "is that of a call that is still running; try again in a moment"}},
+	}
+}
+
 // Outcome is what a mutation did. Replayed is true when the value is the stored
 // one of an earlier call with the same idempotency key.
 type Outcome[T any] struct {

@@ -103,7 +103,8 @@ func (s *Service) run(jobs []*job) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
 	err := s.attempt(ctx, jobs)
-	if errors.Is(err, model.ErrNotSaved) {
+	waited := len(jobs) == 1 && model.KindOf(err) == model.KindKeyInProgress // long enough
+	if errors.Is(err, model.ErrNotSaved) && !waited {
 		s.runApart(ctx, jobs, err)
 		return
 	}
@@ -146,7 +147,7 @@ func (s *Service) runAlone(ctx context.Context, j *job) error {
 			return nil
 		}
 		err := s.attempt(ctx, []*job{j})
-		if try == jobTries || !errors.Is(err, model.ErrNotSaved) || model.KindOf(err) == model.KindUnavailable {
+		if k := model.KindOf(err); try == jobTries || !errors.Is(err, model.ErrNotSaved) || k == model.KindUnavailable || k == model.KindKeyInProgress {
 			return err
 		}
 	}

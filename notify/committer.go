@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -52,6 +53,12 @@ func (s *Service) submit(ctx context.Context, j *job) error {
 	}
 	patience := time.NewTimer(s.patience())
 	defer patience.Stop()
+	var inProgress <-chan time.Time // never, without a key
+	if _, keyed := j.key(); keyed {
+		timer := time.NewTimer(cmp.Or(s.KeyPatience, DefaultKeyPatience))
+		defer timer.Stop()
+		inProgress = timer.C
+	}
 	for {
 		select {
 		case <-j.done:
@@ -59,6 +66,10 @@ func (s *Service) submit(ctx context.Context, j *job) error {
 		case <-patience.C:
 			s.open()
 			patience.Reset(s.patience())
+		case <-inProgress:
+			if s.committer.giveWay(j) {
+				return model.ErrKeyInProgress()
+			}
 		case <-ctx.Done():
 			if s.committer.withdraw(j) {
 				return ctx.Err()
@@ -193,6 +204,20 @@ func (c *committer) withdraw(j *job) bool {
 	defer c.mu.Unlock()
 	i := slices.Index(c.queue, j)
 	if i < 0 {
+		return false
+	}
+	c.queue = slices.Delete(c.queue, i, i+1)
+	return true
+}
+
+// giveWay takes a job out of the queue whose idempotency key is being worked
+// on, and reports whether that was so.
+func (c *committer) giveWay(j *job) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, _ := j.key()
+	i := slices.Index(c.queue, j)
+	if i < 0 || !c.keys[k] {
 		return false
 	}
 	c.queue = slices.Delete(c.queue, i, i+1)

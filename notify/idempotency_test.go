@@ -144,3 +144,28 @@ func TestEqualSendsAtTheSameMoment(t *testing.T) {
 		f.noDrift(t)
 	})
 }
+
+func TestSendWhoseKeyIsBeingSavedForLong(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		s, ts, open := f.troubled(t, nil)
+		s.KeyPatience = 20 * time.Millisecond
+		first := make(chan error, 1)
+		go func() {
+			_, err := s.Send(t.Context(), f.env, keyed(hello("ada"), "same", 1))
+			first <- err
+		}()
+		eventually(t, "the first save", func() bool { return len(ts.saves()) == 1 })
+		if _, err := s.Send(t.Context(), f.env, keyed(hello("ada"), "same", 1)); model.KindOf(err) != model.KindKeyInProgress {
+			t.Errorf("the second: %v, want %s", err, model.KindKeyInProgress)
+		}
+		open()
+		if err := <-first; err != nil {
+			t.Fatal(err)
+		}
+		if out, err := s.Send(t.Context(), f.env, keyed(hello("ada"), "same", 1)); err != nil || !out.Replayed {
+			t.Errorf("afterwards: %+v, %v; want the stored result", out, err)
+		}
+		f.noDrift(t)
+	})
+}

@@ -22,6 +22,7 @@ type Store interface {
 	SaveChunk(ctx context.Context, c model.Chunk) (saved bool, changes []*model.InboxChange, err error)
 	TopicIDs(ctx context.Context, env model.EnvID, identifiers []string) (map[string]model.TopicID, error)
 	Audience(ctx context.Context, q model.AudienceQuery) (model.AudiencePart, error)
+	NewestUserAt(ctx context.Context, env model.EnvID) (time.Time, error)
 	AudienceSize(ctx context.Context, q model.AudienceQuery) (int64, error)
 	CancelSend(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error)
 	Send(ctx context.Context, env model.EnvID, id model.SendID) (model.Send, error)
@@ -66,6 +67,9 @@ type Service struct {
 	// best as long as each is quick: the next one gathers more meanwhile, and
 	// hints of one inbox keep their order. Zero: DefaultPatience.
 	Patience time.Duration
+	// KeyPatience is how long a send waits for another one with the same
+	// idempotency key. Zero: DefaultKeyPatience.
+	KeyPatience time.Duration
 	// Chunk is how many recipients of a large send one transaction serves.
 	// Zero: DefaultChunk.
 	Chunk int
@@ -81,10 +85,11 @@ type Service struct {
 
 // What a zero setting means.
 const (
-	DefaultQueue     = 1024
-	DefaultPatience  = 100 * time.Millisecond
-	DefaultChunk     = 1000
-	DefaultExpanders = 1
+	DefaultQueue       = 1024
+	DefaultPatience    = 100 * time.Millisecond
+	DefaultKeyPatience = 5 * time.Second
+	DefaultChunk       = 1000
+	DefaultExpanders   = 1
 )
 
 func (s *Service) now() time.Time {

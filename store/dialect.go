@@ -37,6 +37,7 @@ type dialect struct {
 	lockText    string           // locks a text, given with its environment, until the transaction ends; empty where a writer is alone
 	isUnique    func(error) bool // a unique index said no
 	isForeign   func(error) bool // a foreign key said no
+	isKeyTaken  func(error) bool // it gave up waiting for another transaction with the same idempotency key
 	isAway      func(error) bool // the database cannot be reached, or gave up waiting
 	isStale     func(error) bool // other connections may be as useless as the one that this comes from
 	isRetryable func(error) bool // the transaction lost to another and may win the next time
@@ -56,6 +57,7 @@ var postgresDialect = dialect{
 	lockText:    "select pg_advisory_xact_lock(hashtextextended(?, ?))",
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
+	isKeyTaken:  pgKeyTaken,
 	isAway:      pgAway,
 	isStale:     pgStale,
 	isRetryable: func(err error) bool { c := pgCode(err); return c == "40001" || c == "40P01" },
@@ -71,7 +73,8 @@ var sqliteDialect = dialect{
 		c := sqliteCode(err)
 		return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 	},
-	isForeign: func(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY },
+	isForeign:  func(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY },
+	isKeyTaken: func(error) bool { return false }, // a writer is alone
 	isAway: func(err error) bool {
 		c := sqliteCode(err) & 0xff
 		return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_FULL || c == sqlite3.SQLITE_IOERR || c == sqlite3.SQLITE_CANTOPEN || c == sqlite3.SQLITE_READONLY
@@ -153,6 +156,13 @@ func pgCode(err error) string {
 		return e.Code
 	}
 	return ""
+}
+
+// pgKeyTaken: the server says in words what it was doing when the lock timeout
+// (55P03) struck: inserting into this table, or its index.
+func pgKeyTaken(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "55P03" && strings.Contains(e.Where, `relation "idempotency`)
 }
 
 // pgAway: connections that are not made, whatever the server says about it,

@@ -16,8 +16,9 @@ import (
 // once runs fn in one transaction, at most once for an idempotency key: the
 // record with fn's result is written in the same transaction, so that it
 // exists exactly if the change does. A call with a key that has a record gets
-// the stored result; two calls with one key at the same moment end with one
-// change, the later one waiting for the earlier.
+// the stored result. Of two calls with one key at the same moment the later one
+// waits for the earlier, before it holds anything else; when that takes too
+// long, it is a KindKeyInProgress error.
 func once[T any](ctx context.Context, s *Store, env model.EnvID, o model.Once, doing string, fn func(ctx context.Context, tx bun.Tx) (T, error)) (model.Outcome[T], error) {
 	var out model.Outcome[T]
 	if o.Set() {
@@ -27,12 +28,16 @@ func once[T any](ctx context.Context, s *Store, env model.EnvID, o model.Once, d
 			return out, err
 		}
 	}
-	err := s.write(ctx, doing, func(ctx context.Context, tx bun.Tx) error {
-		var err error
+	err := s.write(ctx, doing, func(ctx context.Context, tx bun.Tx) (err error) {
+		if o.Set() {
+			if err := s.claim(ctx, tx, env, o); err != nil {
+				return err
+			}
+		}
 		if out.Value, err = fn(ctx, tx); err != nil || !o.Set() {
 			return err
 		}
-		return s.remember(ctx, tx, env, o, out.Value)
+		return remember(ctx, tx, env, o, out.Value)
 	})
 	if err != nil && o.Set() {
 		// Perhaps it failed because an equal call had just succeeded, or one
@@ -51,23 +56,30 @@ func once[T any](ctx context.Context, s *Store, env model.EnvID, o model.Once, d
 	return out, nil
 }
 
-// errKeyTaken ends a transaction whose idempotency key another has written.
-var errKeyTaken = &model.Error{Kind: model.KindKeyInProgress, Message: "a call with the same idempotency key is running; try again"}
+// claim takes a key for the transaction that is to do the work. It waits for a
+// transaction that has the same one.
+func (s *Store) claim(ctx context.Context, tx bun.Tx, env model.EnvID, o model.Once) error {
+	res, err := tx.NewRaw(`insert into idempotency (env_id, actor, operation, key, hash, result, created_at) values (?, ?, ?, ?, ?, '', ?) on conflict do nothing`,
+		env, o.Actor, o.Operation, o.Key, o.Hash[:], micros(s.now())).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("claiming idempotency key: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(model.ErrKeyInProgress(), err)
+	}
+	return nil
+}
 
-// remember writes the record of a key within the transaction that did the
-// work. It waits for a transaction that is writing the same key.
-func (s *Store) remember(ctx context.Context, tx bun.Tx, env model.EnvID, o model.Once, result any) error {
+// remember writes the result under the key that the transaction has claimed.
+func remember(ctx context.Context, tx bun.Tx, env model.EnvID, o model.Once, result any) error {
 	body, err := model.EncodeJSON(result)
 	if err != nil {
 		return fmt.Errorf("encoding result: %w", err)
 	}
-	res, err := tx.NewRaw(`insert into idempotency (env_id, actor, operation, key, hash, result, created_at) values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
-		env, o.Actor, o.Operation, o.Key, o.Hash[:], string(body), micros(s.now())).Exec(ctx)
+	_, err = tx.NewRaw("update idempotency set result = ? where env_id = ? and actor = ? and operation = ? and key = ?",
+		string(body), env, o.Actor, o.Operation, o.Key).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("remembering idempotency key: %w", err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(errKeyTaken, err)
 	}
 	return nil
 }

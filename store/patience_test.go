@@ -107,23 +107,63 @@ func TestNewIDsEndsInTimeWhileAnotherTakesABlock(t *testing.T) {
 	})
 }
 
-// A call whose key another call takes for another input while it runs is told
-// so, and not that trying again will help.
-func TestOnceWithAnotherInputAtTheSameMoment(t *testing.T) {
+// withLockTimeout has every wait for a lock of PostgreSQL end soon.
+func withLockTimeout(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("lock_timeout", "200ms")
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// A call whose key is that of a call that runs waits for it and has its
+// result, or hears that it has another input. When that takes too long it is
+// told that the other one is running, whatever the two would have waited for.
+func TestOnceWhileTheSameKeyIsRunning(t *testing.T) {
 	t.Parallel()
 	storetest.EachURL(t, func(t *testing.T, url string) {
 		if !store.IsPostgres(url) {
 			t.Skip("SQLite has one writer")
 		}
-		s := storetest.Open(t, store.Config{URL: url})
+		s, hasty := storetest.Open(t, store.Config{URL: url}), storetest.Open(t, store.Config{URL: withLockTimeout(t, url)})
 		env := newEnvironment(t, s)
 		key := func(hash byte) model.Once { return model.Once{Operation: "test", Key: "race", Hash: [32]byte{hash}} }
-		_, err := store.Once(t.Context(), s, env, key(1), "slow", func() error {
-			_, err := store.Once(t.Context(), s, env, key(2), "quick", func() error { return nil })
-			return err
+		nothing := func() error { return nil }
+		type result struct {
+			out model.Outcome[string]
+			err error
+		}
+		same, other := make(chan result, 1), make(chan result, 1)
+		_, err := store.Once(t.Context(), s, env, key(1), "first", func() error {
+			ada := storetest.User(t, s, env, "ada")
+			if _, err := store.Once(t.Context(), hasty, env, key(1), "second", nothing); model.KindOf(err) != model.KindKeyInProgress {
+				t.Errorf("a change while the first runs: %v, want %s", err, model.KindKeyInProgress)
+			}
+			if _, _, err := storetest.TrySend(t, hasty, env, storetest.Sent{Title: "x", Once: key(1)}, ada); model.KindOf(err) != model.KindKeyInProgress {
+				t.Errorf("a send while the first runs: %v, want %s", err, model.KindKeyInProgress)
+			}
+			waiting := store.WritersInUse(s)
+			for hash, to := range map[byte]chan result{1: same, 2: other} {
+				go func() {
+					out, err := store.Once(t.Context(), s, env, key(hash), "third", nothing)
+					to <- result{out, err}
+				}()
+			}
+			eventually(t, "two calls wait", func() bool { return store.WritersInUse(s) == waiting+2 })
+			return nil
 		})
-		if model.KindOf(err) != model.KindKeyReused {
-			t.Errorf("got %v, want %s", err, model.KindKeyReused)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := <-same; r.err != nil || !r.out.Replayed || r.out.Value != "made first" {
+			t.Errorf("the same input: %+v, want the first result", r)
+		}
+		if r := <-other; model.KindOf(r.err) != model.KindKeyReused {
+			t.Errorf("another input: %+v, want %s", r, model.KindKeyReused)
 		}
 	})
 }

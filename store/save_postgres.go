@@ -27,6 +27,7 @@ const saveStatement = `with
 	k as (
 		insert into idempotency (env_id, actor, operation, key, hash, result, created_at)
 		select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::bigint[])
+		returning 1
 	),
 	s as (
 		insert into sends (env_id, id, request_id, status, title, content, category_id, channels, audience,
@@ -38,6 +39,7 @@ const saveStatement = `with
 		insert into inboxes as ib (env_id, user_id, seq, total, unseen, unread, seen_up_to, read_up_to, trimmed_to)
 		select env_id, user_id, step, added, added, added, 0, 0, 0
 		from unnest($25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[]) as x (env_id, user_id, step, added)
+		where (select count(*) from k) >= 0 -- keys first: who waits for one holds no inbox meanwhile
 		order by env_id, user_id` + onInbox + `
 	),
 	n as (

@@ -162,6 +162,9 @@ func (s *Store) fail(doing string, err error) error {
 	if _, ok := errors.AsType[*model.Error](err); ok {
 		return err
 	}
+	if s.dialect.isKeyTaken(err) {
+		return errors.Join(model.ErrKeyInProgress(), err)
+	}
 	if s.dialect.isStale(err) {
 		s.connections.renew()
 	}

@@ -35,6 +35,7 @@ type Sent struct {
 	ExpiresAt time.Time // zero: never
 	Category  model.CategoryID
 	Outside   bool // the notifications are made outside of the inbox
+	Once      model.Once
 }
 
 // Send sends to users and returns the notifications, in their order, and what
@@ -57,7 +58,7 @@ func TrySend(t testing.TB, s *store.Store, env model.EnvID, what Sent, users ...
 	if what.At.IsZero() {
 		what.At = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	}
-	p := model.PendingSend{Send: model.Send{
+	p := model.PendingSend{Once: what.Once, Send: model.Send{
 		ID: model.SendID(ids[0]), EnvID: env, RequestID: time.Unix(ids[0], 0).UTC().String(), Status: model.SendSent,
 		Content: model.Content{Title: what.Title, Body: "body of " + what.Title}, CategoryID: what.Category,
 		FiredAt: what.At, ExpiresAt: what.ExpiresAt, CreatedAt: what.At,
