@@ -9,9 +9,10 @@ const MaxSendTopics = 100
 // found when it was accepted, and those who are on topics, or everyone, when
 // their turn comes.
 type Audience struct {
-	Users    []UserID  `json:"users,omitempty"`
-	Topics   []TopicID `json:"topics,omitempty"`
-	Everyone bool      `json:"everyone,omitempty"` // who existed when it was accepted
+	Users    []UserID   `json:"users,omitempty"`
+	Topics   []TopicID  `json:"topics,omitempty"`
+	Everyone bool       `json:"everyone,omitempty"` // who existed when it was accepted
+	Until    *time.Time `json:"until,omitempty"`    // everyone was made by then, by the clocks of those who made them
 }
 
 // Large reports whether the audience is served chunk by chunk, and not by the
@@ -28,7 +29,7 @@ func (a Audience) Grows() bool { return len(a.Topics) > 0 || a.Everyone }
 type AudienceQuery struct {
 	Env         EnvID
 	Audience    Audience
-	AcceptedAt  time.Time    // everyone is who was there by then
+	MadeUntil   time.Time    // everyone is who was made by then
 	Categories  []CategoryID // whose choices to read, besides those about every category
 	Addresses   bool         // false: Reachable holds IN_APP only
 	Identifiers bool         // false: they are left out

@@ -127,6 +127,35 @@ func TestEveryoneIsWhoWasThere(t *testing.T) {
 	})
 }
 
+// Another process, whose clock is ahead, has made a user: who is there when a
+// send is accepted is part of everyone.
+func TestEveryoneIsWhoWasThereByAnyClock(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.users(t, "ada")
+		ahead := f.clock.Now().Add(3 * time.Second).UnixMicro()
+		f.sql(t, "update users set created_at = ? where identifier = 'ada' returning 1", ahead)
+		dry := toEveryone()
+		dry.DryRun = true
+		if out, err := f.Send(t.Context(), f.env, dry); err != nil || len(out.Value.Plan) != 1 {
+			t.Errorf("a dry run: %+v, %v", out.Value, err)
+		}
+		now := f.mustSend(t, toEveryone()).Send.ID
+		later := toEveryone()
+		later.SendAt = f.clock.Now().Add(time.Second)
+		scheduled := f.mustSend(t, later).Send.ID
+		f.users(t, "late")
+		f.sql(t, "update users set created_at = ? where identifier = 'late' returning 1", ahead+1)
+		f.clock.Advance(time.Second)
+		f.fire(t)
+		f.expand(t)
+		for _, id := range []model.SendID{now, scheduled} {
+			if got := f.rows(t, id); !slices.Equal(got, []string{"ada"}) {
+				t.Errorf("send %d went to %q, want ada", id, got)
+			}
+		}
+	})
+}
+
 func TestTopicLimitsTheChannels(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.users(t, "all", "in", "mail", "both", "union", "free", "odd", "named", "empty")

@@ -25,7 +25,10 @@ func (s *Service) dryRun(ctx context.Context, j *job) (none model.Outcome[model.
 func (s *Service) findOthers(ctx context.Context, j *job) (err error) {
 	q := model.AudienceQuery{
 		Env: j.env.ID, Audience: model.Audience{Topics: j.topics, Everyone: j.req.To.Everyone},
-		AcceptedAt: s.now(), Identifiers: true, Addresses: j.plan.needsAddresses(), Limit: model.MaxRecipients,
+		Identifiers: true, Addresses: j.plan.needsAddresses(), Limit: model.MaxRecipients,
+	}
+	if j.until != nil {
+		q.MadeUntil = *j.until
 	}
 	if j.category != nil {
 		q.Categories = []model.CategoryID{j.category.ID}

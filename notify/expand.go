@@ -16,7 +16,8 @@ const (
 	// sends that wait.
 	maxYield = 250 * time.Millisecond
 	// shrink is by how much the next chunk of a send is smaller when one
-	// failed: so, step by step, the recipient is found who makes it fail.
+	// failed: so, step by step, the recipient is found who makes it fail, or the
+	// size that the database can do in time.
 	shrink = 8
 	// chunkTries is how often a chunk is tried at once: a user may be deleted
 	// between being read and being written to.
@@ -105,7 +106,7 @@ func (e *expander) step(ctx context.Context) (worked bool, err error) {
 		e.busy = nil
 		return false, err
 	}
-	id := next.Send.ID
+	id, began := next.Send.ID, time.Now()
 	saved, err := e.expand(ctx, next)
 	switch {
 	case ctx.Err() != nil:
@@ -117,7 +118,7 @@ func (e *expander) step(ctx context.Context) (worked bool, err error) {
 		delete(e.trouble, id)
 	default:
 		e.last, e.lastEnv, e.busy = id, next.Send.EnvID, nil
-		e.healthy(id)
+		e.healthy(id, time.Since(began))
 	}
 	return true, nil
 }
@@ -172,7 +173,7 @@ func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk,
 	}
 	plan := newPlanner(env, x.Send.Channels, category)
 	q := model.AudienceQuery{
-		Env: x.Send.EnvID, Audience: x.Audience, AcceptedAt: x.Send.CreatedAt, Addresses: plan.weighsAddresses(),
+		Env: x.Send.EnvID, Audience: x.Audience, MadeUntil: madeUntil(x), Addresses: plan.weighsAddresses(),
 		After: x.Reached, Limit: e.size(x.Send.ID),
 	}
 	if category != nil {
@@ -204,6 +205,14 @@ func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk,
 		finish(m)
 	}
 	return c, nil
+}
+
+// madeUntil is when the last user was made who is part of everyone.
+func madeUntil(x model.Expansion) time.Time {
+	if until := x.Audience.Until; until != nil {
+		return *until
+	}
+	return x.Send.CreatedAt // accepted by a release that did not note it
 }
 
 // decide makes the notifications of a part, and counts.

@@ -168,6 +168,31 @@ func TestRecipientWhoCannotBeServedDoesNotHoldUpOthers(t *testing.T) {
 	})
 }
 
+func TestChunkThatRunsOutOfTimeIsMadeSmaller(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.crowd(t, 40)
+		f.Chunk = 16
+		id := f.mustSend(t, toEveryone()).Send.ID
+		var sizes []int
+		f.Store = &chunkStore{Store: f.store, before: func(ctx context.Context, c model.Chunk) context.Context {
+			if sizes = append(sizes, len(c.Notifications)); len(sizes) > 1 {
+				return ctx
+			}
+			late, end := context.WithDeadline(ctx, time.Unix(1, 0))
+			t.Cleanup(end)
+			return late
+		}}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go f.Run(ctx)
+		eventually(t, "the end", func() bool { return f.mustFind(t, id).Status == model.SendSent })
+		f.served(t, id, model.SendProgress{Total: 40, Done: 40})
+		if want := []int{16, 2, 16, 16, 6}; !slices.Equal(sizes, want) {
+			t.Errorf("the chunks had %d recipients, want %d", sizes, want)
+		}
+	})
+}
+
 func TestExpansionEndsWithTheExpiry(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.crowd(t, 50)

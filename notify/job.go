@@ -18,6 +18,7 @@ type job struct {
 	topics   []model.TopicID   // and those on topics
 	others   []model.Recipient // in a dry run, those on topics or everyone, as of now
 	inline   map[string]model.IdentifyInput
+	until    *time.Time // when the last user was made who is part of everyone; nil: everyone is not meant
 	plan     planner
 	wantPlan bool
 
@@ -247,7 +248,7 @@ func (j *job) isLarge(known []model.Recipient) bool {
 // leave notes whom the send is for, to be decided for when it fires or is
 // expanded.
 func (j *job) leave(known []model.Recipient) {
-	a := &model.Audience{Users: make([]model.UserID, len(known)), Topics: j.topics, Everyone: j.req.To.Everyone}
+	a := &model.Audience{Users: make([]model.UserID, len(known)), Topics: j.topics, Everyone: j.req.To.Everyone, Until: j.until}
 	for i, r := range known {
 		a.Users[i] = r.ID
 	}

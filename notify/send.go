@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"carillon/model"
 )
@@ -53,6 +54,11 @@ func (s *Service) send(ctx context.Context, env model.Environment, req model.Sen
 		return none, err
 	}
 	j := newJob(env, req, category, topics)
+	if req.To.Everyone {
+		if j.until, err = s.everyoneUntil(ctx, env.ID); err != nil {
+			return none, err
+		}
+	}
 	if req.DryRun {
 		return s.dryRun(ctx, j)
 	}
@@ -79,6 +85,17 @@ func (s *Service) send(ctx context.Context, env model.Environment, req model.Sen
 		s.expect(j.req.SendAt)
 	}
 	return model.Outcome[model.SendResult]{Value: j.pending.Result, Replayed: j.replayed}, nil
+}
+
+// everyoneUntil is when the last user was made who is there now. Clocks of
+// processes differ: whoever is there is part of everyone, also when it was made
+// by a clock that is ahead of this one.
+func (s *Service) everyoneUntil(ctx context.Context, env model.EnvID) (*time.Time, error) {
+	newest, err := s.Store.NewestUserAt(ctx, env)
+	if now := s.now(); newest.Before(now) {
+		newest = now
+	}
+	return &newest, err
 }
 
 // category finds a category by identifier; nil for none.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -29,6 +30,14 @@ func (s *Store) TopicIDs(ctx context.Context, env model.EnvID, identifiers []str
 		return nil
 	})
 	return out, s.fail("finding topics", err)
+}
+
+// NewestUserAt is when the newest user of an environment was made, by the
+// clock of the process that made it; the zero time when there is nobody.
+func (s *Store) NewestUserAt(ctx context.Context, env model.EnvID) (time.Time, error) {
+	var newest sql.NullInt64
+	err := s.r.NewRaw("select max(created_at) from users where env_id = ?", env).Scan(ctx, &newest)
+	return nullAt(newest), s.fail("finding newest user", err)
 }
 
 // AudienceSize counts the recipients of an audience, including users that were
@@ -134,7 +143,7 @@ func audienceParts(q model.AudienceQuery, limit int) *parts {
 		add(" from topic_members where env_id = ? and topic_id = ? and user_id > ?", "user_id", "channels", q.Env, t, after)
 	}
 	if q.Audience.Everyone {
-		add(" from users where env_id = ? and id > ? and created_at <= ?", "id", all, q.Env, after, micros(q.AcceptedAt))
+		add(" from users where env_id = ? and id > ? and created_at <= ?", "id", all, q.Env, after, micros(q.MadeUntil))
 	}
 	if !p.named.empty() {
 		add(" from named", "id", all)

@@ -152,7 +152,7 @@ func TestAudienceComesInParts(t *testing.T) {
 			t.Fatal(err)
 		}
 		q := model.AudienceQuery{
-			Env: f.env, AcceptedAt: f.now.Add(time.Hour), Identifiers: true, Limit: 2,
+			Env: f.env, MadeUntil: f.now.Add(time.Hour), Identifiers: true, Limit: 2,
 			Audience: model.Audience{Topics: topics, Users: []model.UserID{f.users[6].ID, f.users[3].ID, f.users[1].ID, f.users[3].ID}},
 		}
 		var got []string
@@ -253,7 +253,7 @@ func TestAudienceKnowsWhatRecipientsKnow(t *testing.T) {
 					t.Fatal(err)
 				}
 				got, err := s.Audience(ctx, model.AudienceQuery{
-					Env: f.env, Audience: model.Audience{Everyone: true}, AcceptedAt: time.Now().Add(time.Hour),
+					Env: f.env, Audience: model.Audience{Everyone: true}, MadeUntil: time.Now().Add(time.Hour),
 					Categories: categories, Addresses: addresses, Identifiers: true, Limit: 100,
 				})
 				if err != nil || len(got.Recipients) != len(want) {
