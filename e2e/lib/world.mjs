@@ -4,8 +4,8 @@ import { createHmac } from 'node:crypto';
 import { createApp, query, startServer, storage, userToken } from './server.mjs';
 
 /**
- * Starts a server of a set-up with an app of its own. env adds settings, app
- * what createApp takes.
+ * Starts a server of a set-up with an app of its own. env adds settings, or is
+ * a function of the storage that gives them; app is what createApp takes.
  */
 export async function world(setup, { app: options, env, users = [] } = {}) {
   const store = await storage(setup);
@@ -20,7 +20,7 @@ export async function world(setup, { app: options, env, users = [] } = {}) {
   };
   try {
     const app = await createApp(store, options);
-    server = await startServer(store, env);
+    server = await startServer(store, typeof env === 'function' ? env(store) : env);
     const secret = `Bearer ${app.secretKey}`;
     const w = {
       store,

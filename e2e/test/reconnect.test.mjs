@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
+import { openGate } from '../lib/gate.mjs';
 import { eventually, setups } from '../lib/server.mjs';
 import { world } from '../lib/world.mjs';
 
@@ -76,3 +77,47 @@ for (const setup of setups) {
     });
   });
 }
+
+describe('graphql-ws while PostgreSQL is away', () => {
+  let gate, w;
+  before(async () => {
+    gate = await openGate(process.env.TEST_POSTGRES_URL);
+    w = await world('production', { users: ['ada'], env: (store) => ({ DATABASE_URL: gate.url(store.env.DATABASE_URL) }) });
+  });
+  after(async () => {
+    await w?.end();
+    await gate?.close();
+  });
+
+  test('a subscription that begins meanwhile begins when it is back, beside one that was there', async () => {
+    const token = `Bearer ${await w.token('ada')}`;
+    const closes = [];
+    const client = createClient({
+      url: w.server.ws,
+      webSocketImpl: WebSocket,
+      connectionParams: { authorization: token },
+      retryAttempts: 100,
+      retryWait: () => new Promise((done) => setTimeout(done, 100)),
+      on: { closed: (event) => closes.push(event.code) },
+    });
+    const failures = [];
+    const follow = () => {
+      const events = [];
+      client.subscribe({ query: live }, { next: ({ data }) => events.push(data.inbox), error: (err) => failures.push(err), complete() {} });
+      return events;
+    };
+    const first = follow();
+    await eventually('the first snapshot', () => first.length === 1);
+    gate.shut();
+    const second = follow();
+    await new Promise((done) => setTimeout(done, 1500)); // what it would take to be refused
+    assert.deepEqual([failures, second], [[], []]);
+    gate.open();
+    await eventually('the second snapshot', () => failures.length || second.length === 1);
+    await w.send('ada', 'back again');
+    await eventually('the send, on both', () => failures.length || [first, second].every((list) => list.at(-1).added.some((n) => n.title === 'back again')));
+    assert.deepEqual(failures, []);
+    assert.ok(closes.every((code) => code === 1013), `closed with ${closes}`);
+    await client.dispose();
+  });
+});

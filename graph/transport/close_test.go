@@ -137,6 +137,19 @@ func TestCloseCodes(t *testing.T) {
 	}
 }
 
+func TestSubscribeWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *transport.Settings) { s.RequestTimeout = 500 * time.Millisecond })
+	c := s.connect(t, "ada")
+	c.subscribe("1", `subscription { broken(how: "away twice") { n } }`)
+	eventually(t, "it is open in the end", func() bool { return s.feed.Len() == 1 })
+	s.feed.Advance(1)
+	c.hear("next")
+	c.subscribe("2", `subscription { broken(how: "unavailable") { n } }`)
+	c.shutsWith(1013)
+	eventually(t, "every stream is gone", func() bool { return s.feed.Len() == 0 && s.Stats().Subscriptions.Load() == 0 })
+}
+
 func TestSessionEndsTheSocket(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -92,11 +93,17 @@ func (s *socket) follow(ctx context.Context, o *running, op *operation.Operation
 			"one socket may have at most %d subscriptions", s.h.settings.Subscriptions)))
 		return
 	}
-	stream, errs := s.h.engine.Subscribe(ctx, op, o.wake)
+	stream, errs := s.openStream(ctx, o, op)
 	if errs != nil {
 		s.mu.Lock()
 		s.streams--
+		gone := o.gone
 		s.mu.Unlock()
+		if away(errs) && !gone {
+			// As when a stream that runs finds the database away: clients come
+			// back by themselves, which no error on one id would make them do.
+			s.close(closeComeBack, "the database is away, or the server is busy: try again later")
+		}
 		s.fail(o, errs)
 		return
 	}
@@ -115,4 +122,33 @@ func (s *socket) follow(ctx context.Context, o *running, op *operation.Operation
 	o.ready.Store(true) // the first event comes unasked
 	s.schedule()
 	s.mu.Unlock()
+}
+
+// How long a subscription that cannot be opened now waits before it is tried
+// again: at first, and at most.
+const (
+	firstWait = 50 * time.Millisecond
+	longWait  = time.Second
+)
+
+// openStream opens a stream. While the database is away, or the server is busy, it
+// tries again as long as the operation has time.
+func (s *socket) openStream(ctx context.Context, o *running, op *operation.Operation) (stream *operation.Stream, errs gqlerror.List) {
+	for wait := firstWait; ; wait = min(2*wait, longWait) {
+		if stream, errs = s.h.engine.Subscribe(ctx, op, o.wake); !away(errs) {
+			return stream, errs
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errs
+		case <-s.h.leaving:
+			return nil, errs
+		case <-time.After(wait):
+		}
+	}
+}
+
+// away reports whether errors say to come back later.
+func away(errs gqlerror.List) bool {
+	return len(errs) > 0 && operation.CodeOf(errs[0]) == string(model.KindUnavailable)
 }

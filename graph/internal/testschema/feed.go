@@ -17,6 +17,7 @@ type Feed struct {
 	mu      sync.Mutex
 	head    int
 	sources map[*counter]struct{}
+	away    int // how often broken has been away
 }
 
 // Opens are the subscriptions of the schema, fed by f.
@@ -73,9 +74,20 @@ func (f *Feed) open(ctx context.Context, args map[string]any, wake func()) (oper
 	return c, nil
 }
 
-// broken fails when it is opened, or as "next:…" at its first event.
-func (f *Feed) broken(_ context.Context, args map[string]any, _ func()) (operation.Source, error) {
+// broken fails when it is opened, or as "next:…" at its first event. As
+// "away twice" it fails twice, and then is a counter.
+func (f *Feed) broken(ctx context.Context, args map[string]any, wake func()) (operation.Source, error) {
 	how := args["how"].(string)
+	if how == "away twice" {
+		f.mu.Lock()
+		f.away++
+		away := f.away <= 2
+		f.mu.Unlock()
+		if !away {
+			return f.open(ctx, nil, wake)
+		}
+		return nil, Failure("unavailable")
+	}
 	if how, ok := strings.CutPrefix(how, "next:"); ok {
 		return failing(how), nil
 	}
