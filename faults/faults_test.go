@@ -135,6 +135,23 @@ func TestLargeSendsSurviveKills(t *testing.T) {
 	})
 }
 
+func TestBombsAreRefused(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		tell(t, name, binary, bombStory{times: 2, lanes: 2}.run)
+	})
+}
+
+func TestSubscribersWhoNeverReadCostTheOthersNothing(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, subscribersStory{idle: 200, silent: 10, readers: 10, sends: 100, every: 10 * time.Millisecond}.run)
+		if max(report.sockets, report.events) > 200<<10 {
+			t.Error("a subscriber who waits takes ten times what is promised")
+		}
+	})
+}
+
 func TestMigrationsAreRacedAndKilled(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {

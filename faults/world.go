@@ -18,6 +18,7 @@ type world struct {
 	wanted  int // users to make with the first server
 	// settings are given to every server.
 	settings []string
+	metrics  string // where the first server's metrics are, for a story that asks for them
 }
 
 // newWorld makes the app; the first server that starts makes n users.

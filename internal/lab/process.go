@@ -256,6 +256,8 @@ type Environment struct {
 	APIKey      string `json:"apiKey"`
 	APISecret   string `json:"apiSecret"`
 	SecretKey   string `json:"secretKey"`
+	// SigningSecret makes user tokens.
+	SigningSecret string `json:"signingSecret"`
 }
 
 // CreateApp makes an environment with the command line.
