@@ -17,12 +17,17 @@ func (o Outside) Call(req *http.Request) (*dial.Answer, error) {
 		return answer, nil
 	}
 	var exchange *dial.ExchangeError
-	switch errors.As(err, &exchange); {
-	case errors.Is(err, ErrBlocked):
-		return nil, &Error{Class: model.ClassConfig, Message: blocked, Err: err}
-	case exchange.Sent:
+	if errors.As(err, &exchange) && exchange.Sent {
 		return nil, &Error{Class: model.ClassUnknown, Message: "the provider may have got the message: " + dial.Describe(err), Err: err}
-	default:
-		return nil, &Error{Class: model.ClassTransient, Message: "the provider could not be reached: " + dial.Describe(err), Err: err}
 	}
+	return nil, Unreached(err)
+}
+
+// Unreached is what a failure to connect comes to, and any other before a message
+// was written.
+func Unreached(err error) *Error {
+	if errors.Is(err, ErrBlocked) {
+		return &Error{Class: model.ClassConfig, Message: blocked, Err: err}
+	}
+	return &Error{Class: model.ClassTransient, Message: "the provider could not be reached: " + dial.Describe(err), Err: err}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"carillon/internal/dial"
 	"carillon/model"
 )
 
@@ -66,9 +67,12 @@ func (a Account) Into(config, secrets any) error {
 type Outside struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	HTTP *http.Client
-	TLS  *tls.Config      // to start from for protocols other than HTTP; nil: the default
-	Log  *slog.Logger     // never nil
-	Now  func() time.Time // never nil
+	// Guard is what the dialer goes by: with it a setting is refused when it is
+	// saved.
+	Guard dial.Guard
+	TLS   *tls.Config      // to start from for protocols other than HTTP; nil: the default
+	Log   *slog.Logger     // never nil
+	Now   func() time.Time // never nil
 }
 
 // FieldType is what a field holds.

@@ -93,6 +93,8 @@ const testPackages = "auth/authtest bench/... delivery/deliverytest faults/... g
 var owners = map[string]string{
 	"github.com/99designs/gqlgen":         "graph/...",
 	"github.com/caarlos0/env/v11":         "internal/config",
+	"github.com/emersion/go-sasl":         "delivery/smtp", // its tests
+	"github.com/emersion/go-smtp":         "delivery/smtp", // its tests
 	"github.com/gobwas/ws":                "graph/transport internal/websocket rest/engagespot/socketio",
 	"github.com/golang-jwt/jwt/v5":        "auth",
 	"github.com/jackc/pgx/v5":             "store",
@@ -100,5 +102,6 @@ var owners = map[string]string{
 	"github.com/redis/go-redis/v9":        "live/redis",
 	"github.com/uptrace/bun":              "store",
 	"github.com/vektah/gqlparser/v2":      "graph/...",
+	"github.com/wneessen/go-mail":         "delivery/smtp",
 	"modernc.org/sqlite":                  "store",
 }

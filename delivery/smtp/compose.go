@@ -1,0 +1,83 @@
+package smtp
+
+import (
+	"fmt"
+	"maps"
+	"net/mail"
+	"slices"
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"carillon/delivery"
+	"carillon/model"
+)
+
+// compose writes the message. Whatever a person may have typed has lost its line
+// breaks or is encoded before it gets into a header.
+func (s *sender) compose(m delivery.Message) (*gomail.Msg, error) {
+	to, err := mail.ParseAddress(m.To.Address)
+	if err != nil || to.Name != "" {
+		return nil, delivery.Errorf(model.ClassPermanent, "the address is not an e-mail address")
+	}
+	msg := gomail.NewMsg()
+	addresses := []struct {
+		header gomail.AddrHeader
+		mail.Address
+	}{
+		{gomail.HeaderFrom, mail.Address{Name: s.FromName, Address: s.From}},
+		{gomail.HeaderTo, mail.Address{Name: m.Name, Address: to.Address}},
+		{gomail.HeaderReplyTo, mail.Address{Address: s.ReplyTo}},
+	}
+	for _, a := range addresses {
+		if a.Address.Address == "" {
+			continue
+		}
+		a.Name = delivery.Cut(delivery.OneLine(a.Name), 200)
+		if err := msg.SetAddrHeader(a.header, a.Address.String()); err != nil {
+			return nil, &delivery.Error{Class: model.ClassPermanent, Message: "the address cannot be written into a mail", Err: err}
+		}
+	}
+	msg.Subject(delivery.OneLine(m.Title))
+	msg.SetDateWithValue(m.FiredAt)
+	msg.SetMessageIDWithValue(string(m.ID) + "@" + domainOf(s.From))
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	if err := setHeaders(msg, m); err != nil {
+		return nil, err
+	}
+	text := m.Plain()
+	if text == "" {
+		text = m.Title
+	}
+	msg.SetBodyString(gomail.TypeTextPlain, text)
+	if m.HTML != "" {
+		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	}
+	return msg, nil
+}
+
+// free are the headers that a send may set besides those that begin with X-.
+var free = []string{"Feedback-Id", "Importance", "In-Reply-To", "List-Id", "Precedence", "Priority", "References", "Thread-Topic"}
+
+func setHeaders(msg *gomail.Msg, m delivery.Message) error {
+	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+		value := m.Headers[name]
+		switch {
+		case !strings.HasPrefix(name, "X-") && !slices.Contains(free, name), strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "":
+			return delivery.Errorf(model.ClassPermanent, "a send cannot set the header %q; it may set X-… and %s", name, strings.Join(free, ", "))
+		case strings.ContainsAny(value, "\r\n\x00"):
+			return delivery.Errorf(model.ClassPermanent, "the header %s has a line break", name)
+		}
+		msg.SetGenHeader(gomail.Header(name), value)
+	}
+	if m.Unsubscribe == "" {
+		return nil
+	}
+	if strings.ContainsFunc(m.Unsubscribe, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>' }) {
+		return delivery.Errorf(model.ClassPermanent, "the address for unsubscribing is not a URL")
+	}
+	// RFC 8058. The URL must not be encoded, nor folded in its middle.
+	msg.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, fmt.Sprintf("<%s>", m.Unsubscribe))
+	msg.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click")
+	return nil
+}
