@@ -49,7 +49,7 @@ var abuseCalls = []abuseCall{
 	{field: "setUserEnabled", args: `{"input":{"user":"eve","enabled":true,"idempotencyKey":"k#"}}`},
 	{field: "deleteUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
 	{
-		field: "registerDevice", args: `{"input":{"user":"ada","deviceId":"phone-1","platform":"IOS","browser":"Safari","token":"t#","webPushSubscription":null,"idempotencyKey":"k#"}}`,
+		field: "registerDevice", args: `{"input":{"user":"ada","deviceId":"phone-1","platform":"IOS","browser":"Safari","token":"t#","webPushSubscription":null,"provider":"apns","enabled":true,"idempotencyKey":"k#"}}`,
 		user: true, userArgs: `{"input":{"deviceId":"phone-1","platform":"IOS","token":"t#"}}`,
 	},
 	{
@@ -60,6 +60,9 @@ var abuseCalls = []abuseCall{
 		field: "removeDevice", args: `{"input":{"user":"ada","deviceId":"phone-2","idempotencyKey":"k#"}}`, before: "registerDevice", beforeArgs: `{"input":{"user":"ada","deviceId":"phone-2","platform":"IOS"}}`,
 		user: true, userArgs: `{"input":{"deviceId":"phone-2"}}`,
 	},
+	{field: "addAddress", args: `{"input":{"user":"bob","channel":"EMAIL","address":"bob@example.com","platform":"OTHER","provider":"smtp","enabled":true,"idempotencyKey":"k#"}}`},
+	{field: "setAddressEnabled", args: `{"input":{"id":"$","enabled":false,"idempotencyKey":"k#"}}`, before: "addAddress", beforeArgs: `{"input":{"user":"bob","channel":"SLACK","address":"U7"}}`, path: "address/id"},
+	{field: "removeAddress", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "addAddress", beforeArgs: `{"input":{"user":"bob","channel":"TEAMS","address":"U7"}}`, path: "address/id"},
 	{field: "createCategory", args: `{"input":{"identifier":"c#","name":"N","defaultEnabled":true,"channelDefaults":[{"channel":"IN_APP","enabled":true}],"requiredChannels":["EMAIL"],"hideInInbox":false,"hideInPreferences":false,"idempotencyKey":"k#"}}`},
 	{field: "updateCategory", args: `{"input":{"identifier":"comments","name":"N#","defaultEnabled":true,"channelDefaults":[{"channel":"IN_APP","enabled":true}],"requiredChannels":["EMAIL"],"hideInInbox":false,"hideInPreferences":false,"idempotencyKey":"k#"}}`},
 	{field: "deleteCategory", args: `{"input":{"identifier":"d#","idempotencyKey":"k#"}}`, before: "createCategory", beforeArgs: `{"input":{"identifier":"d#","name":"D"}}`},
@@ -103,7 +106,7 @@ var abuseCalls = []abuseCall{
 // stateQuery shows what callers can read of an environment.
 const stateQuery = `{
 	bob: user(identifier: "bob") { identifier profile { attributes } }
-	users(first: 50) { nodes { identifier profile { attributes } devices { deviceId browser } } }
+	users(first: 50) { nodes { identifier profile { attributes } devices { deviceId browser provider } addresses { address provider } } }
 	notifications(first: 50) { nodes { title body icon url data blocks { id text link src } expiresAt } }
 	sends(first: 50) { nodes { title sendAt expiresAt } }
 	categories { identifier name }

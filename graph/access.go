@@ -15,6 +15,7 @@ var forApplications = map[string]bool{
 	"Query.users": true, "Query.notifications": true, "Query.send": true, "Query.sends": true, "Query.scheduledSends": true,
 	"Query.topics": true, "Query.credentials": true, "Query.serverStatus": true,
 	"Mutation.identifyUsers": true, "Mutation.setUserEnabled": true, "Mutation.deleteUser": true,
+	"Mutation.addAddress": true, "Mutation.setAddressEnabled": true, "Mutation.removeAddress": true,
 	"Mutation.createCategory": true, "Mutation.updateCategory": true, "Mutation.deleteCategory": true,
 	"Mutation.createTopic": true, "Mutation.updateTopic": true, "Mutation.deleteTopic": true,
 	"Mutation.subscribeToTopic": true, "Mutation.unsubscribeFromTopic": true,

@@ -27,6 +27,11 @@ type Users interface {
 	RegisterDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, in model.DeviceInput) (model.Outcome[model.Device], error)
 	RemoveDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, key string) (model.Outcome[model.DeviceID], error)
 
+	Addresses(ctx context.Context, user model.UserRef) ([]model.Address, error)
+	AddAddress(ctx context.Context, once model.Once, user model.UserRef, in model.NewAddress) (model.Outcome[model.Address], error)
+	SetAddressEnabled(ctx context.Context, once model.Once, user model.UserRef, id model.AddressID, enabled bool) (model.Outcome[model.Address], error)
+	RemoveAddress(ctx context.Context, once model.Once, user model.UserRef, id model.AddressID) (model.Outcome[model.AddressID], error)
+
 	Preferences(ctx context.Context, env model.Environment, user model.UserID) ([]model.CategoryPreference, error)
 	SetPreferences(ctx context.Context, env model.Environment, once model.Once, user model.UserID, changes []user.PreferenceInput) (model.Outcome[[]model.CategoryPreference], error)
 	Explain(ctx context.Context, env model.Environment, identifier, category string, channel model.Channel) (model.Decision, error)

@@ -267,6 +267,7 @@ func (m *mutation) RegisterDevice(ctx context.Context, in generated.RegisterDevi
 	if err == nil {
 		out, err = m.Users.RegisterDevice(ctx, d.env, d.once, d.user, model.DeviceInput{
 			Key: in.DeviceID, Platform: in.Platform, Browser: value(in.Browser), Token: value(in.Token), WebPush: in.WebPushSubscription,
+			Provider: value(in.Provider), Enabled: in.Enabled,
 		})
 	}
 	if stop, err := refused(err, &p.UserErrors); stop {

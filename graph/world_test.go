@@ -227,13 +227,17 @@ func (w *world) seed() {
 
 	ada := w.identify(shop, "ada", `{"firstName":"Ada","lastName":"Lovelace","email":"ada@example.com","phoneNumber":"+15551234567","locale":"en-GB","timeZone":"Europe/London","avatarUrl":"https://example.com/ada.png","plan":{"name":"gold","seats":3}}`)
 	w.identify(shop, "bob", `{}`)
-	w.identify(shop, "eve", `{}`)
+	eve := w.identify(shop, "eve", `{}`)
 	must(w.users.SetEnabled(ctx, shop.ID, model.Once{}, "eve", false))(t)
 	w.identify(other, "ada", `{"firstName":"Another"}`)
 	w.identify(other, "zoe", `{}`)
 	w.identify(vault, "ada", `{}`)
 	device := must(w.users.RegisterDevice(ctx, shop.ID, model.Once{}, ada.ID, model.DeviceInput{Key: "phone-1", Platform: model.PlatformIOS, Token: "tok"}))(t).Value
 	w.names["shop/ada/phone-1"] = view.DeviceID(ada.ID, device.ID)
+	for name, channel := range map[string]model.Channel{"slack": model.ChannelSlack, "teams": model.ChannelTeams} {
+		a := must(w.users.AddAddress(ctx, model.Once{}, model.UserRef{Env: shop.ID, ID: eve.ID}, model.NewAddress{Channel: channel, Value: "eve"}))(t).Value
+		w.names["shop/eve/"+name] = view.AddressID(eve.ID, a.ID)
+	}
 
 	w.category(shop, model.Category{Identifier: "comments", Name: "Comments", DefaultEnabled: true})
 	w.category(shop, model.Category{Identifier: "billing", Name: "Billing", DefaultEnabled: true, RequiredChannels: []model.Channel{model.ChannelInApp}})

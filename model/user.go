@@ -80,6 +80,8 @@ type Device struct {
 	Browser    string          // as the client says; may be empty
 	Token      string          // push token; may be empty
 	WebPush    json.RawMessage `json:",omitempty"` // the browser's PushSubscription; nil when there is none
+	Provider   string          // who alone can carry to the token, such as "fcm" or "expo"; empty: any
+	Enabled    bool            // when false, nothing is pushed to it
 	CreatedAt  time.Time
 	LastUsedAt time.Time
 }
@@ -164,4 +166,6 @@ type DeviceInput struct {
 	Browser  string
 	Token    string
 	WebPush  json.RawMessage
+	Provider string
+	Enabled  *bool // nil: as it was, and true for a new device
 }

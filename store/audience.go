@@ -80,7 +80,7 @@ func (s *Store) Audience(ctx context.Context, q model.AudienceQuery) (out model.
 	}
 	if q.Addresses {
 		query += audienceAddresses
-		args, into = append(args, q.Env, q.Env, q.Env, q.Env), append(into, &r.email, &r.phone, &r.mobileToken, &r.webToken)
+		args, into = append(args, q.Env, q.Env, q.Env, q.Env, q.Env), append(into, &r.email, &r.phone, &r.mobileToken, &r.webToken, &r.added)
 	}
 	rows, err := s.r.QueryContext(ctx, p.with()+query+" from r order by r.user_id", args...)
 	err = scanEach(rows, err, into, func() error {
@@ -110,8 +110,9 @@ func (s *Store) Audience(ctx context.Context, q model.AudienceQuery) (out model.
 const audienceAddresses = `,
 	exists (select 1 from profiles f where f.env_id = ? and f.user_id = r.user_id and f.email is not null),
 	exists (select 1 from profiles f where f.env_id = ? and f.user_id = r.user_id and f.phone_number is not null),
-	exists (select 1 from devices d where d.env_id = ? and d.user_id = r.user_id and d.platform <> 'WEB' and d.token <> ''),
-	exists (select 1 from devices d where d.env_id = ? and d.user_id = r.user_id and d.platform = 'WEB' and (d.token <> '' or d.web_push is not null))`
+	exists (select 1 from devices d where d.env_id = ? and d.user_id = r.user_id and d.platform <> 'WEB' and d.token <> '' and d.enabled),
+	exists (select 1 from devices d where d.env_id = ? and d.user_id = r.user_id and d.platform = 'WEB' and d.push_key <> '' and d.enabled),
+	(select string_agg(a.channel || case when a.enabled then '+' else '-' end, ',') from addresses a where a.env_id = ? and a.user_id = r.user_id)`
 
 // parts are the queries that add up to an audience, each giving (user_id,
 // channels) and a user at most once. Channels are those that the user is on a

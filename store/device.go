@@ -21,6 +21,8 @@ type deviceRow struct {
 	Browser    string
 	Token      string
 	WebPush    sql.NullString
+	Provider   string
+	Enabled    bool
 	CreatedAt  int64
 	LastUsedAt int64
 }
@@ -28,6 +30,7 @@ type deviceRow struct {
 func (r deviceRow) model() model.Device {
 	d := model.Device{
 		ID: r.ID, EnvID: r.EnvID, UserID: r.UserID, Key: r.DeviceKey, Platform: r.Platform, Browser: r.Browser, Token: r.Token,
+		Provider: r.Provider, Enabled: r.Enabled,
 		CreatedAt: at(r.CreatedAt), LastUsedAt: at(r.LastUsedAt),
 	}
 	if r.WebPush.Valid {
@@ -46,7 +49,7 @@ func pushKey(d model.Device) string {
 	return hex.EncodeToString(sum[:])
 }
 
-const selectDevices = `select env_id, user_id, id, device_key, platform, browser, token, web_push, created_at, last_used_at from devices`
+const selectDevices = `select env_id, user_id, id, device_key, platform, browser, token, web_push, provider, enabled, created_at, last_used_at from devices`
 
 // Devices lists the devices of a user, last used first.
 func (s *Store) Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error) {
@@ -73,7 +76,7 @@ func (s *Store) RegisterDevice(ctx context.Context, env model.EnvID, o model.Onc
 		switch {
 		case model.KindOf(err) == model.KindNotFound:
 			was = fresh
-			was.CreatedAt = s.now()
+			was.CreatedAt, was.Enabled = s.now(), true
 		case err != nil:
 			return model.Device{}, err
 		}
@@ -97,11 +100,11 @@ func (s *Store) saveDevice(ctx context.Context, tx bun.Tx, d model.Device) error
 			return err
 		}
 	}
-	if _, err := tx.NewRaw(`insert into devices (env_id, user_id, id, device_key, platform, browser, token, web_push, push_key, created_at, last_used_at)
-		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	if _, err := tx.NewRaw(`insert into devices (env_id, user_id, id, device_key, platform, browser, token, web_push, push_key, provider, enabled, created_at, last_used_at)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (env_id, user_id, id) do update set platform = excluded.platform, browser = excluded.browser, token = excluded.token,
-			web_push = excluded.web_push, push_key = excluded.push_key, last_used_at = excluded.last_used_at`,
-		d.EnvID, d.UserID, d.ID, d.Key, d.Platform, d.Browser, d.Token, nullText(string(d.WebPush)), push, micros(d.CreatedAt), micros(d.LastUsedAt)).Exec(ctx); err != nil {
+			web_push = excluded.web_push, push_key = excluded.push_key, provider = excluded.provider, enabled = excluded.enabled, last_used_at = excluded.last_used_at`,
+		d.EnvID, d.UserID, d.ID, d.Key, d.Platform, d.Browser, d.Token, nullText(string(d.WebPush)), push, d.Provider, d.Enabled, micros(d.CreatedAt), micros(d.LastUsedAt)).Exec(ctx); err != nil {
 		return err
 	}
 	_, err := tx.NewRaw(`delete from devices where env_id = ?0 and user_id = ?1 and id <> ?2 and id not in (

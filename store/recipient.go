@@ -24,10 +24,11 @@ type recipientRow struct {
 	phone       bool
 	mobileToken bool
 	webToken    bool
+	added       sql.NullString // see addedReach
 }
 
 func (r *recipientRow) into() []any {
-	return []any{&r.env, &r.id, &r.identifier, &r.enabled, &r.category, &r.channel, &r.chosen, &r.chosenAt, &r.email, &r.phone, &r.mobileToken, &r.webToken}
+	return []any{&r.env, &r.id, &r.identifier, &r.enabled, &r.category, &r.channel, &r.chosen, &r.chosenAt, &r.email, &r.phone, &r.mobileToken, &r.webToken, &r.added}
 }
 
 // Recipients reads users as sends see them, one for each key of q in its
@@ -94,11 +95,12 @@ func (s *Store) recipients(ctx context.Context, keys []model.RecipientKey, q mod
 // scanRecipients reads the users that keys name, names being their column of
 // the users table, with one row for each of their choices.
 func (s *Store) scanRecipients(ctx context.Context, keys []model.RecipientKey, name string, names any, q model.RecipientQuery, each func(*recipientRow)) error {
-	addresses, join := "false, false, false, false", ""
+	addresses, join := "false, false, false, false, null", ""
 	if q.Addresses {
 		addresses = `f.email is not null, f.phone_number is not null,
-			exists (select 1 from devices d where d.env_id = u.env_id and d.user_id = u.id and d.platform <> 'WEB' and d.token <> ''),
-			exists (select 1 from devices d where d.env_id = u.env_id and d.user_id = u.id and d.platform = 'WEB' and (d.token <> '' or d.web_push is not null))`
+			exists (select 1 from devices d where d.env_id = u.env_id and d.user_id = u.id and d.platform <> 'WEB' and d.token <> '' and d.enabled),
+			exists (select 1 from devices d where d.env_id = u.env_id and d.user_id = u.id and d.platform = 'WEB' and d.push_key <> '' and d.enabled),
+			(select string_agg(a.channel || case when a.enabled then '+' else '-' end, ',') from addresses a where a.env_id = u.env_id and a.user_id = u.id)`
 		join = " left join profiles f on f.env_id = u.env_id and f.user_id = u.id"
 	}
 	envs := column(keys, func(k model.RecipientKey) int64 { return int64(k.Env) })
@@ -146,20 +148,19 @@ var inAppOnly = []model.Channel{model.ChannelInApp}
 // shared where it is the common one: nobody writes to it.
 func (r *recipientRow) reachable() []model.Channel {
 	out := inAppOnly[:1:1]
-	if r.email {
-		out = append(out, model.ChannelEmail)
+	added, enabled := addedReach(r.added.String)
+	add := func(c model.Channel, otherwise bool) {
+		if otherwise || enabled[c] {
+			out = append(out, c)
+		}
 	}
-	if r.phone {
-		out = append(out, model.ChannelSMS, model.ChannelWhatsApp)
-	}
-	if r.mobileToken {
-		out = append(out, model.ChannelMobilePush)
-	}
-	if r.webToken {
-		out = append(out, model.ChannelWebPush)
-	}
-	if r.phone {
-		out = append(out, model.ChannelVoice)
+	add(model.ChannelEmail, r.email)
+	add(model.ChannelSMS, r.phone)
+	add(model.ChannelWhatsApp, r.phone && !added[model.ChannelWhatsApp])
+	add(model.ChannelMobilePush, r.mobileToken)
+	add(model.ChannelWebPush, r.webToken)
+	for c := model.ChannelSlack; c <= model.ChannelWebhook; c++ {
+		add(c, c == model.ChannelVoice && r.phone && !added[c])
 	}
 	return out
 }

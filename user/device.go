@@ -34,7 +34,8 @@ func (s *Service) Device(ctx context.Context, env model.EnvID, user model.UserID
 var errNoDevice = model.NotFound("names no device of this user", "deviceId")
 
 // RegisterDevice registers a device of a user, or changes the one with the same
-// key; what is empty in the input stays as it was. A device is reached in one
+// key; what is empty in the input stays as it was, but the provider, which goes
+// with its token. A device is reached in one
 // way: a token takes the place of a subscription and the other way round, and
 // another platform ends both. A token or subscription that another device had
 // is taken from it: the phone or browser has changed hands. Beyond
@@ -52,6 +53,12 @@ func (s *Service) RegisterDevice(ctx context.Context, env model.EnvID, once mode
 		d.Platform = in.Platform
 		if in.Browser != "" {
 			d.Browser = in.Browser
+		}
+		if in.Token != "" || in.Provider != "" {
+			d.Provider = in.Provider
+		}
+		if in.Enabled != nil {
+			d.Enabled = *in.Enabled
 		}
 		return d
 	})
@@ -83,6 +90,9 @@ func checkDevice(in model.DeviceInput) (webPush json.RawMessage, err error) {
 		c.Add(model.ProblemInvalid, m, "token")
 	} else {
 		c.That(!strings.ContainsFunc(in.Token, func(r rune) bool { return r <= ' ' || r > '~' }), "must be a push token: printable ASCII without blanks", "token")
+	}
+	if m := checkProvider(in.Provider); m != "" {
+		c.Add(model.ProblemInvalid, m, "provider")
 	}
 	if in.WebPush != nil {
 		at := c.At("webPushSubscription")

@@ -41,6 +41,11 @@ type Store interface {
 	RegisterDevice(ctx context.Context, env model.EnvID, once model.Once, fresh model.Device, change func(was model.Device) model.Device) (model.Outcome[model.Device], error)
 	RemoveDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, key string) (model.Outcome[model.DeviceID], error)
 
+	Addresses(ctx context.Context, users []model.UserRef) (map[model.UserRef][]model.Address, error)
+	AddAddress(ctx context.Context, once model.Once, user model.UserRef, id model.AddressID, in model.NewAddress) (model.Outcome[model.Address], error)
+	SetAddressEnabled(ctx context.Context, once model.Once, user model.UserRef, id model.AddressID, enabled bool) (model.Outcome[model.Address], error)
+	RemoveAddress(ctx context.Context, once model.Once, user model.UserRef, id model.AddressID) (model.Outcome[model.AddressID], error)
+
 	Categories(ctx context.Context, env model.EnvID) ([]model.Category, error)
 	Choices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Choice, error)
 	SetPreferences(ctx context.Context, env model.EnvID, once model.Once, user model.UserID,

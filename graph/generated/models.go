@@ -9,6 +9,34 @@ import (
 	"time"
 )
 
+// An address to add.
+type AddAddressInput struct {
+	// The user's identifier.
+	User string `json:"user"`
+	// The channel.
+	Channel model.Channel `json:"channel"`
+	// An e-mail address, a phone number in E.164 form, a URL, or a name, as the channel has it; at most 2,048 bytes.
+	Address string `json:"address"`
+	// The kind of device.
+	Platform *model.Platform `json:"platform,omitzero"`
+	// Who alone can carry to it; at most 64 bytes.
+	Provider *string `json:"provider,omitzero"`
+	// False: nothing is sent to it. Left out: as it was, and true for a new one.
+	Enabled *bool `json:"enabled,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The address, as it is now.
+type AddAddressPayload struct {
+	// The address; null when there are user errors.
+	Address *view.Address `json:"address,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // A part of a notification that can be acted on.
 type BlockInput struct {
 	// Unique within the notification; left out: its place, counted from 1.
@@ -493,6 +521,10 @@ type RegisterDeviceInput struct {
 	Token *string `json:"token,omitzero"`
 	// The browser's PushSubscription: an object with endpoint and keys.
 	WebPushSubscription json.RawMessage `json:"webPushSubscription,omitzero"`
+	// Who alone can carry to the token, such as `fcm` or `expo`; at most 64 bytes. It goes with the token.
+	Provider *string `json:"provider,omitzero"`
+	// False: nothing is pushed to it. Left out: as it was, and true for a new one.
+	Enabled *bool `json:"enabled,omitzero"`
 	// Makes the call happen at most once; 1 to 255 bytes.
 	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
 }
@@ -501,6 +533,24 @@ type RegisterDeviceInput struct {
 type RegisterDevicePayload struct {
 	// The device; null when there are user errors.
 	Device *view.Device `json:"device,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// Which address to remove.
+type RemoveAddressInput struct {
+	// The id of an address that was added.
+	ID string `json:"id"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What was removed.
+type RemoveAddressPayload struct {
+	// The id of the address that was; null when there are user errors.
+	RemovedAddressID *string `json:"removedAddressId,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
@@ -664,6 +714,26 @@ type ServerStatus struct {
 	LiveAcrossProcesses bool `json:"liveAcrossProcesses"`
 	// What an operator should know, in sentences; empty when all is well.
 	Warnings []string `json:"warnings"`
+}
+
+// Which address to enable or disable.
+type SetAddressEnabledInput struct {
+	// The id of an address that was added.
+	ID string `json:"id"`
+	// False: nothing is sent to it.
+	Enabled bool `json:"enabled"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The address, as it is now.
+type SetAddressEnabledPayload struct {
+	// The address; null when there are user errors.
+	Address *view.Address `json:"address,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
 }
 
 // Choices of a user.

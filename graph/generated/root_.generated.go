@@ -54,6 +54,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAddAddressInput,
 		ec.unmarshalInputBlockInput,
 		ec.unmarshalInputCancelSendInput,
 		ec.unmarshalInputChannelDefaultInput,
@@ -73,12 +74,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPatchProfileInput,
 		ec.unmarshalInputPreferenceChange,
 		ec.unmarshalInputRegisterDeviceInput,
+		ec.unmarshalInputRemoveAddressInput,
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRevokeCredentialInput,
 		ec.unmarshalInputRotateCredentialInput,
 		ec.unmarshalInputSendFilter,
 		ec.unmarshalInputSendNotificationInput,
 		ec.unmarshalInputSendTargetInput,
+		ec.unmarshalInputSetAddressEnabledInput,
 		ec.unmarshalInputSetPreferencesInput,
 		ec.unmarshalInputSetUserEnabledInput,
 		ec.unmarshalInputSubscribeToTopicInput,
@@ -429,6 +432,8 @@ type User implements Node {
   profile: Profile!
   "The devices of the user, last used first; at most 50."
   devices: [Device!]!
+  "How the user can be reached, in the order of channels: the profile's e-mail address and phone number, the devices' push tokens, and what was added."
+  addresses: [Address!]!
   "The user's effective preferences for each category and each channel that the environment uses."
   preferences: [CategoryPreference!]!
   "The user's inbox, newest first, with its counters and position as of the same moment."
@@ -507,10 +512,51 @@ type Device implements Node {
   browser: String
   "Whether it has a push token or a web push subscription."
   hasPush: Boolean!
+  "Who alone can carry to the token, such as ` + "`" + `fcm` + "`" + ` or ` + "`" + `expo` + "`" + `; null: any."
+  provider: String
+  "False: nothing is pushed to it."
+  enabled: Boolean!
   "When it was first registered."
   createdAt: DateTime!
   "When it was last registered."
   lastUsedAt: DateTime!
+}
+
+"Where an address comes from, and so where it is changed."
+enum AddressSource {
+  "The profile: its e-mail address or phone number."
+  PROFILE
+  "A device: its push token or web push subscription."
+  DEVICE
+  "It was added to the user."
+  ADDED
+}
+
+"""
+One way of reaching a user over one channel. A user may have several for a channel. The phone number of the profile counts for SMS, and for WhatsApp and
+voice as long as nothing was added for these.
+"""
+type Address {
+  "Opaque id of one that was added, to change or remove it by; else null."
+  id: ID
+  "Opaque id of the device that it is of; else null."
+  deviceId: ID
+  "The channel."
+  channel: Channel!
+  "Where it comes from."
+  source: AddressSource!
+  "An e-mail address, a phone number, a push token, a web push subscription as JSON, a URL, or a name, as the channel has it."
+  address: String!
+  "The kind of device, where it is known."
+  platform: Platform
+  "Who alone can carry to it, such as ` + "`" + `fcm` + "`" + ` or ` + "`" + `expo` + "`" + `; null: any."
+  provider: String
+  "False: nothing is sent to it."
+  enabled: Boolean!
+  "When it was registered or added; null for the profile's."
+  createdAt: DateTime
+  "When it was last registered or added; null for the profile's."
+  lastUsedAt: DateTime
 }
 
 "A page of users."
@@ -1071,6 +1117,12 @@ type Mutation {
   registerDevice("The device." input: RegisterDeviceInput!): RegisterDevicePayload!
   "Forgets a device of a user."
   removeDevice("Which." input: RemoveDeviceInput!): RemoveDevicePayload!
+  "Adds an address to a user, at most 50, or changes the one of the channel that is the same. Push tokens are devices': see ` + "`" + `registerDevice` + "`" + `. Secret key only."
+  addAddress("The address." input: AddAddressInput!): AddAddressPayload!
+  "Enables or disables an address that was added. Secret key only."
+  setAddressEnabled("Which, and how." input: SetAddressEnabledInput!): SetAddressEnabledPayload!
+  "Removes an address that was added. Secret key only."
+  removeAddress("Which." input: RemoveAddressInput!): RemoveAddressPayload!
   "Creates a category. Secret key only."
   createCategory("The category." input: CreateCategoryInput!): CreateCategoryPayload!
   "Changes a category; what is left out stays. Secret key only."
@@ -1252,6 +1304,10 @@ input RegisterDeviceInput {
   token: String
   "The browser's PushSubscription: an object with endpoint and keys."
   webPushSubscription: JSON
+  "Who alone can carry to the token, such as ` + "`" + `fcm` + "`" + ` or ` + "`" + `expo` + "`" + `; at most 64 bytes. It goes with the token."
+  provider: String
+  "False: nothing is pushed to it. Left out: as it was, and true for a new one."
+  enabled: Boolean
   "Makes the call happen at most once; 1 to 255 bytes."
   idempotencyKey: String
 }
@@ -1280,6 +1336,72 @@ input RemoveDeviceInput {
 type RemoveDevicePayload {
   "The id of the device that was; null when there are user errors."
   removedDeviceId: ID
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"An address to add."
+input AddAddressInput {
+  "The user's identifier."
+  user: String!
+  "The channel."
+  channel: Channel!
+  "An e-mail address, a phone number in E.164 form, a URL, or a name, as the channel has it; at most 2,048 bytes."
+  address: String!
+  "The kind of device."
+  platform: Platform
+  "Who alone can carry to it; at most 64 bytes."
+  provider: String
+  "False: nothing is sent to it. Left out: as it was, and true for a new one."
+  enabled: Boolean
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The address, as it is now."
+type AddAddressPayload {
+  "The address; null when there are user errors."
+  address: Address
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which address to enable or disable."
+input SetAddressEnabledInput {
+  "The id of an address that was added."
+  id: ID!
+  "False: nothing is sent to it."
+  enabled: Boolean!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The address, as it is now."
+type SetAddressEnabledPayload {
+  "The address; null when there are user errors."
+  address: Address
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which address to remove."
+input RemoveAddressInput {
+  "The id of an address that was added."
+  id: ID!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What was removed."
+type RemoveAddressPayload {
+  "The id of the address that was; null when there are user errors."
+  removedAddressId: ID
   "What must be mended; then nothing was changed."
   userErrors: [UserError!]!
   "True when this is the stored answer of an earlier call with the same key."
@@ -1867,6 +1989,44 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_AddAddressPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "address":
+		return ec.fieldContext_AddAddressPayload_address(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AddAddressPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_AddAddressPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddAddressPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Address(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Address_id(ctx, field)
+	case "deviceId":
+		return ec.fieldContext_Address_deviceId(ctx, field)
+	case "channel":
+		return ec.fieldContext_Address_channel(ctx, field)
+	case "source":
+		return ec.fieldContext_Address_source(ctx, field)
+	case "address":
+		return ec.fieldContext_Address_address(ctx, field)
+	case "platform":
+		return ec.fieldContext_Address_platform(ctx, field)
+	case "provider":
+		return ec.fieldContext_Address_provider(ctx, field)
+	case "enabled":
+		return ec.fieldContext_Address_enabled(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Address_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Address_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Address", field.Name)
+}
+
 func (ec *executionContext) childFields_App(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2123,6 +2283,10 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_browser(ctx, field)
 	case "hasPush":
 		return ec.fieldContext_Device_hasPush(ctx, field)
+	case "provider":
+		return ec.fieldContext_Device_provider(ctx, field)
+	case "enabled":
+		return ec.fieldContext_Device_enabled(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Device_createdAt(ctx, field)
 	case "lastUsedAt":
@@ -2413,6 +2577,18 @@ func (ec *executionContext) childFields_RegisterDevicePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type RegisterDevicePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RemoveAddressPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "removedAddressId":
+		return ec.fieldContext_RemoveAddressPayload_removedAddressId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RemoveAddressPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RemoveAddressPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveAddressPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RemoveDevicePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "removedDeviceId":
@@ -2553,6 +2729,18 @@ func (ec *executionContext) childFields_ServerStatus(ctx context.Context, field 
 		return ec.fieldContext_ServerStatus_warnings(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ServerStatus", field.Name)
+}
+
+func (ec *executionContext) childFields_SetAddressEnabledPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "address":
+		return ec.fieldContext_SetAddressEnabledPayload_address(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetAddressEnabledPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_SetAddressEnabledPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetAddressEnabledPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_SetPreferencesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2725,6 +2913,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_profile(ctx, field)
 	case "devices":
 		return ec.fieldContext_User_devices(ctx, field)
+	case "addresses":
+		return ec.fieldContext_User_addresses(ctx, field)
 	case "preferences":
 		return ec.fieldContext_User_preferences(ctx, field)
 	case "inbox":

@@ -16,6 +16,7 @@ var (
 	sendStatuses    = []model.SendStatus{model.SendScheduled, model.SendExpanding, model.SendSent, model.SendCanceled}
 	markStates      = []model.MarkState{model.MarkSeen, model.MarkUnseen, model.MarkRead, model.MarkUnread, model.MarkInteracted, model.MarkArchived, model.MarkUnarchived}
 	platforms       = []model.Platform{model.PlatformIOS, model.PlatformAndroid, model.PlatformWeb, model.PlatformOther}
+	addressSources  = []model.AddressSource{model.AddressProfile, model.AddressDevice, model.AddressAdded}
 	unknownPolicies = []model.UnknownPolicy{model.UnknownSkip, model.UnknownReject, model.UnknownCreate}
 	rungOutcomes    = []model.RungOutcome{model.RungPassed, model.RungAllow, model.RungBlock, model.RungNotReached}
 	resetReasons    = []model.ResetReason{model.ResetFirst, model.ResetTooFarBehind, model.ResetUnknownPosition, model.ResetOtherEpoch}
@@ -117,6 +118,12 @@ func MarshalPlatform(v model.Platform) graphql.Marshaler { return word(v) }
 
 // UnmarshalPlatform reads the kind of a device.
 func UnmarshalPlatform(v any) (model.Platform, error) { return oneOf(v, platforms...) }
+
+// MarshalAddressSource writes where an address comes from.
+func MarshalAddressSource(v model.AddressSource) graphql.Marshaler { return word(v) }
+
+// UnmarshalAddressSource reads where an address comes from.
+func UnmarshalAddressSource(v any) (model.AddressSource, error) { return oneOf(v, addressSources...) }
 
 // MarshalUnknownUserPolicy writes a policy.
 func MarshalUnknownUserPolicy(v model.UnknownPolicy) graphql.Marshaler { return word(v) }

@@ -20,14 +20,15 @@ const (
 	KindTopic        Kind = "top"
 	KindDevice       Kind = "dev"
 	KindCredential   Kind = "crd"
+	KindAddress      Kind = "adr"
 )
 
 // maxTextID is more than any text id of ours has, in bytes.
 const maxTextID = 64
 
 // Ref is an opaque id taken apart. Number is set for everything but
-// credentials; for a device it is its user. Text is set for devices and
-// credentials.
+// credentials; for a device or address it is its user. Text is set for devices,
+// addresses and credentials.
 type Ref struct {
 	Kind   Kind
 	Number int64
@@ -40,7 +41,7 @@ func (r Ref) String() string {
 	switch r.Kind {
 	case KindCredential:
 		return string(r.Kind) + "_" + r.Text
-	case KindDevice:
+	case KindDevice, KindAddress:
 		return string(r.Kind) + "_" + number(r.Number) + "_" + r.Text
 	default:
 		return string(r.Kind) + "_" + number(r.Number)
@@ -57,7 +58,7 @@ func ParseRef(s string) (Ref, bool) {
 		id.Number, ok = parseNumber(rest)
 	case KindCredential:
 		id.Text, ok = rest, isTextID(rest)
-	case KindDevice:
+	case KindDevice, KindAddress:
 		user, text, _ := strings.Cut(rest, "_")
 		id.Number, ok = parseNumber(user)
 		id.Text, ok = text, ok && isTextID(text)
@@ -95,6 +96,11 @@ func CredentialID(id model.CredentialID) string {
 // DeviceID writes the id of a user's device.
 func DeviceID(user model.UserID, id model.DeviceID) string {
 	return Ref{Kind: KindDevice, Number: int64(user), Text: string(id)}.String()
+}
+
+// AddressID writes the id of an address that was added to a user.
+func AddressID(user model.UserID, id model.AddressID) string {
+	return Ref{Kind: KindAddress, Number: int64(user), Text: string(id)}.String()
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }

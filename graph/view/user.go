@@ -100,3 +100,6 @@ func (d *Device) Browser() *string { return text(d.Device.Browser) }
 
 // HasPush says whether the device can be pushed to.
 func (d *Device) HasPush() bool { return d.Token != "" || len(d.WebPush) > 0 }
+
+// Provider is who alone can carry to the token.
+func (d *Device) Provider() *string { return text(d.Device.Provider) }

@@ -1,0 +1,3 @@
+alter table devices drop column enabled;
+alter table devices drop column provider;
+drop table addresses;
