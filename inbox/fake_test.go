@@ -80,3 +80,9 @@ func (f *fakeStore) Changes(_ context.Context, _ model.EnvID, _ model.UserID, af
 	}
 	return out, err
 }
+
+func (f *fakeStore) InboxCounters(context.Context, model.EnvID, model.UserID) (model.Counters, int64, error) {
+	head, end, err := f.begin()
+	defer end()
+	return countersAt(head), head, err
+}

@@ -29,6 +29,10 @@ type WatchOptions struct {
 	// Categories limits the items told of; nil: all. Position and counters
 	// move with every change all the same.
 	Categories []model.CategoryID
+	// Tail begins at the head of the inbox and shows no items that were there
+	// before, not in a snapshot either: a Reset then comes with the counters
+	// alone. After and First do not count.
+	Tail bool
 }
 
 // Stream is one client's view of one inbox. It has no goroutine: its owner
@@ -40,7 +44,7 @@ type Stream struct {
 	service    *Service
 	env        model.EnvID
 	user       model.UserID
-	first      int
+	first      int // items of a snapshot; zero: the stream is a tail
 	categories []model.CategoryID
 	wake       func()
 	cancel     func()
@@ -76,6 +80,8 @@ func (s *Service) Watch(_ context.Context, env model.EnvID, user model.UserID, o
 	}
 	w := &Stream{service: s, env: env, user: user, first: o.First, categories: o.Categories, wake: wake, fresh: true}
 	switch after := o.After; {
+	case o.Tail:
+		w.first, w.reset = 0, model.ResetFirst
 	case after == nil:
 		w.reset = model.ResetFirst
 	case after.User != user:
@@ -210,6 +216,9 @@ func (w *Stream) Next(ctx context.Context) (model.InboxEvent, bool, error) {
 		if err != nil {
 			return model.InboxEvent{}, false, err
 		}
+		if event.Reset == model.ResetFirst && w.first == 0 {
+			continue // a tail has only found its place
+		}
 		if event.Reset != "" || event.Seq != after {
 			return event, true, nil
 		}
@@ -280,6 +289,10 @@ func (w *Stream) read(ctx context.Context, after int64, reset model.ResetReason)
 
 // snapshot reads the newest items that are not archived, to begin anew with.
 func (w *Stream) snapshot(ctx context.Context, reason model.ResetReason) (model.InboxEvent, error) {
+	if w.first == 0 {
+		counters, seq, err := w.service.Store.InboxCounters(ctx, w.env, w.user)
+		return model.InboxEvent{Env: w.env, User: w.user, Seq: seq, Counters: counters, Reset: reason}, err
+	}
 	archived := false
 	page, err := w.service.Store.Inbox(ctx, w.env, w.user, model.InboxFilter{Archived: &archived, Categories: w.categories}, model.PageRequest{Limit: w.first})
 	if err != nil {
@@ -293,7 +306,7 @@ func (w *Stream) snapshot(ctx context.Context, reason model.ResetReason) (model.
 func (w *Stream) told(c *model.InboxChange) model.InboxEvent {
 	return model.InboxEvent{
 		Env: c.Env, User: c.User, Seq: c.Seq, Counters: c.Counters,
-		Added: w.shown(c.Added), Changed: w.shown(c.Changed), Removed: c.Removed, Marked: c.Marked,
+		Added: w.shown(c.Added), Changed: w.shown(c.Changed), Removed: c.Removed, Marked: c.Marked, Deed: &c.Deed,
 	}
 }
 

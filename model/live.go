@@ -51,6 +51,15 @@ type InboxChange struct {
 	Changed  []Notification
 	Removed  []NotificationID
 	Marked   []InboxMark
+	Deed     Deed
+}
+
+// Deed is what somebody did that changed an inbox. It is told to those who
+// watch at the moment and kept nowhere: whoever reads the change later sees
+// only what became of it.
+type Deed struct {
+	As  MarkState // of a mark; empty: something came or went
+	All bool      // it was done to all there was, and not to items that were named
 }
 
 // Hint wraps the change for the bus.
@@ -91,6 +100,7 @@ type InboxEvent struct {
 	Changed  []Notification
 	Removed  []NotificationID
 	Marked   []InboxMark
+	Deed     *Deed // nil: the event was read from the database, which does not know
 }
 
 // Changes is what the database holds of an inbox after a seq: the answer to a

@@ -30,6 +30,7 @@ func (s *Store) MarkNotifications(ctx context.Context, env model.EnvID, o model.
 		if err != nil {
 			return model.MarkResult{}, err
 		}
+		m.deed = model.Deed{As: as}
 		affected, err := m.mark(ctx, as, "and n.id in ("+idList(ids)+")")
 		if err != nil {
 			return model.MarkResult{}, err
@@ -81,8 +82,10 @@ func (s *Store) MarkAll(ctx context.Context, env model.EnvID, o model.Once, user
 				return model.MarkResult{}, errAhead
 			}
 		}
+		whole := f == nil || f.IsDefault()
+		m.deed = model.Deed{As: as, All: whole}
 		var affected int64
-		if (as == model.MarkSeen || as == model.MarkRead) && (f == nil || f.IsDefault()) {
+		if (as == model.MarkSeen || as == model.MarkRead) && whole {
 			affected, hint, err = m.raise(ctx, as, bound)
 		} else {
 			affected, hint, err = m.markWhere(ctx, as, bound, f)
@@ -139,6 +142,7 @@ type marking struct {
 	inbox inboxRow // as it is by now
 	found bool     // there is an inbox, and its lock is held
 	now   int64
+	deed  model.Deed // for those who watch
 }
 
 func (s *Store) beginMarking(ctx context.Context, tx bun.Tx, env model.EnvID, user model.UserID) (*marking, error) {
@@ -327,7 +331,7 @@ func (m *marking) hint(changed []model.Notification) *model.Hint {
 	h := model.Hint{Key: model.InboxKey(m.env, m.user), Seq: m.inbox.Seq}
 	if len(changed) <= model.MaxCatchUp {
 		newestFirst(changed)
-		h.Change = &model.InboxChange{Env: m.env, User: m.user, Seq: m.inbox.Seq, Counters: m.inbox.counters(), Changed: changed}
+		h.Change = &model.InboxChange{Env: m.env, User: m.user, Seq: m.inbox.Seq, Counters: m.inbox.counters(), Changed: changed, Deed: m.deed}
 	}
 	return &h
 }

@@ -104,6 +104,7 @@ func Change(env model.EnvID, user model.UserID, seq int64, c *model.Content) *mo
 		Env: env, User: user, Seq: seq, Counters: model.Counters{Total: 3, Unseen: 2, Unread: 1},
 		Added: []model.Notification{n}, Changed: []model.Notification{read}, Removed: []model.NotificationID{5, 4},
 		Marked: []model.InboxMark{{As: model.MarkRead, UpTo: seq - 1, At: at}},
+		Deed:   model.Deed{As: model.MarkRead, All: true},
 	}
 }
 

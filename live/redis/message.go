@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	version = 1
+	version = 2
 
 	// shards is how many channels the keys are spread over. It is part of what
 	// processes agree on, like the hash and the version.

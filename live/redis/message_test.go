@@ -235,7 +235,7 @@ func TestStrangeMessagesAreRefused(t *testing.T) {
 		want    error
 	}{
 		"Empty":        {"", errVersion},
-		"NextVersion":  {"\x02" + good[1:], errVersion},
+		"NextVersion":  {string(rune(version+1)) + good[1:], errVersion},
 		"NoSender":     {good[:5], errMalformed},
 		"CutShort":     {good[:len(good)-1], errMalformed},
 		"TooLong":      {good + "x", errMalformed},

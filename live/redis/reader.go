@@ -119,6 +119,7 @@ func (r *reader) change(key model.LiveKey, seq int64, ref func(uint64) (*model.C
 		}
 		c.Marked = append(c.Marked, m)
 	}
+	c.Deed = model.Deed{As: model.MarkState(r.string()), All: r.bool()}
 	return c
 }
 

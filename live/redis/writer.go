@@ -76,6 +76,8 @@ func (w *writer) change(key model.LiveKey, seq int64, c *model.InboxChange, ref 
 			w.time(m.At)
 		}
 	}
+	w.string(string(c.Deed.As))
+	w.bool(c.Deed.All)
 }
 
 func (w *writer) notifications(c *model.InboxChange, ns []model.Notification, ref func(*model.Content) int) {
