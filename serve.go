@@ -205,17 +205,21 @@ func (s *server) handler() http.Handler {
 	s.health.Mount(mux)
 	if s.cfg.Role.API {
 		mux.Handle("/graphql", s.api)
-		if !store.IsPostgres(s.cfg.Database()) {
+		if s.playground() {
 			(&playground.Playground{Presets: demoPresets(s.demo)}).Mount(mux)
 		}
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write([]byte(`{"errors":[{"message":"nothing is served at this path; the API is at /graphql","extensions":{"code":"NOT_FOUND"}}]}` + "\n"))
-	})
 	logged := reqlog.Middleware{Log: s.log, IDs: new(id.Source), Observe: s.metrics.Request}
-	return logged.Wrap(mux)
+	return logged.Wrap(&front{mux: mux, api: s.cfg.Role.API, playground: s.cfg.Role.API && s.playground()})
+}
+
+// playground reports whether the playground is served: where it is not said,
+// in embedded mode only.
+func (s *server) playground() bool {
+	if s.cfg.Playground != nil {
+		return *s.cfg.Playground
+	}
+	return !store.IsPostgres(s.cfg.Database())
 }
 
 // run serves until ctx is done, then shuts down in order: say so, let go of

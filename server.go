@@ -70,6 +70,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stdout, help())
 		return 0
 	}
+	if len(args) > 0 && slices.Contains([]string{"-version", "--version"}, args[0]) {
+		args = []string{"version"}
+	}
 	cmd, rest, err := find(args)
 	if err == nil {
 		err = cmd.run(p, ctx, rest)

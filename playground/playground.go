@@ -12,6 +12,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"mime"
 	"net"
@@ -48,6 +49,7 @@ type Playground struct {
 // Mount registers the routes.
 func (p *Playground) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", p.page)
+	mux.HandleFunc("GET /favicon.ico", p.icon)
 	mux.HandleFunc("GET /playground/presets.json", p.presets)
 	mux.HandleFunc("GET /playground/{file}", p.file)
 }
@@ -55,6 +57,11 @@ func (p *Playground) Mount(mux *http.ServeMux) {
 func (p *Playground) page(w http.ResponseWriter, r *http.Request) {
 	reqlog.SetRoute(r.Context(), "/")
 	serve(w, r, "page/index.html")
+}
+
+func (p *Playground) icon(w http.ResponseWriter, r *http.Request) {
+	reqlog.SetRoute(r.Context(), "/favicon.ico")
+	serve(w, r, "page/icon.svg")
 }
 
 func (p *Playground) file(w http.ResponseWriter, r *http.Request) {
@@ -66,13 +73,20 @@ func (p *Playground) file(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	http.Error(w, "no such file", http.StatusNotFound)
+	missing(w)
+}
+
+// missing says, in the form of the API's answers, that there is no such file.
+func missing(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = io.WriteString(w, `{"errors":[{"message":"the playground has no such file","extensions":{"code":"NOT_FOUND"}}]}`+"\n") // a browser that is gone needs no answer
 }
 
 func serve(w http.ResponseWriter, r *http.Request, name string) {
 	b, err := files.ReadFile(name)
 	if err != nil {
-		http.Error(w, "no such file", http.StatusNotFound)
+		missing(w)
 		return
 	}
 	sum := sha256.Sum256(b)

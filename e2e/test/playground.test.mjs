@@ -129,7 +129,27 @@ test('there is no playground in production', async () => {
   const w = await world('production');
   try {
     for (const at of ['/', '/playground/presets.json']) assert.equal((await fetch(w.server.http + at)).status, 404);
+    const typed = await fetch(w.server.graphql, { headers: { accept: 'text/html,*/*;q=0.8' } });
+    assert.match((await typed.json()).errors[0].message, /query/);
   } finally {
+    await w.end();
+  }
+});
+
+test('a playground that is switched on in production has no credential of its own, and takes one', async () => {
+  const w = await world('production', { users: ['ada'], env: { PLAYGROUND: 'true' } });
+  const browser = await launch();
+  try {
+    assert.deepEqual(await (await fetch(`${w.server.http}/playground/presets.json`)).json(), []);
+    const { page, seen } = await visit(browser, w.server.graphql); // as somebody types it
+    assert.equal(page.url(), `${w.server.http}/`);
+    await page.waitForFunction(() => /no credential/.test(document.querySelector('#who')?.value));
+    await page.getByRole('textbox', { name: 'Authorization' }).fill(`Bearer ${await w.token('ada')}`);
+    await page.getByRole('textbox', { name: 'Authorization' }).blur();
+    await page.waitForFunction(() => document.querySelector('#who').value === 'ada of shop, test');
+    assert.deepEqual(seen.complaints, []);
+  } finally {
+    await browser.close();
     await w.end();
   }
 });

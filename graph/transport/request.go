@@ -120,7 +120,7 @@ func getParams(r *http.Request) (operation.Params, error) {
 		return p, inURL(err)
 	}
 	if p.Query == "" && !p.PersistedQuery {
-		return p, errors.New("the URL must have the parameter query, a GraphQL document")
+		return p, errors.New("the URL must have the parameter query, a GraphQL document; or send the request by POST, as JSON")
 	}
 	p.Simple = simple(r)
 	return p, nil

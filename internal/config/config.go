@@ -41,6 +41,7 @@ type Config struct {
 	LogLevel   slog.Level    `env:"LOG_LEVEL" envDefault:"INFO" doc:"DEBUG, INFO, WARN or ERROR"`
 	Demo       bool          `env:"DEMO" envDefault:"true" doc:"make a demo app at the first start on SQLite"`
 	Profiles   bool          `env:"PROFILES" envDefault:"false" doc:"serve Go's profiles under /debug/pprof/ at METRICS_ADDR"`
+	Playground *bool         `env:"PLAYGROUND" doc:"serve the playground at /: true or false; empty: with SQLite only"`
 	Introspect bool          `env:"INTROSPECTION" envDefault:"true" doc:"let clients ask for the schema"`
 	Timeout    time.Duration `env:"REQUEST_TIMEOUT" envDefault:"10s" doc:"longest a request may take, 1s-5m"`
 	DrainDelay time.Duration `env:"DRAIN_DELAY" envDefault:"0s" doc:"on SIGTERM, how long to go on serving while /readyz says no, 0s-1m; give a load balancer time"`
