@@ -138,8 +138,9 @@ test('there is no playground in production', async () => {
 
 test('a playground that is switched on in production has no credential of its own, and takes one', async () => {
   const w = await world('production', { users: ['ada'], env: { PLAYGROUND: 'true' } });
-  const browser = await launch();
+  let browser;
   try {
+    browser = await launch();
     assert.deepEqual(await (await fetch(`${w.server.http}/playground/presets.json`)).json(), []);
     const { page, seen } = await visit(browser, w.server.graphql); // as somebody types it
     assert.equal(page.url(), `${w.server.http}/`);
@@ -149,7 +150,7 @@ test('a playground that is switched on in production has no credential of its ow
     await page.waitForFunction(() => document.querySelector('#who').value === 'ada of shop, test');
     assert.deepEqual(seen.complaints, []);
   } finally {
-    await browser.close();
+    await browser?.close();
     await w.end();
   }
 });
