@@ -24,9 +24,6 @@ func (e *Engine) Execute(ctx context.Context, o *Operation) *Response {
 	if o.Kind() == ast.Subscription {
 		return Refused(refuse(CodeBadUserInput, "a subscription needs a WebSocket, or the header Accept: text/event-stream"))
 	}
-	if data := o.document.introspected.Load(); data != nil {
-		return &Response{Data: *data}
-	}
 	if o.idempotencyKey != "" && o.document.fields == 1 {
 		ctx = context.WithValue(ctx, idempotencyKey, o.idempotencyKey)
 	}
@@ -34,8 +31,11 @@ func (e *Engine) Execute(ctx context.Context, o *Operation) *Response {
 	if refused != nil {
 		return Refused(refused)
 	}
+	defer leave()
+	if data := o.document.introspected.Load(); data != nil {
+		return &Response{Data: *data}
+	}
 	resp := e.run(ctx, o)
-	leave()
 	if len(resp.Errors) == 0 && o.onlyIntrospects() && e.documents.grow(o.name, o.document, len(resp.Data)) {
 		o.document.introspected.Store((*[]byte)(&resp.Data))
 	}
