@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -148,6 +149,18 @@ func TestSubscribersWhoNeverReadCostTheOthersNothing(t *testing.T) {
 		report := tell(t, name, binary, subscribersStory{idle: 200, silent: 10, readers: 10, sends: 100, every: 10 * time.Millisecond}.run)
 		if max(report.sockets, report.events) > 200<<10 {
 			t.Error("a subscriber who waits takes ten times what is promised")
+		}
+	})
+}
+
+func TestNobodyIsToldOfOthers(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, tenancyStory{requests: 10_000, workers: 8, seed: 1}.run)
+		for operation, o := range report.answers {
+			if o.data == 0 && !slices.Contains(ends, operation) {
+				t.Errorf("%s was never answered with data", operation)
+			}
 		}
 	})
 }

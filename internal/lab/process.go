@@ -262,8 +262,13 @@ type Environment struct {
 
 // CreateApp makes an environment with the command line.
 func (s *Setup) CreateApp(ctx context.Context, name, kind string) (Environment, error) {
+	return s.CreateAppWith(ctx, name, kind, "token")
+}
+
+// CreateAppWith is CreateApp with another way for front ends to act as a user.
+func (s *Setup) CreateAppWith(ctx context.Context, name, kind, userAuth string) (Environment, error) {
 	var env Environment
-	out, err := s.CLI(ctx, "app", "create", "--name", name, "--environment", kind, "--user-auth", "token", "--json")
+	out, err := s.CLI(ctx, "app", "create", "--name", name, "--environment", kind, "--user-auth", userAuth, "--json")
 	if err != nil {
 		return env, err
 	}
