@@ -183,8 +183,14 @@ func (f *forger) members() {
 		name  string
 		value any
 	}{
-		{"crit", []string{"exp"}}, {"crit", []string{}}, {"crit", "exp"}, {"b64", false}, {"zip", "DEF"},
-		{"jku", "https://example.com/keys"}, {"x5u", "https://example.com/cert"}, {"jwk", authtest.Object{"kty": "oct", "k": "AA"}},
+		{"crit", []string{"exp"}},
+		{"crit", []string{}},
+		{"crit", "exp"},
+		{"b64", false},
+		{"zip", "DEF"},
+		{"jku", "https://example.com/keys"},
+		{"x5u", "https://example.com/cert"},
+		{"jwk", authtest.Object{"kty": "oct", "k": "AA"}},
 	} {
 		f.signed(fmt.Sprintf("header %s %v", m.name, m.value), f.header.With(m.name, m.value), f.claims)
 	}
