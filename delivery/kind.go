@@ -44,6 +44,9 @@ type Account struct {
 	Channel  model.Channel // what it is used for
 	Config   json.RawMessage
 	Secrets  json.RawMessage
+	// Callback is where the provider can report to; empty: this server does not
+	// know its public address.
+	Callback string
 }
 
 // Into decodes settings and secrets into the two structs (either may be nil).

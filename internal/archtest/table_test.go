@@ -5,7 +5,7 @@ const (
 	// services hold the rules. None imports another, except as listed.
 	services = " notify inbox user audience catalog app "
 	// tools are not about notifications; any package above the ground may use them.
-	tools = " internal/id internal/cursor internal/seal internal/dial "
+	tools = " internal/id internal/cursor internal/seal internal/dial internal/signature "
 	// surface is what a surface, which translates, may use.
 	surface = " model auth internal/reqlog " + services + tools
 	// anything stands for every package of this module that is not for tests.
@@ -32,6 +32,7 @@ var imports = map[string]string{
 	"internal/reqlog":    "model internal/id",
 	"internal/seal":      "model",
 	"internal/shed":      "model",
+	"internal/signature": "",
 	"internal/websocket": "",
 
 	// Floor 1: one duty each, none knows another.
