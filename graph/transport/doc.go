@@ -18,6 +18,10 @@
 // the writer moves on. Pings and time limits of all sockets are looked after
 // by one more goroutine.
 //
+// An event stream leaves its request behind in the same way. It has a goroutine
+// that waits for the client to go, and another one while there is something to
+// write.
+//
 // # How a WebSocket ends
 //
 //	1000, 1001  the client went; 1001 also: this server is shutting down

@@ -52,116 +52,52 @@ func (h *Handler) refuseEvents(w http.ResponseWriter, r *http.Request, errs gqle
 	e.whole(operation.Refused(errs))
 }
 
-// follow streams a subscription until it is complete, or the client or the
-// server has to go.
-func (h *Handler) follow(w http.ResponseWriter, r *http.Request, o *operation.Operation) {
-	refuse := func(err error) { h.refuse(w, r, h.engine.Present(r.Context(), err)...) }
-	if err := h.enter(); err != nil {
-		refuse(err)
-		return
-	}
-	defer h.leave()
-	ended, woken := make(chan struct{}, 1), make(chan struct{}, 1)
-	session, err := h.auth.Watch(r.Context(), func(string) { signal(ended) })
-	if err != nil {
-		refuse(err)
-		return
-	}
-	defer session.Close()
-	if err := h.own(session.Owner()); err != nil {
-		refuse(err)
-		return
-	}
-	defer h.disown(session.Owner())
-
-	ctx, cancel := context.WithTimeout(r.Context(), h.settings.RequestTimeout)
-	stream, errs := h.engine.Subscribe(ctx, o, func() { signal(woken) })
-	cancel()
-	if errs != nil {
-		h.refuseEvents(w, r, errs)
-		return
-	}
-	defer stream.Close()
-	h.stats.Streams.Add(1)
-	h.stats.Subscriptions.Add(1)
-	defer h.stats.Streams.Add(-1)
-	defer h.stats.Subscriptions.Add(-1)
-	h.pour(r.Context(), h.beginEvents(w), stream, woken, ended)
-}
-
-// pour writes what a stream has, and whenever it is woken again, until it is
-// complete or somebody has to go.
-func (h *Handler) pour(ctx context.Context, e *events, stream *operation.Stream, woken, ended <-chan struct{}) {
-	quiet := time.NewTimer(h.settings.KeepAlive)
-	defer quiet.Stop()
-	more := true
-	for e.err == nil {
-		look := woken
-		if more {
-			look = closed
-		}
-		select { // the reasons to end come before the next event
-		case <-ended:
-			return
-		case <-h.leaving:
-			return
-		default:
-		}
-		select {
-		case <-look:
-			var goesOn bool
-			if more, goesOn = e.step(ctx, h, stream); !goesOn {
-				return
-			}
-		case <-quiet.C:
-			e.write(comment)
-		case <-ended:
-			return
-		case <-h.leaving:
-			return
-		case <-ctx.Done():
-			return
-		}
-		quiet.Reset(h.settings.KeepAlive)
-	}
-}
-
-// closed is always ready.
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
 var (
 	comment  = []byte(":\n\n")
 	complete = []byte("event: complete\ndata: \n\n")
 )
 
-// signal tells a receiver that looks for itself what there is.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+// sink is where an event stream is written to. A part is written whole, and
+// goes out at once when it is flushed.
+type sink interface {
+	io.Writer
+	SetWriteDeadline(at time.Time) error
+	Flush() error
 }
 
 // events writes an event stream.
 type events struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
+	to      sink
 	timeout time.Duration
 	stats   *Stats
 	err     error // the first; nothing is written after it
 }
 
-// beginEvents sends the header and one comment, since some browsers do not
-// take a stream for open before there is a body.
-func (h *Handler) beginEvents(w http.ResponseWriter) *events {
-	header := w.Header()
+// eventHeader is the header of an event stream.
+func eventHeader(header http.Header) {
 	header["Content-Type"] = contentTypes[mediaEvents]
 	header.Set("Cache-Control", "no-store, no-transform")
 	header.Set("X-Accel-Buffering", "no")
+}
+
+// response is a sink within a request.
+type response struct {
+	http.ResponseWriter
+	*http.ResponseController
+}
+
+// beginEvents sends the header and one comment, since some browsers do not
+// take a stream for open before there is a body.
+func (h *Handler) beginEvents(w http.ResponseWriter) *events {
+	eventHeader(w.Header())
 	w.WriteHeader(http.StatusOK)
-	e := &events{w: w, control: http.NewResponseController(w), timeout: h.settings.WriteTimeout, stats: &h.stats}
+	e := h.eventsTo(response{w, http.NewResponseController(w)})
 	e.write(comment)
 	return e
+}
+
+func (h *Handler) eventsTo(to sink) *events {
+	return &events{to: to, timeout: h.settings.WriteTimeout, stats: &h.stats}
 }
 
 // step writes the next event, if there is one. It reports whether there may be
@@ -220,13 +156,13 @@ func (e *events) write(text []byte) {
 	if e.err != nil {
 		return
 	}
-	_ = e.control.SetWriteDeadline(time.Now().Add(e.timeout)) // a connection without deadlines fails by itself
-	if _, e.err = e.w.Write(text); e.err == nil {
-		e.err = e.control.Flush()
+	_ = e.to.SetWriteDeadline(time.Now().Add(e.timeout)) // a connection without deadlines fails by itself
+	if _, e.err = e.to.Write(text); e.err == nil {
+		e.err = e.to.Flush()
 	}
 	if websocket.IsTimeout(e.err) {
 		e.stats.SlowReaders.Add(1)
 	}
 	e.stats.Frames.Add(1)
-	_ = e.control.SetWriteDeadline(time.Time{})
+	_ = e.to.SetWriteDeadline(time.Time{})
 }

@@ -3,9 +3,11 @@ package transport_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -248,4 +250,63 @@ func TestSlowEventStreamIsDropped(t *testing.T) {
 	eventually(t, "it is open", func() bool { return s.feed.Len() == 1 })
 	s.feed.Advance(200)
 	eventually(t, "it is dropped", func() bool { return s.Stats().SlowReaders.Load() == 1 && s.feed.Len() == 0 })
+}
+
+// TestEventStreamEndsInGoodOrder reads a stream as bytes: each part is a chunk,
+// what the client says meanwhile is not heard, and the last chunk is empty.
+func TestEventStreamEndsInGoodOrder(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	conn := s.rawStream(t, "ada")
+	if head := readUntil(t, conn, "3\r\n:\n\n\r\n"); !strings.HasPrefix(head, "HTTP/1.1 200 OK\r\n") || !strings.Contains(head, "\r\nTransfer-Encoding: chunked\r\n") || !strings.Contains(head, "\r\nDate: ") {
+		t.Errorf("it begins %q", head)
+	}
+	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	s.feed.Advance(1)
+	readUntil(t, conn, "id: 1\n")
+	s.auth.end("ada", "expired")
+	if rest := readUntil(t, conn, "0\r\n\r\n"); strings.Contains(rest, "complete") {
+		t.Errorf("it ends %q", rest)
+	}
+	eventually(t, "it is closed", func() bool { return s.feed.Len() == 0 && s.auth.count() == 0 && s.Stats().Streams.Load() == 0 })
+}
+
+// TestEventStreamOverHTTP2 shares a connection with others.
+func TestEventStreamOverHTTP2(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *transport.Settings) { s.KeepAlive = 20 * time.Millisecond })
+	shared := httptest.NewUnstartedServer(s.auth.middleware(s.Handler))
+	shared.EnableHTTP2 = true
+	shared.StartTLS()
+	defer shared.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, shared.URL, strings.NewReader(`{"query":"subscription { counter { n } }"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}, "Authorization": {"Bearer ada"}}
+	resp, err := shared.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	r := bufio.NewReader(resp.Body)
+	eventually(t, "it is open", func() bool { return s.feed.Len() == 1 })
+	for i := range 3 {
+		s.feed.Advance(1)
+		if got := event(t, r); resp.ProtoMajor != 2 || !strings.Contains(got, fmt.Sprintf("id: %d\n", i+1)) {
+			t.Errorf("%s: event %d is %q", resp.Proto, i+1, got)
+		}
+	}
+	for range 2 { // the one that every stream begins with was read as the first event was
+		if line, err := r.ReadString('\n'); err != nil || line != ":\n" {
+			t.Fatalf("a quiet stream says %q, %v", line, err)
+		}
+		_, _ = r.ReadString('\n')
+	}
+	cancel()
+	eventually(t, "it is closed", func() bool { return s.feed.Len() == 0 && s.auth.count() == 0 && s.Stats().Streams.Load() == 0 })
 }

@@ -30,6 +30,8 @@ type Handler struct {
 	mu       sync.Mutex
 	sockets  map[*socket]struct{}
 	keeping  bool // whether the keeper runs
+	tails    map[*tail]struct{}
+	tending  bool // whether the tails' keeper runs
 	open     int  // sockets and event streams
 	owners   map[any]int
 	draining bool
@@ -43,7 +45,7 @@ func New(engine *operation.Engine, auth Authenticator, settings Settings, log *s
 	return &Handler{
 		engine: engine, auth: auth, settings: settings, log: log,
 		writers: &websocket.Writers{Max: settings.Writers}, patience: &websocket.Patience{AtLeast: settings.RequestTimeout},
-		sockets: map[*socket]struct{}{}, owners: map[any]int{},
+		sockets: map[*socket]struct{}{}, tails: map[*tail]struct{}{}, owners: map[any]int{},
 		leaving: make(chan struct{}), empty: make(chan struct{}),
 	}
 }

@@ -2,9 +2,13 @@ package transport_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"carillon/graph/transport"
 )
@@ -99,4 +103,61 @@ func BenchmarkQuery(b *testing.B) {
 			c.hear("complete")
 		}
 	})
+}
+
+// TestIdleEventStream is TestIdleSubscriber over server-sent events.
+func TestIdleEventStream(t *testing.T) {
+	const n = 500
+	s := serve(t, func(s *transport.Settings) { s.Connections = 2 * n })
+	s.connect(t, "application") // what is there once is not counted
+	heap0, stack0, goroutines0 := footprint()
+	streams := make([]net.Conn, n)
+	for i := range streams {
+		streams[i] = s.rawStream(t, strconv.Itoa(i))
+	}
+	eventually(t, "all are open", func() bool { return s.feed.Len() == n })
+	s.feed.Advance(1)
+	for _, conn := range streams {
+		readUntil(t, conn, "event: next\n")
+	}
+	heap, stack, goroutines := footprint()
+	each := func(a, b uint64) int { return (int(a) - int(b)) / n }
+	t.Logf("each of %d: heap %d B, stack %d B, %.2f goroutines", n, each(heap, heap0), each(stack, stack0), float64(goroutines-goroutines0)/n)
+	if total := each(heap+stack, heap0+stack0); total > 20<<10 {
+		t.Errorf("a stream that waits costs %d bytes, want at most 20 KB", total)
+	}
+	if goroutines-goroutines0 > n+20 {
+		t.Errorf("%d goroutines for %d streams", goroutines-goroutines0, n)
+	}
+}
+
+// rawStream opens an event stream on a connection that nothing stands between.
+func (s *server) rawStream(t testing.TB, name string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.http.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	body := `{"query":"subscription { counter { n text } }"}`
+	_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\nContent-Length: %d\r\n\r\n%s",
+		name, len(body), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// readUntil reads what a connection says, up to some words.
+func readUntil(t testing.TB, conn net.Conn, words string) (text string) {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for some := make([]byte, 4096); !strings.Contains(text, words); {
+		n, err := conn.Read(some)
+		if err != nil {
+			t.Fatalf("%v after %q", err, text)
+		}
+		text += string(some[:n])
+	}
+	return text
 }
