@@ -28,11 +28,12 @@ type expansionReport struct {
 	kills     []int         // how many had it when the servers were killed
 	took      time.Duration // from the answer to the end, restarts included
 	cancelled int           // how many had the other when it was cancelled
+	told      int           // events of the subscription to the progress of the first
 }
 
 func (r expansionReport) String() string {
-	return fmt.Sprintf("%d users, accepted within %s, killed when %v had it, ended after %s; another was cancelled when %d had it",
-		r.users, round(r.accepted), r.kills, round(r.took), r.cancelled)
+	return fmt.Sprintf("%d users, accepted within %s, killed when %v had it, ended after %s, as %d events told; another was cancelled when %d had it",
+		r.users, round(r.accepted), r.kills, round(r.took), r.told, r.cancelled)
 }
 
 // acceptWithin is the longest that accepting a large send may take: ten times
@@ -81,6 +82,9 @@ func (c expansionStory) killed(ctx context.Context, w *world, report *expansionR
 		return fmt.Errorf("accepted as %s after %s", p.Status, report.accepted)
 	}
 	random := rand.New(rand.NewPCG(c.seed, 0))
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	follower := followProgress(following, w.servers[0].URL, w.env.SecretKey, p.ID)
 	began = time.Now()
 	for n := range c.kills {
 		// Each kill comes somewhere in its share of the way.
@@ -107,6 +111,14 @@ func (c expansionStory) killed(ctx context.Context, w *world, report *expansionR
 	if last != (lab.Progress{ID: p.ID, Status: "SENT", Total: c.users, Done: c.users}) {
 		return fmt.Errorf("the send ended as %+v", last)
 	}
+	told, err := follower.wait(ctx)
+	if err == nil && told != last {
+		err = fmt.Errorf("it ended as %+v", told)
+	}
+	if err != nil {
+		return fmt.Errorf("following the send: %w", err)
+	}
+	report.told = follower.events
 	return nil
 }
 

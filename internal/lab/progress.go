@@ -1,0 +1,41 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// WatchProgress subscribes to where a send stands, and hands over each event.
+// It returns nil when the server says that there is no more to tell.
+func (c *Client) WatchProgress(ctx context.Context, id string, each func(Progress) error) error {
+	s, err := c.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	stop := context.AfterFunc(ctx, s.Cut)
+	defer stop()
+	op, err := s.subscribe(`subscription ($id: ID!) { sendProgress(id: $id) { `+progressFields+` } }`, map[string]any{"id": id})
+	if err != nil {
+		return err
+	}
+	for {
+		data, err := s.answer(op)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var out struct{ SendProgress sendNode }
+		if err := json.Unmarshal(data, &out); err != nil {
+			return fmt.Errorf("reading progress: %w", err)
+		}
+		if err := each(out.SendProgress.progress()); err != nil {
+			return err
+		}
+	}
+}
