@@ -73,6 +73,7 @@ func parts() []part {
 		{"w4", "broadcast", (*place).broadcast},
 		{"w5", "marks", (*place).marks},
 		{"sqlite", "sqlite", (*place).sqlite},
+		{"sqlite", "sqlite-latency", (*place).sqliteLatency},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 )
 
 // WatchProgress subscribes to where a send stands, and hands over each event.
@@ -23,10 +24,18 @@ func (c *Client) WatchProgress(ctx context.Context, id string, each func(Progres
 		return err
 	}
 	for {
-		data, err := s.answer(op)
-		if errors.Is(err, io.EOF) {
+		m, err := s.hear()
+		switch {
+		case errors.Is(err, io.EOF):
+			return io.ErrUnexpectedEOF // the server has gone, and said nothing of an end
+		case err != nil:
+			return err
+		case m.ID != op || m.Type != "next" && m.Type != "complete":
+			return fmt.Errorf("a message %s came: %s", m.Type, m.Payload)
+		case m.Type == "complete":
 			return nil
 		}
+		data, err := dataOf(http.StatusOK, m.Payload)
 		if err != nil {
 			return err
 		}
