@@ -71,6 +71,7 @@ type server struct {
 	api     *graph.API
 	gate    *shed.Gate
 	desk    *admission.Desk
+	limiter *auth.Limiter
 	health  *ops.Health
 	metrics *metrics.Metrics
 	demo    string // where the demo keys are; "" when there is no demo
@@ -100,6 +101,7 @@ func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (s *ser
 	}
 	s.health = &ops.Health{Database: s.parts.store.Ping, Warnings: s.warnings}
 	s.desk = admission.New(admission.Rates{Environment: rate(cfg.RateEnvironment), User: rate(cfg.RateUser), Address: rate(cfg.RateAddress)}, s.gate)
+	s.limiter = auth.NewLimiter(cfg.MaxWrongCredentials)
 	if s.api, err = graph.New(s.graphConfig()); err != nil {
 		return nil, err
 	}
@@ -146,7 +148,7 @@ func (s *server) graphConfig() graph.Config {
 	c := s.cfg
 	return graph.Config{
 		Users: s.parts.users, Categories: s.parts.catalog, Topics: s.parts.audience, Apps: s.parts.apps, Inbox: s.parts.inboxes, Sends: s.parts.sends,
-		Auth: s.parts.auth, Sessions: s.parts.sessions, Limiter: auth.NewLimiter(c.MaxWrongCredentials),
+		Auth: s.parts.auth, Sessions: s.parts.sessions, Limiter: s.limiter,
 		Limits: operation.Limits{
 			Tokens: c.MaxTokens, Depth: c.MaxDepth, Aliases: c.MaxAliases, RootFields: c.MaxRootFields,
 			Mutations: c.MaxMutations, Directives: c.MaxDirectives,
@@ -210,7 +212,11 @@ func (s *server) handler() http.Handler {
 		}
 	}
 	logged := reqlog.Middleware{Log: s.log, IDs: new(id.Source), Observe: s.metrics.Request}
-	return logged.Wrap(&front{mux: mux, api: s.cfg.Role.API, playground: s.cfg.Role.API && s.playground()})
+	var root http.Handler = &front{mux: mux, api: s.cfg.Role.API, playground: s.cfg.Role.API && s.playground()}
+	if s.cfg.Role.API {
+		root = s.dialects(root)
+	}
+	return logged.Wrap(root)
 }
 
 // playground reports whether the playground is served: where it is not said,

@@ -15,6 +15,7 @@ type Store interface {
 	CreateTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error)
 	RenameTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error)
 	DeleteTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string) (model.Outcome[model.TopicID], error)
+	DeleteTopicByID(ctx context.Context, env model.EnvID, o model.Once, id model.TopicID) (model.Outcome[model.TopicID], error)
 	SubscribeToTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string, members []model.TopicMember) (model.Outcome[model.TopicChange], error)
 	UnsubscribeFromTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string, users []string) (model.Outcome[model.TopicChange], error)
 	Topic(ctx context.Context, env model.EnvID, identifier string) (model.Topic, error)
@@ -83,6 +84,11 @@ func (s *Service) Delete(ctx context.Context, env model.EnvID, o model.Once, ide
 		return model.Outcome[model.TopicID]{}, err
 	}
 	return s.Store.DeleteTopic(ctx, env, o, identifier)
+}
+
+// DeleteByID is Delete for callers who know the topic by its id.
+func (s *Service) DeleteByID(ctx context.Context, env model.EnvID, o model.Once, id model.TopicID) (model.Outcome[model.TopicID], error) {
+	return s.Store.DeleteTopicByID(ctx, env, o, id)
 }
 
 // Subscribe puts up to MaxTopicChange users on a topic, or changes the channels

@@ -74,6 +74,10 @@ func refuse(why string, args ...any) error {
 	return &model.Error{Kind: model.KindUnauthenticated, Message: refused, Err: fmt.Errorf(why, args...)}
 }
 
+// Refuse is the error for a credential that a surface finds wrong before it can
+// be looked at; why is for the log.
+func Refuse(why string, args ...any) error { return refuse(why, args...) }
+
 // IsRefused reports whether err says that a credential was presented and is
 // wrong.
 func IsRefused(err error) bool {

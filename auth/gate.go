@@ -48,6 +48,10 @@ func (g *Gate) AdmitInit(ctx context.Context, from Source, payload []byte, upgra
 	return g.Admit(ctx, from, p)
 }
 
+// Counted counts err, of a surface that reads credentials by itself, when it is
+// about a wrong credential, and returns what to answer.
+func (g *Gate) Counted(from Source, err error) error { return g.counted(from, err) }
+
 // counted counts err when it is about a wrong credential.
 func (g *Gate) counted(from Source, err error) error {
 	if !IsRefused(err) {

@@ -28,6 +28,14 @@ type Presented struct {
 	Key           string // the environment's public key
 	User          string // identifier
 	Signature     string // of User
+
+	// The rest comes from the dialects that have it, never from the headers
+	// and payloads above.
+
+	Secret string // an API secret of the environment of Key
+	// Legacy says that Authorization must hold a token in the legacy form,
+	// signed with RS256.
+	Legacy bool
 }
 
 // FromRequest reads the credential headers. One that is sent twice or empty is

@@ -88,10 +88,13 @@ func (s *Service) Run(ctx context.Context) {
 // A user with a good credential is created at first use in OPEN and HMAC
 // environments, and left with UserID zero in TOKEN environments.
 func (s *Service) Authenticate(ctx context.Context, p Presented) (Caller, error) {
-	if p == (Presented{}) {
+	if p == (Presented{Legacy: p.Legacy}) {
 		return Caller{}, ErrNone
 	}
 	if p.Authorization == "" {
+		if p.Secret != "" {
+			return s.apiSecret(ctx, p)
+		}
 		return s.signed(ctx, p)
 	}
 	scheme, bearer, _ := strings.Cut(p.Authorization, " ")
@@ -101,7 +104,7 @@ func (s *Service) Authenticate(ctx context.Context, p Presented) (Caller, error)
 	if len(bearer) > maxBearer {
 		return Caller{}, refuse("the bearer has %d bytes", len(bearer))
 	}
-	if strings.HasPrefix(bearer, secretPrefix) {
+	if strings.HasPrefix(bearer, secretPrefix) && !p.Legacy {
 		return s.secretKey(ctx, bearer, p)
 	}
 	return s.token(ctx, bearer, p)
@@ -139,6 +142,45 @@ func (s *Service) secretKey(ctx context.Context, secret string, p Presented) (Ca
 		return Caller{}, refuse("a secret key together with a user")
 	}
 	return Caller{Env: env, Kind: Secret, Credential: k.ID, Expires: k.ExpiresAt}, nil
+}
+
+// apiSecret checks an API secret with its public key. With a user it acts as
+// that user, without further proof: whoever has the secret could make the
+// signature.
+func (s *Service) apiSecret(ctx context.Context, p Presented) (Caller, error) {
+	now := s.now()
+	hash := Hash(p.Secret)
+	k, err := s.byHash(ctx, now, hash)
+	missed := notFound(err)
+	if err != nil && !missed {
+		return Caller{}, fmt.Errorf("reading credential: %w", err)
+	}
+	same := subtle.ConstantTimeCompare(pad(k.LookupHash), hash) == 1
+	switch {
+	case missed || !same:
+		return Caller{}, refuse("unknown API secret")
+	case k.Kind != model.CredentialAPISecret:
+		return Caller{}, refuse("credential %s is no API secret", k.ID)
+	case p.Key == "":
+		return Caller{}, refuse("an API secret without its public key")
+	}
+	if err := k.usable(now); err != nil {
+		return Caller{}, refuse("API secret: %w", err)
+	}
+	env, err := s.environment(ctx, now, k.EnvID)
+	if err != nil {
+		return Caller{}, lookupFailed("environment of the API secret", err)
+	}
+	if err := agree(env, p); err != nil {
+		return Caller{}, err
+	}
+	if p.User == "" {
+		return Caller{Env: env, Kind: Secret, Credential: k.ID, Expires: k.ExpiresAt}, nil
+	}
+	if wrong := model.CheckIdentifier(p.User); wrong != "" {
+		return Caller{}, refuse("the user identifier %s", wrong)
+	}
+	return s.userCaller(ctx, env, p.User, k.ID, k.ExpiresAt)
 }
 
 func pad(hash []byte) []byte {

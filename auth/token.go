@@ -66,6 +66,9 @@ func (s *Service) token(ctx context.Context, raw string, p Presented) (Caller, e
 	if err != nil {
 		return Caller{}, refuse("token: %w", err)
 	}
+	if p.Legacy && (k.algorithm != model.RS256 || c.apiKey == "" || !strings.HasPrefix(c.subject, legacyPrefix)) {
+		return Caller{}, refuse("token: is not in the legacy form, which needs RS256, apiKey and a sub that begins with %q", legacyPrefix)
+	}
 	switch {
 	case p.User != "" && p.User != identifier:
 		return Caller{}, refuse("token and %s are of two users", HeaderUser)

@@ -24,6 +24,7 @@ type Store interface {
 	CreateCategory(ctx context.Context, env model.EnvID, once model.Once, c model.Category) (model.Outcome[model.Category], error)
 	UpdateCategory(ctx context.Context, env model.EnvID, once model.Once, identifier string, change func(model.Category) model.Category) (model.Outcome[model.Category], error)
 	DeleteCategory(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.CategoryID], error)
+	DeleteCategoryByID(ctx context.Context, env model.EnvID, once model.Once, id model.CategoryID) (model.Outcome[model.CategoryID], error)
 }
 
 // Service keeps categories. Store must be set; the methods may be called
@@ -134,6 +135,19 @@ func (s *Service) Create(ctx context.Context, env model.EnvID, once model.Once, 
 	return s.Store.CreateCategory(ctx, env, once, c)
 }
 
+// Ensure finds a category, or makes one with its identifier for a name.
+func (s *Service) Ensure(ctx context.Context, env model.EnvID, identifier string) (model.Category, error) {
+	c, err := s.Find(ctx, env, identifier)
+	if model.KindOf(err) != model.KindNotFound {
+		return c, err
+	}
+	out, err := s.Create(ctx, env, model.Once{}, model.Category{Identifier: identifier, Name: identifier, DefaultEnabled: true})
+	if model.KindOf(err) == model.KindConflict { // made at this moment
+		return s.Find(ctx, env, identifier)
+	}
+	return out.Value, err
+}
+
 // Update changes a category; its identifier never changes.
 func (s *Service) Update(ctx context.Context, env model.EnvID, once model.Once, identifier string, change model.CategoryChange) (model.Outcome[model.Category], error) {
 	var none model.Outcome[model.Category]
@@ -171,6 +185,12 @@ func (s *Service) Delete(ctx context.Context, env model.EnvID, once model.Once, 
 	}
 	defer s.cache.forget(env)
 	return s.Store.DeleteCategory(ctx, env, once, identifier)
+}
+
+// DeleteByID is Delete for callers who know the category by its id.
+func (s *Service) DeleteByID(ctx context.Context, env model.EnvID, once model.Once, id model.CategoryID) (model.Outcome[model.CategoryID], error) {
+	defer s.cache.forget(env)
+	return s.Store.DeleteCategoryByID(ctx, env, once, id)
 }
 
 func checkName(name string, c *model.Check) {

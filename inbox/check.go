@@ -12,7 +12,8 @@ func checkIDs(check *model.Check, ids []model.NotificationID) {
 
 func checkState(check *model.Check, as model.MarkState) {
 	switch as {
-	case model.MarkSeen, model.MarkUnseen, model.MarkRead, model.MarkUnread, model.MarkInteracted, model.MarkArchived, model.MarkUnarchived:
+	case model.MarkSeen, model.MarkUnseen, model.MarkRead, model.MarkUnread, model.MarkInteracted, model.MarkArchived, model.MarkUnarchived,
+		model.MarkReadOnly, model.MarkUnseenOnly:
 	default:
 		check.That(false, "must be SEEN, UNSEEN, READ, UNREAD, INTERACTED, ARCHIVED or UNARCHIVED", "as")
 	}

@@ -187,6 +187,7 @@ func (h *history) send() string {
 
 var states = []model.MarkState{
 	model.MarkSeen, model.MarkUnseen, model.MarkRead, model.MarkUnread, model.MarkInteracted, model.MarkArchived, model.MarkUnarchived,
+	model.MarkReadOnly, model.MarkUnseenOnly,
 }
 
 func (h *history) mark(u *userHistory) string {

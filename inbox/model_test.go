@@ -20,6 +20,9 @@ type item struct {
 	gone                bool
 }
 
+// unseen reports whether the item is neither seen nor read.
+func (i *item) unseen() bool { return i.seen.IsZero() && i.read.IsZero() }
+
 // view is the item as it is shown.
 func (i *item) view() model.Notification {
 	n := i.n
@@ -39,7 +42,7 @@ func (x *ideal) counters() (c model.Counters) {
 			continue
 		}
 		c.Total++
-		if i.seen.IsZero() {
+		if i.unseen() {
 			c.Unseen++
 		}
 		if i.read.IsZero() {
@@ -89,6 +92,21 @@ func (i *item) mark(as model.MarkState, now time.Time, seq int64) bool {
 	case model.MarkUnread:
 		if !i.read.IsZero() {
 			i.read, i.readMoved = time.Time{}, seq
+			if i.seen.IsZero() {
+				i.seenMoved = seq // it is unseen again
+			}
+		}
+	case model.MarkReadOnly:
+		if i.unseen() {
+			i.seenMoved = seq // it is not unseen any more
+		}
+		read()
+	case model.MarkUnseenOnly:
+		if !i.seen.IsZero() {
+			i.seen, i.seenMoved = time.Time{}, seq
+			if i.read.IsZero() {
+				i.readMoved = seq
+			}
 		}
 	case model.MarkInteracted:
 		see()
@@ -133,7 +151,7 @@ func (x *ideal) markAll(as model.MarkState, upTo int64, f *model.InboxFilter, no
 			return i.read.IsZero() && i.readMoved <= upTo
 		})
 		for _, i := range covered {
-			if i.archive.IsZero() {
+			if i.archive.IsZero() && i.read.IsZero() {
 				affected++
 			}
 		}
@@ -141,6 +159,9 @@ func (x *ideal) markAll(as model.MarkState, upTo int64, f *model.InboxFilter, no
 			x.seq++
 			for _, i := range covered {
 				i.mark(as, now, x.seq)
+			}
+			for _, i := range x.live(func(i *item) bool { return i.seen.IsZero() && i.seenMoved <= upTo }) {
+				i.mark(model.MarkSeen, now, x.seq)
 			}
 		}
 		return affected
@@ -157,8 +178,8 @@ func (x *ideal) markAll(as model.MarkState, upTo int64, f *model.InboxFilter, no
 // since reports whether the item came by upTo and has kept since then what the
 // mark and the filter are about.
 func (i *item) since(as model.MarkState, upTo int64, f model.InboxFilter) bool {
-	seen := f.Unseen != nil || as == model.MarkSeen || as == model.MarkUnseen
-	read := f.Unread != nil || as == model.MarkRead || as == model.MarkUnread || as == model.MarkUnseen || as == model.MarkInteracted
+	seen := f.Unseen != nil || as == model.MarkSeen || as == model.MarkUnseen || as == model.MarkUnseenOnly
+	read := f.Unread != nil || as == model.MarkRead || as == model.MarkReadOnly || as == model.MarkUnread || as == model.MarkUnseen || as == model.MarkInteracted
 	return i.addedSeq <= upTo && (!seen || i.seenMoved <= upTo) && (!read || i.readMoved <= upTo)
 }
 
@@ -183,7 +204,7 @@ func (x *ideal) live(matches func(*item) bool) (out []*item) {
 
 func (i *item) matches(f model.InboxFilter) bool {
 	flag := func(want *bool, is bool) bool { return want == nil || *want == is }
-	return flag(f.Unseen, i.seen.IsZero()) && flag(f.Unread, i.read.IsZero()) && flag(f.Archived, !i.archive.IsZero()) &&
+	return flag(f.Unseen, i.unseen()) && flag(f.Unread, i.read.IsZero()) && flag(f.Archived, !i.archive.IsZero()) &&
 		(f.Categories == nil || slices.Contains(f.Categories, i.n.CategoryID))
 }
 

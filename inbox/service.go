@@ -22,6 +22,12 @@ type Store interface {
 	MarkNotifications(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, ids []model.NotificationID, as model.MarkState) (model.Outcome[model.MarkResult], *model.Hint, error)
 	MarkAll(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, as model.MarkState, upTo *int64, f *model.InboxFilter) (model.Outcome[model.MarkResult], *model.Hint, error)
 	DeleteNotifications(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], *model.Hint, error)
+	InboxPage(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, at model.PageNumber) (model.NumberedInbox, error)
+	MarkPage(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, f model.InboxFilter, at model.PageNumber, as model.MarkState) (model.Outcome[model.MarkResult], *model.Hint, error)
+	DeleteAll(ctx context.Context, env model.EnvID, o model.Once, user model.UserID) (model.Outcome[model.MarkResult], *model.Hint, error)
+	SetNotificationState(ctx context.Context, env model.EnvID, o model.Once, user model.UserID, id model.NotificationID, change model.StateChange) (model.Outcome[model.MarkResult], *model.Hint, error)
+	Interactions(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID][]model.Interaction, error)
+	NotificationOwner(ctx context.Context, env model.EnvID, id model.NotificationID) (model.UserID, error)
 	ExpireNotifications(ctx context.Context, limit int) (int, []model.Hint, error)
 
 	// What the janitor does; see the store's own words.

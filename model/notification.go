@@ -32,6 +32,10 @@ type Content struct {
 	URL    string          `json:"url,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"` // a JSON object, or nil
 	Blocks []Block         `json:"blocks,omitempty"`
+	// Overrides is what the send says about how single channels and providers
+	// show it: a JSON object for whoever delivers, or nil. Inboxes do not
+	// show it.
+	Overrides json.RawMessage `json:"overrides,omitempty"`
 }
 
 // Block is an actionable part of a notification. ID is unique within it.
@@ -76,6 +80,9 @@ type SendRequest struct {
 	DryRun    bool
 	WantPlan  bool // whether the answer should hold the plan; a dry run's always does
 	Once      Once
+
+	CreateCategory bool         // a category that does not exist is made, with its identifier for a name
+	Attachments    []Attachment // files that go with e-mails
 }
 
 // SendStatus is where a send stands.
@@ -195,6 +202,11 @@ type MarkState string
 
 // The marks. They are bits: READ sets seen and read, UNREAD clears read, UNSEEN
 // clears both, INTERACTED sets all three, ARCHIVED and UNARCHIVED leave them.
+//
+// READ_ONLY and UNSEEN_ONLY move one bit alone: READ_ONLY sets read and leaves
+// seen, UNSEEN_ONLY clears seen and leaves read. They are for dialects in which
+// the two have nothing to do with each other. An item that is read without having been
+// seen has no SeenAt, and does not count as unseen.
 const (
 	MarkSeen       MarkState = "SEEN"
 	MarkUnseen     MarkState = "UNSEEN"
@@ -203,20 +215,23 @@ const (
 	MarkInteracted MarkState = "INTERACTED"
 	MarkArchived   MarkState = "ARCHIVED"
 	MarkUnarchived MarkState = "UNARCHIVED"
+	MarkReadOnly   MarkState = "READ_ONLY"
+	MarkUnseenOnly MarkState = "UNSEEN_ONLY"
 )
 
 // InboxFilter chooses items of an inbox. A nil flag does not filter.
 type InboxFilter struct {
 	Unseen     *bool
 	Unread     *bool
-	Archived   *bool        // the schema's default is false
+	Archived   *bool // the schema's default is false
+	Interacted *bool
 	Categories []CategoryID // nil: all; an empty, non-nil list: none
 }
 
 // IsDefault reports whether the filter selects just the items that the
 // counters count.
 func (f InboxFilter) IsDefault() bool {
-	return f.Unseen == nil && f.Unread == nil && f.Categories == nil && f.Archived != nil && !*f.Archived
+	return f.Unseen == nil && f.Unread == nil && f.Interacted == nil && f.Categories == nil && f.Archived != nil && !*f.Archived
 }
 
 // Inbox is a page of an inbox with the counters and the position that were

@@ -9,6 +9,7 @@ type PendingSend struct {
 	Fire          bool      // it is stored as SCHEDULED already and goes out now, as its status says
 	Audience      *Audience // of a SCHEDULED or EXPANDING send: who is to be planned for yet
 	Notifications []Notification
+	Attachments   []Attachment
 	Once          Once
 	Result        SendResult // what is remembered under Once
 }

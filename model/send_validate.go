@@ -23,6 +23,7 @@ func (r SendRequest) Checked(now time.Time, identify func(IdentifyInput) []Probl
 	r.To.check(c.At("to"), identify)
 	r.Content.Blocks = completeBlocks(r.Content.Blocks)
 	r.Content.check(&c)
+	checkAttachments(r.Attachments, &c)
 	if m := CheckIdentifier(r.Category); m != "" && r.Category != "" {
 		c.Add(ProblemInvalid, m, "category")
 	}
@@ -89,6 +90,11 @@ func (k Content) check(c *Check) {
 	if k.Data != nil {
 		if m := CheckJSONObject(k.Data, MaxData, MaxDataDepth); m != "" {
 			c.Add(ProblemInvalid, m, "data")
+		}
+	}
+	if k.Overrides != nil {
+		if m := CheckJSONObject(k.Overrides, MaxOverrides, MaxDataDepth); m != "" {
+			c.Add(ProblemInvalid, m, "overrides")
 		}
 	}
 	if len(k.Blocks) > MaxBlocks {

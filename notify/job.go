@@ -168,7 +168,7 @@ func (j *job) work(found []model.Recipient, now time.Time) {
 	if len(j.missing) > 0 {
 		return
 	}
-	j.pending = model.PendingSend{Once: j.once(), Fire: j.due != nil, Send: j.send(now)}
+	j.pending = model.PendingSend{Once: j.once(), Fire: j.due != nil, Send: j.send(now), Attachments: j.req.Attachments}
 	m := &j.pending.Send
 	if j.due == nil {
 		m.Progress.Total = int64(len(found))
@@ -267,6 +267,7 @@ func (j *job) leave(known []model.Recipient) {
 func (j *job) notify(known []model.Recipient, skipped *[]model.Skipped, now time.Time) {
 	p := &j.pending
 	content := p.Send.Content // on its own, so that streams keep it and not the job
+	content.Overrides = nil   // which no stream shows
 	p.Notifications = make([]model.Notification, len(known))
 	for i, r := range known {
 		inInbox, reason, reached := j.plan.decide(r)

@@ -45,11 +45,12 @@ func (s *Service) send(ctx context.Context, env model.Environment, req model.Sen
 	if err != nil {
 		return none, err
 	}
-	category, err := s.category(ctx, env.ID, req.Category)
+	topics, err := s.topics(ctx, env.ID, req.To.Topics)
 	if err != nil {
 		return none, err
 	}
-	topics, err := s.topics(ctx, env.ID, req.To.Topics)
+	// After all that may be refused: it may create one.
+	category, err := s.category(ctx, env.ID, req.Category, req.CreateCategory && !req.DryRun)
 	if err != nil {
 		return none, err
 	}
@@ -98,12 +99,16 @@ func (s *Service) everyoneUntil(ctx context.Context, env model.EnvID) (*time.Tim
 	return &newest, err
 }
 
-// category finds a category by identifier; nil for none.
-func (s *Service) category(ctx context.Context, env model.EnvID, identifier string) (*model.Category, error) {
+// category finds a category by identifier, or creates it; nil for none.
+func (s *Service) category(ctx context.Context, env model.EnvID, identifier string, create bool) (*model.Category, error) {
 	if identifier == "" {
 		return nil, nil
 	}
-	c, err := s.Catalog.Find(ctx, env, identifier)
+	find := s.Catalog.Find
+	if create {
+		find = s.Catalog.Ensure
+	}
+	c, err := find(ctx, env, identifier)
 	switch {
 	case model.KindOf(err) == model.KindNotFound:
 		return nil, model.NotFound("names no category", "category")

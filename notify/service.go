@@ -27,6 +27,8 @@ type Store interface {
 	CancelSend(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error)
 	Send(ctx context.Context, env model.EnvID, id model.SendID) (model.Send, error)
 	Sends(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error)
+	Attachments(ctx context.Context, env model.EnvID, send model.SendID) ([]model.Attachment, error)
+	Skipped(ctx context.Context, env model.EnvID, sends []model.SendID) (map[model.SendID][]model.Skipped, error)
 	ListSends(ctx context.Context, env model.EnvID, f model.SendFilter, page model.PageRequest) (model.Page[model.Send], error)
 	ListScheduledSends(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Send], error)
 }
@@ -41,6 +43,7 @@ type Users interface {
 // not exist is a KindNotFound error.
 type Catalog interface {
 	Find(ctx context.Context, env model.EnvID, identifier string) (model.Category, error)
+	Ensure(ctx context.Context, env model.EnvID, identifier string) (model.Category, error)
 	CategoriesByID(ctx context.Context, env model.EnvID, ids []model.CategoryID) (map[model.CategoryID]model.Category, error)
 }
 
@@ -115,6 +118,16 @@ func (s *Service) Find(ctx context.Context, env model.EnvID, id model.SendID) (m
 // ByIDs reads sends; ids that name none are left out.
 func (s *Service) ByIDs(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error) {
 	return s.Store.Sends(ctx, env, ids)
+}
+
+// Attachments reads the files that go with a send.
+func (s *Service) Attachments(ctx context.Context, env model.EnvID, send model.SendID) ([]model.Attachment, error) {
+	return s.Store.Attachments(ctx, env, send)
+}
+
+// Skipped reads whom sends left out of those they named one by one, and why.
+func (s *Service) Skipped(ctx context.Context, env model.EnvID, sends []model.SendID) (map[model.SendID][]model.Skipped, error) {
+	return s.Store.Skipped(ctx, env, sends)
 }
 
 // List reads a page of the sends of an environment, newest first. The time of

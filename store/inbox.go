@@ -25,7 +25,7 @@ const sparse = 500
 func (s *Store) Inbox(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error) {
 	text, args := inboxStatement(env, user, f, page)
 	run := s.r.DB.QueryContext
-	if f.Unseen == nil && f.Categories == nil && f.Archived != nil && !*f.Archived { // a hundred texts; of all there are thousands
+	if f.Unseen == nil && f.Interacted == nil && f.Categories == nil && f.Archived != nil && !*f.Archived { // a hundred texts; of all there are thousands
 		run = s.query
 	}
 	var (
@@ -164,6 +164,7 @@ func inboxFilter(f model.InboxFilter, unseen, unread string) string {
 		}
 	}
 	flag(f.Archived, "n.archived_at is not null", "n.archived_at is null")
+	flag(f.Interacted, "n.interacted_at is not null", "n.interacted_at is null")
 	flag(f.Unseen, unseen, "not "+unseen)
 	flag(f.Unread, unread, "not "+unread)
 	if f.Categories != nil {

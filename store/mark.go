@@ -167,6 +167,13 @@ func (m *marking) unseen() string {
 	return fmt.Sprintf("(n.seen_at is null and n.seen_seq > %d)", m.inbox.SeenUpTo)
 }
 
+// neverSeen is what has no time at which it was seen. Of these, what was read
+// all the same is not unseen, and has the seq of that state as a negative
+// number.
+func (m *marking) neverSeen() string {
+	return fmt.Sprintf("(n.seen_at is null and abs(n.seen_seq) > %d)", m.inbox.SeenUpTo)
+}
+
 func (m *marking) unread() string {
 	return fmt.Sprintf("(n.read_at is null and n.read_seq > %d)", m.inbox.ReadUpTo)
 }
@@ -177,14 +184,15 @@ type tally struct {
 	all                    int64
 	total, unseen, unread  int64
 	everUnseen, everUnread int64
+	neverSeen              int64 // not archived, without a time at which it was seen
 }
 
 func (m *marking) count(ctx context.Context, where string) (t tally, err error) {
 	err = m.tx.NewRaw(fmt.Sprintf(`select count(*), count(*) filter (where n.archived_at is null),
 			count(*) filter (where n.archived_at is null and %[1]s), count(*) filter (where n.archived_at is null and %[2]s),
-			count(*) filter (where %[1]s), count(*) filter (where %[2]s)
-		from notifications n where %[3]s%[4]s`, m.unseen(), m.unread(), m.items(), where)).
-		Scan(ctx, &t.all, &t.total, &t.unseen, &t.unread, &t.everUnseen, &t.everUnread)
+			count(*) filter (where %[1]s), count(*) filter (where %[2]s), count(*) filter (where n.archived_at is null and %[5]s)
+		from notifications n where %[3]s%[4]s`, m.unseen(), m.unread(), m.items(), where, m.neverSeen())).
+		Scan(ctx, &t.all, &t.total, &t.unseen, &t.unread, &t.everUnseen, &t.everUnread, &t.neverSeen)
 	return t, err
 }
 
@@ -207,15 +215,19 @@ func (m *marking) mark(ctx context.Context, as model.MarkState, where string) (a
 func (m *marking) unlike(as model.MarkState) string {
 	switch as {
 	case model.MarkSeen:
-		return m.unseen()
+		return m.neverSeen()
+	case model.MarkUnseenOnly:
+		return "(not " + m.neverSeen() + ")"
+	case model.MarkReadOnly:
+		return m.unread()
 	case model.MarkUnseen:
 		return "(not " + m.unseen() + " or not " + m.unread() + ")"
 	case model.MarkRead:
-		return "(" + m.unread() + " or " + m.unseen() + ")"
+		return "(" + m.unread() + " or " + m.neverSeen() + ")"
 	case model.MarkUnread:
 		return "(not " + m.unread() + ")"
 	case model.MarkInteracted:
-		return "(" + m.unread() + " or " + m.unseen() + " or n.interacted_at is null)"
+		return "(" + m.unread() + " or " + m.neverSeen() + " or n.interacted_at is null)"
 	case model.MarkArchived:
 		return "n.archived_at is null"
 	case model.MarkUnarchived:
@@ -231,16 +243,20 @@ func (m *marking) sets(as model.MarkState) string {
 	set := func(at, seq, condition string) string {
 		return fmt.Sprintf("%[1]s = case when %[3]s then %[4]d else n.%[1]s end, %[2]s = case when %[3]s then %[5]d else n.%[2]s end", at, seq, condition, m.now, m.inbox.Seq)
 	}
-	seen, read := set("seen_at", "seen_seq", m.unseen()), set("read_at", "read_seq", m.unread())
+	seen, read := set("seen_at", "seen_seq", m.neverSeen()), set("read_at", "read_seq", m.unread())
 	switch as {
 	case model.MarkSeen:
 		return seen
+	case model.MarkReadOnly:
+		return fmt.Sprintf("%s, seen_seq = case when %s then %d else n.seen_seq end", read, m.unseen(), -m.inbox.Seq)
+	case model.MarkUnseenOnly:
+		return fmt.Sprintf("seen_at = null, seen_seq = case when %[1]s then %[2]d else -%[2]d end, read_seq = case when %[1]s then %[2]d else n.read_seq end", m.unread(), m.inbox.Seq)
 	case model.MarkUnseen:
 		return fmt.Sprintf("seen_at = null, seen_seq = %[1]d, read_at = null, read_seq = %[1]d", m.inbox.Seq)
 	case model.MarkRead:
 		return seen + ", " + read
 	case model.MarkUnread:
-		return fmt.Sprintf("read_at = null, read_seq = %d", m.inbox.Seq)
+		return fmt.Sprintf("read_at = null, read_seq = %[1]d, seen_seq = case when %[2]s then %[1]d else n.seen_seq end", m.inbox.Seq, m.neverSeen())
 	case model.MarkInteracted:
 		return fmt.Sprintf("%s, %s, interacted_at = coalesce(n.interacted_at, %d)", seen, read, m.now)
 	case model.MarkArchived:
@@ -258,10 +274,12 @@ func (t tally) moves(as model.MarkState) model.Counters {
 		return model.Counters{Unseen: -t.unseen}
 	case model.MarkUnseen:
 		return model.Counters{Unseen: t.total - t.unseen, Unread: t.total - t.unread}
-	case model.MarkRead, model.MarkInteracted:
+	case model.MarkRead, model.MarkInteracted, model.MarkReadOnly:
 		return model.Counters{Unseen: -t.unseen, Unread: -t.unread}
-	case model.MarkUnread:
-		return model.Counters{Unread: t.total}
+	case model.MarkUnread: // all of them are read, so those that were never seen become unseen
+		return model.Counters{Unseen: t.neverSeen, Unread: t.total}
+	case model.MarkUnseenOnly: // all of them are seen, so those that are unread become unseen
+		return model.Counters{Unseen: t.unread}
 	case model.MarkArchived:
 		return model.Counters{Total: -t.all, Unseen: -t.unseen, Unread: -t.unread}
 	case model.MarkUnarchived:

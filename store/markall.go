@@ -144,9 +144,9 @@ func (m *marking) since(ctx context.Context, as model.MarkState, upTo int64, f m
 	}
 	var seen, read bool
 	switch as {
-	case model.MarkSeen:
+	case model.MarkSeen, model.MarkUnseenOnly:
 		seen = true
-	case model.MarkRead, model.MarkUnread, model.MarkInteracted:
+	case model.MarkRead, model.MarkUnread, model.MarkInteracted, model.MarkReadOnly:
 		read = true
 	case model.MarkUnseen:
 		seen, read = true, true
@@ -154,7 +154,7 @@ func (m *marking) since(ctx context.Context, as model.MarkState, upTo int64, f m
 	}
 	where := fmt.Sprintf(" and n.added_seq <= %d", upTo)
 	if seen || f.Unseen != nil {
-		where += fmt.Sprintf(" and n.seen_seq <= case when n.seen_at is null and n.seen_seq <= %d then %d else %d end", m.inbox.SeenUpTo, seenThen.Int64, upTo)
+		where += fmt.Sprintf(" and abs(n.seen_seq) <= case when n.seen_at is null and abs(n.seen_seq) <= %d then %d else %d end", m.inbox.SeenUpTo, seenThen.Int64, upTo)
 	}
 	if read || f.Unread != nil {
 		where += fmt.Sprintf(" and n.read_seq <= case when n.read_at is null and n.read_seq <= %d then %d else %d end", m.inbox.ReadUpTo, readThen.Int64, upTo)

@@ -20,8 +20,8 @@ const (
 	isUnseen = "(n.seen_at is null and n.seen_seq > i.seen_up_to)"
 	isUnread = "(n.read_at is null and n.read_seq > i.read_up_to)"
 
-	seenAt = `coalesce(n.seen_at, case when n.in_inbox and n.seen_seq <= i.seen_up_to then (select m.at from inbox_marks m
-		where m.env_id = n.env_id and m.user_id = n.user_id and m.kind = 1 and m.up_to_seq >= n.seen_seq order by m.up_to_seq limit 1) end)`
+	seenAt = `coalesce(n.seen_at, case when n.in_inbox and abs(n.seen_seq) <= i.seen_up_to then (select m.at from inbox_marks m
+		where m.env_id = n.env_id and m.user_id = n.user_id and m.kind = 1 and m.up_to_seq >= abs(n.seen_seq) order by m.up_to_seq limit 1) end)`
 	readAt = `coalesce(n.read_at, case when n.in_inbox and n.read_seq <= i.read_up_to then (select m.at from inbox_marks m
 		where m.env_id = n.env_id and m.user_id = n.user_id and m.kind = 2 and m.up_to_seq >= n.read_seq order by m.up_to_seq limit 1) end)`
 )

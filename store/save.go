@@ -27,7 +27,7 @@ import (
 // the whole call with an error that has model.ErrNotSaved in its chain; so
 // does every other error after which certainly nothing was written.
 func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved []model.SavedSend, changes []*model.InboxChange, err error) {
-	if s.dialect.arrays && !slices.ContainsFunc(sends, func(p model.PendingSend) bool { return p.Fire }) {
+	if s.dialect.arrays && !slices.ContainsFunc(sends, func(p model.PendingSend) bool { return p.Fire || hasDetails(p) }) {
 		saved = make([]model.SavedSend, len(sends))
 		changes, err = s.saveAtOnce(ctx, alive(sends, saved))
 	} else {
@@ -37,8 +37,10 @@ func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved
 				return fmt.Errorf("firing: %w", err)
 			}
 			var err error
-			changes, err = s.saveWithin(ctx, tx, alive(sends, saved))
-			return err
+			if changes, err = s.saveWithin(ctx, tx, alive(sends, saved)); err != nil {
+				return err
+			}
+			return saveDetails(ctx, tx, alive(sends, saved))
 		})
 	}
 	if err != nil {

@@ -1,0 +1,270 @@
+package engagespot
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"carillon/model"
+	"carillon/rest"
+)
+
+// accepted is the answer to a send: durable, not yet delivered.
+type accepted struct {
+	RequestID string `json:"requestId"`
+}
+
+// send takes a request to notify. Recipients that name nobody are left out, and
+// listed with the send; those that come as objects are created or updated.
+func (a *API) send(r *http.Request) (int, any, error) {
+	ctx := r.Context()
+	c := caller(ctx)
+	body, err := rest.Body(r, rest.MaxBulkBody)
+	if err != nil {
+		return 0, nil, err
+	}
+	req, err := sendRequest(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	if req.Once, err = rest.Once(r, c, "sendNotification", body); err != nil {
+		return 0, nil, err
+	}
+	out, err := a.Sends.Send(ctx, c.Env, req.SendRequest)
+	if err != nil {
+		return 0, nil, named(err, req.words()...)
+	}
+	return http.StatusAccepted, accepted{out.Value.Send.RequestID}, nil
+}
+
+// sendRead is a send as it was read, with what its problems are to be called.
+type sendRead struct {
+	model.SendRequest
+	legacy int // recipients in the old place, which come first
+}
+
+// words are the ways into the body for those that the model has.
+func (s sendRead) words() [][2]string {
+	words := [][2]string{{"to.inlineUsers", "sendTo.recipients"}, {"to.topics", "sendTo.topics"}}
+	for i := range s.To.Users {
+		at := "sendTo.recipients." + strconv.Itoa(i-s.legacy)
+		if i < s.legacy {
+			at = "recipients." + strconv.Itoa(i)
+		}
+		words = append(words, [2]string{"to.users." + strconv.Itoa(i), at})
+	}
+	return append(words,
+		[2]string{"to", "sendTo"},
+		[2]string{"title", "notification.title"}, [2]string{"body", "notification.message"}, [2]string{"icon", "notification.icon"},
+		[2]string{"url", "notification.url"}, [2]string{"blocks", "notification.blocks"}, [2]string{"category", "notification.category"},
+		[2]string{"channels", "override.channels"},
+	)
+}
+
+// sendRequest reads the body of a send.
+func sendRequest(body json.RawMessage) (sendRead, error) {
+	var check model.Check
+	in := rest.Object(body, &check)
+	out := sendRead{SendRequest: model.SendRequest{OnUnknown: model.UnknownSkip, CreateCategory: true}}
+	if !in.Has("notification") {
+		check.Add(model.ProblemRequired, "is required: an object", "notification")
+	}
+	n := in.Object("notification")
+	if err := notYet(n, &check); err != nil {
+		return out, err
+	}
+	out.Content = model.Content{
+		Title: n.Text("title"), Body: n.Text("message"), Icon: n.Text("icon"), URL: n.Text("url"), Blocks: blocks(n),
+	}
+	if out.Category = n.Text("category"); out.Category == "" {
+		out.Category = in.Text("category")
+	}
+	readData(&out, in, n, &check)
+	readTarget(&out, in)
+	readOverride(&out, in, n, &check)
+	out.SendAt = sendAt(in)
+	if err := check.Err(); err != nil {
+		return out, err
+	}
+	return out, nil
+}
+
+// notYet refuses what names something that this server does not have.
+func notYet(n rest.Members, check *model.Check) error {
+	for _, name := range []string{"templateIdentifier", "templateId"} {
+		if n.Has(name) {
+			return model.Errorf(model.KindNotFound, "notification.%s names no template of this environment", name)
+		}
+	}
+	if n.Has("workflow") {
+		w := n.Object("workflow")
+		w.Required("identifier")
+		if err := check.Err(); err != nil {
+			return err
+		}
+		return model.Errorf(model.KindNotFound, "notification.workflow.identifier names no workflow of this environment")
+	}
+	return nil
+}
+
+// readData merges the payload from its two places; the outer one wins. The
+// attachments in it are for e-mail, and no part of the inbox.
+func readData(out *sendRead, in, n rest.Members, check *model.Check) {
+	inner, outer := n.ObjectText("data"), in.ObjectText("data")
+	if inner == nil && outer == nil {
+		return
+	}
+	merged := map[string]json.RawMessage{}
+	for _, object := range []json.RawMessage{inner, outer} {
+		if object != nil {
+			_ = json.Unmarshal(object, &merged) // an object, as ObjectText says
+		}
+	}
+	if raw, ok := merged["attachments"]; ok {
+		if list, are := attachments(raw, check.At("data")); are {
+			out.Attachments = list
+			delete(merged, "attachments")
+		}
+	}
+	data, err := model.EncodeJSON(merged)
+	if err != nil {
+		check.Add(model.ProblemInvalid, "must be valid JSON", "data")
+	}
+	if len(merged) > 0 {
+		out.Content.Data = data
+	}
+}
+
+// attachments reads files. A member of that name which is no list of objects is
+// the customer's own, and payload.
+func attachments(raw json.RawMessage, check *model.Check) (list []model.Attachment, are bool) {
+	var items []map[string]json.RawMessage
+	if json.Unmarshal(raw, &items) != nil || len(items) == 0 {
+		return nil, false
+	}
+	for i, item := range items {
+		encoded, err := json.Marshal(item)
+		if err != nil {
+			return nil, false
+		}
+		at := check.At("attachments", strconv.Itoa(i))
+		m := rest.Object(encoded, at)
+		m.Required("name", "content")
+		content, err := base64.StdEncoding.DecodeString(m.Text("content"))
+		at.That(err == nil, "must be base64", "content")
+		list = append(list, model.Attachment{Name: m.Text("name"), ContentType: m.Text("contentType"), Key: m.Text("attachmentKey"), Content: content})
+	}
+	return list, true
+}
+
+// readTarget reads who it is for, from the old place and the new.
+func readTarget(out *sendRead, in rest.Members) {
+	out.To.Users = in.Texts("recipients")
+	out.legacy = len(out.To.Users)
+	to := in.Object("sendTo")
+	out.To.Topics = to.Texts("topics")
+	for i, raw := range to.List("recipients") {
+		at := to.Check("recipients", strconv.Itoa(i))
+		var name string
+		if json.Unmarshal(raw, &name) == nil && raw[0] == '"' {
+			out.To.Users = append(out.To.Users, name)
+			continue
+		}
+		if u, ok := inline(raw, at); ok {
+			out.To.Inline = append(out.To.Inline, u)
+		}
+	}
+}
+
+// inline is a recipient that comes as an object: the identifier and, beside it
+// or in a member profile, what is known of them.
+func inline(raw json.RawMessage, at *model.Check) (model.IdentifyInput, bool) {
+	m := rest.Object(raw, at)
+	m.Required("identifier")
+	u := model.IdentifyInput{Identifier: m.Text("identifier")}
+	attributes := map[string]json.RawMessage{}
+	for _, name := range m.Names() {
+		if value := m.Raw(name); value != nil && name != "identifier" {
+			attributes[name] = value
+		}
+	}
+	if len(attributes) > 0 {
+		encoded, err := model.EncodeJSON(attributes)
+		if err != nil {
+			at.Add(model.ProblemInvalid, "must be valid JSON")
+		}
+		u.Attributes = encoded
+	}
+	return u, at.OK()
+}
+
+// readOverride reads what limits and changes the channels. Channels are the
+// send's; the rest is kept with it for whoever delivers.
+func readOverride(out *sendRead, in, n rest.Members, check *model.Check) {
+	override := in.Object("override")
+	if names := override.Texts("channels"); len(names) > 0 {
+		out.Channels = []model.Channel{}
+		for _, name := range names {
+			if c, ok := channels[name]; ok {
+				out.Channels = append(out.Channels, c)
+			}
+		}
+		if len(out.Channels) == 0 {
+			check.Add(model.ProblemInvalid, "must name at least one channel that is known here: inApp, webPush, email, mobilePush, sms, whatsapp, webhook, discord, slack or chat", "override", "channels")
+		}
+	}
+	kept := map[string]json.RawMessage{}
+	for _, name := range override.Names() {
+		if name == "channels" {
+			continue
+		}
+		if object := override.ObjectText(name); object != nil {
+			kept[name] = object
+		}
+	}
+	if content := n.ObjectText("content"); content != nil {
+		kept["content"] = content
+	}
+	if len(kept) == 0 {
+		return
+	}
+	encoded, err := model.EncodeJSON(kept)
+	if err != nil {
+		check.Add(model.ProblemInvalid, "must be valid JSON", "override")
+	}
+	out.Content.Overrides = encoded
+}
+
+// blocks reads the actionable parts, as they are shown again.
+func blocks(n rest.Members) []model.Block {
+	list := n.List("blocks")
+	out := make([]model.Block, len(list))
+	for i, raw := range list {
+		b := rest.Object(raw, n.Check("blocks", strconv.Itoa(i)))
+		out[i] = model.Block{
+			ID: b.Text("id"), Type: ourWord(b.Text("type")), Text: b.Text("text"), Variant: ourWord(b.Text("variant")),
+			Link: b.Text("link"), ExternalLink: b.Bool("externalLink"), Src: b.Text("src"),
+		}
+	}
+	return out
+}
+
+// sendAt reads when it is to go out: a time with its zone.
+func sendAt(in rest.Members) time.Time {
+	text := in.Text("sendAt")
+	if text == "" {
+		return time.Time{}
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04Z07:00"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			if at.Year() < 1 || at.Year() > 9999 {
+				break
+			}
+			return at
+		}
+	}
+	in.Check("sendAt").Add(model.ProblemInvalid, "must be a time in ISO 8601 with its zone, such as 2026-01-31T09:00:00Z")
+	return time.Time{}
+}

@@ -1,0 +1,174 @@
+package engagespot
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"carillon/auth"
+	"carillon/model"
+	"carillon/rest"
+)
+
+// Engagespot keeps push tokens in the profile, as fcm.tokens, to which fcm.token
+// adds one. Here a token is a device: this file takes the ones out of profiles
+// on their way in, and shows the others in their place. A token that a client
+// gives is one more, never one instead: each of a user's phones sends only its
+// own.
+
+// tokenKeyPrefix begins the key of a device that is known by its token alone.
+const tokenKeyPrefix = "fcm-"
+
+// takeTokens takes the push tokens out of a profile, written fcm: {tokens, token}
+// or "fcm.tokens" and "fcm.token".
+func takeTokens(profile json.RawMessage, at string) (attributes json.RawMessage, tokens []string, err error) {
+	if profile == nil {
+		return nil, nil, nil
+	}
+	var check model.Check
+	here := &check
+	if at != "" {
+		here = check.At(at)
+	}
+	in := rest.Object(profile, here)
+	kept := map[string]json.RawMessage{}
+	if err := json.Unmarshal(profile, &kept); err != nil {
+		return nil, nil, fmt.Errorf("decoding profile: %w", err)
+	}
+	tokens = append(in.Texts("fcm.tokens"), optional(in.Text("fcm.token"))...)
+	delete(kept, "fcm.tokens")
+	delete(kept, "fcm.token")
+	if fcm := in.ObjectText("fcm"); fcm != nil {
+		inner := in.Object("fcm")
+		tokens = slices.Concat(tokens, inner.Texts("tokens"), optional(inner.Text("token")))
+		others := map[string]json.RawMessage{}
+		for _, name := range inner.Names() {
+			if name != "tokens" && name != "token" {
+				others[name] = inner.Raw(name)
+			}
+		}
+		delete(kept, "fcm")
+		if len(others) > 0 {
+			if kept["fcm"], err = model.EncodeJSON(others); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	checkTokens(tokens, here)
+	if err := check.Err(); err != nil {
+		return nil, nil, err
+	}
+	attributes, err = model.EncodeJSON(kept)
+	return attributes, tokens, err
+}
+
+func optional(token string) []string {
+	if token == "" {
+		return nil
+	}
+	return []string{token}
+}
+
+// checkTokens holds tokens to what a device takes, before anything is written.
+func checkTokens(tokens []string, check *model.Check) {
+	const maxToken = 4096
+	check.That(len(tokens) <= model.MaxDevices, fmt.Sprintf("must hold at most %d tokens, holds %d", model.MaxDevices, len(tokens)), "fcm", "tokens")
+	for i, t := range tokens {
+		ok := t != "" && len(t) <= maxToken && !strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' })
+		check.That(ok, "must be a push token: 1 to 4096 printable ASCII characters without blanks", "fcm", "tokens", strconv.Itoa(i))
+	}
+}
+
+// takeTokenOperations takes the operations that add push tokens out of a JSON
+// Patch. What is left is nil when nothing is.
+func takeTokenOperations(patch json.RawMessage) (left json.RawMessage, tokens []string, err error) {
+	var operations []json.RawMessage
+	if err := json.Unmarshal(patch, &operations); err != nil {
+		return nil, nil, model.Errorf(model.KindInvalid, "the body must be a list of JSON Patch operations")
+	}
+	var check model.Check
+	var kept []json.RawMessage
+	for i, raw := range operations {
+		var op struct {
+			Op, Path string
+			Value    json.RawMessage
+		}
+		if json.Unmarshal(raw, &op) != nil || op.Op != "add" && op.Op != "replace" ||
+			op.Path != "/fcm/token" && op.Path != "/fcm/tokens" && !strings.HasPrefix(op.Path, "/fcm/tokens/") {
+			kept = append(kept, raw)
+			continue
+		}
+		var one string
+		var many []string
+		switch {
+		case op.Path == "/fcm/tokens" && json.Unmarshal(op.Value, &many) == nil:
+			tokens = append(tokens, many...)
+		case op.Path != "/fcm/tokens" && json.Unmarshal(op.Value, &one) == nil:
+			tokens = append(tokens, one)
+		default:
+			check.Add(model.ProblemInvalid, "must have a push token for value, or for /fcm/tokens a list of them", "operation", strconv.Itoa(i))
+		}
+	}
+	checkTokens(tokens, &check)
+	if err := check.Err(); err != nil {
+		return nil, nil, err
+	}
+	if len(kept) == 0 && len(operations) > 0 {
+		return nil, tokens, nil
+	}
+	if kept == nil {
+		kept = []json.RawMessage{}
+	}
+	left, err = model.EncodeJSON(kept)
+	return left, tokens, err
+}
+
+// registerTokens makes each token a device of the user.
+func (a *API) registerTokens(ctx context.Context, env model.EnvID, user model.UserID, tokens []string) error {
+	for _, t := range tokens {
+		sum := sha256.Sum256([]byte(t))
+		device := model.DeviceInput{Key: tokenKeyPrefix + hex.EncodeToString(sum[:16]), Platform: model.PlatformOther, Token: t}
+		if _, err := a.Users.RegisterDevice(ctx, env, model.Once{}, user, device); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// profileOf is a user's profile as Engagespot shows it: flat, with the tokens
+// of their devices.
+func (a *API) profileOf(r *http.Request, c auth.Caller, u model.User) (json.RawMessage, error) {
+	devices, err := a.Users.Devices(r.Context(), c.Env.ID, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	var tokens []string
+	for _, d := range devices {
+		if d.Token != "" {
+			tokens = append(tokens, d.Token)
+		}
+	}
+	if len(tokens) == 0 {
+		return u.Profile.Attributes, nil
+	}
+	members := map[string]json.RawMessage{}
+	fcm := map[string]any{}
+	if err := json.Unmarshal(u.Profile.Attributes, &members); err != nil {
+		return nil, fmt.Errorf("decoding profile: %w", err)
+	}
+	if raw, ok := members["fcm"]; ok {
+		_ = json.Unmarshal(raw, &fcm) // the customer's own, if it is no object
+	}
+	slices.Sort(tokens)
+	fcm["tokens"] = tokens
+	if members["fcm"], err = model.EncodeJSON(fcm); err != nil {
+		return nil, err
+	}
+	return model.EncodeJSON(members)
+}
