@@ -97,7 +97,7 @@ var owners = map[string]string{
 	"github.com/emersion/go-sasl":         "delivery/smtp", // its tests
 	"github.com/emersion/go-smtp":         "delivery/smtp", // its tests
 	"github.com/gobwas/ws":                "graph/transport internal/websocket rest/engagespot/socketio",
-	"github.com/golang-jwt/jwt/v5":        "auth",
+	"github.com/golang-jwt/jwt/v5":        "auth delivery/apns delivery/fcm delivery/webpush",
 	"github.com/jackc/pgx/v5":             "store",
 	"github.com/prometheus/client_golang": "internal/metrics rest/ops",
 	"github.com/redis/go-redis/v9":        "live/redis",

@@ -78,3 +78,23 @@ func number(label string) bool {
 	}
 	return strings.Trim(label, digits) == ""
 }
+
+// CheckPushEndpoint is CheckURL for the push endpoint that somebody's browser
+// claims to have: https on its own port. Another port is for hosts that an
+// operator allowed by address.
+func (g Guard) CheckPushEndpoint(raw string) (*url.URL, error) {
+	u, err := g.CheckURL(raw, "https")
+	if err != nil {
+		return nil, err
+	}
+	if port := u.Port(); port != "" && port != "443" && !g.allows(u.Hostname()) {
+		return nil, errors.New("must have the port 443")
+	}
+	return u, nil
+}
+
+// allows reports whether the host is an address that an operator allowed.
+func (g Guard) allows(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && slices.ContainsFunc(g.Allow, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
+}
