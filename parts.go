@@ -11,8 +11,10 @@ import (
 	"carillon/audience"
 	"carillon/auth"
 	"carillon/catalog"
+	"carillon/delivery"
 	"carillon/inbox"
 	"carillon/internal/config"
+	"carillon/internal/dial"
 	"carillon/live"
 	"carillon/live/redis"
 	"carillon/notify"
@@ -33,6 +35,7 @@ type parts struct {
 	audience *audience.Service
 	inboxes  *inbox.Service
 	sends    *notify.Service
+	delivery *delivery.Service
 	auth     *auth.Service
 	sessions *auth.Sessions
 }
@@ -84,6 +87,12 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	}
 	p.auth = auth.NewService(auth.Config{Lookup: p.store, Box: box, Users: p.store, Log: log})
 	p.sessions = auth.NewSessions(p.store, log)
+	out := dial.New(dial.Config{Guard: dial.Guard{Allow: cfg.OutgoingAllow}})
+	p.delivery = &delivery.Service{
+		Store: p.store, Kinds: kinds(p.apps), Box: box, Changed: p.auth.Forget, Log: log,
+		Outside: delivery.Outside{Dial: out.DialContext, HTTP: out.HTTP(), Guard: out.Guard, TLS: out.TLS()},
+	}
+	p.sends.Deliver = p.delivery.Wake
 	return nil
 }
 

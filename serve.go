@@ -193,6 +193,7 @@ func (s *server) gauges() {
 		r := s.gate.Stats().Refused
 		return r[shed.Reading] + r[shed.Sending] + r[shed.Searching]
 	})
+	s.deliveryGauges()
 	gauge("carillon_bus_up", "1 while hints of other processes are thought to arrive.", func() int64 {
 		if s.parts.hub.Healthy() {
 			return 1
@@ -283,6 +284,7 @@ func (s *server) start(ctx context.Context) *sync.WaitGroup {
 	}
 	if s.cfg.Role.Worker {
 		wg.Go(func() { s.parts.sends.Run(ctx) })
+		wg.Go(func() { s.parts.delivery.Run(ctx) })
 		wg.Go(func() { s.parts.inboxes.RunSweeper(ctx) })
 		wg.Go(func() {
 			s.parts.inboxes.RunJanitor(ctx, model.Retention{Tombstones: s.cfg.Tombstones, Items: s.cfg.Retention, Cap: s.cfg.InboxCap})

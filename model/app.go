@@ -41,6 +41,7 @@ type Environment struct {
 	UserAuth  UserAuth
 	APIKey    string // public: names the environment in front ends
 	Settings  EnvSettings
+	Carried   []Channel // channels for which there is a provider that is not disabled
 	CreatedAt time.Time
 }
 
@@ -63,10 +64,9 @@ type EnvSettings struct {
 }
 
 // Uses reports whether the environment uses a channel: it was not switched
-// off, and something carries it. The inbox needs no provider; nothing else has
-// one yet.
+// off, and something carries it. The inbox needs no provider.
 func (e Environment) Uses(c Channel) bool {
-	return c == ChannelInApp && !slices.Contains(e.Settings.ChannelsOff, c)
+	return (c == ChannelInApp || slices.Contains(e.Carried, c)) && !slices.Contains(e.Settings.ChannelsOff, c)
 }
 
 // Channels lists the channels that the environment uses.

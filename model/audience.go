@@ -61,4 +61,5 @@ type Chunk struct {
 	After         UserID
 	Reached       UserID
 	Notifications []Notification
+	Deliveries    []PlannedDelivery // of these notifications
 }

@@ -86,7 +86,8 @@ func (c ErrorClass) String() string {
 // MaxAnswer is how much of a provider's answer is kept with an attempt.
 const MaxAnswer = 1 << 10
 
-// Delivery is one notification over one channel to one address.
+// Delivery is one notification over one channel to one address, or the note
+// that the ladder said no.
 type Delivery struct {
 	ID             DeliveryID
 	EnvID          EnvID
@@ -95,8 +96,127 @@ type Delivery struct {
 	SendID         SendID
 	Channel        Channel
 	State          DeliveryState
-	Reason         Reason
-	Attempt        int
-	RunAt          time.Time
+	Reason         Reason    // the rule of the ladder that decided last
+	Address        string    // what it is sent to, as it was when it was planned; empty when it was skipped for the channel as a whole
+	Platform       Platform  // of a device; else empty
+	Carrier        string    // the kind of provider that alone can carry to the address; empty: any
+	Unless         MarkState // SEEN or READ: it is called off when the notification is that by the time it is due; else empty
+	Attempt        int       // attempts so far: the number of the last one
+	Tries          int       // rounds through the channel's providers so far: what the schedule counts
+	Lost           int       // claims that ended without a result
+	RunAt          time.Time // when it is due; of ATTEMPTING, when the lease ends
+	BeganAt        time.Time // when it was first claimed; zero: never
+	ExpiresAt      time.Time // zero: never
+	ProviderID     ProviderID
+	MessageID      string // the provider's
+	Detail         string // why it ended as it did, for people; may be empty
 	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// Attempt is one try of a delivery with one provider.
+type Attempt struct {
+	Delivery  DeliveryID
+	N         int
+	Provider  ProviderID
+	Kind      string // of the provider
+	StartedAt time.Time
+	Took      time.Duration
+	Class     ErrorClass // zero: the provider took it
+	Status    int        // of HTTP or SMTP; zero: none
+	MessageID string     // the provider's; may be empty
+	Answer    string     // the beginning of it, at most MaxAnswer
+	Detail    string     // what was wrong, for people
+	NextAt    time.Time  // when the next try is due; zero: there is none, or another provider followed at once
+}
+
+// PlannedDelivery is a delivery to be saved with its notification. After is how
+// long to wait before it is due.
+type PlannedDelivery struct {
+	Delivery
+	After time.Duration
+}
+
+// Lane is what takes turns in the queue: the deliveries of one channel of one
+// environment.
+type Lane struct {
+	Env     EnvID
+	Channel Channel
+}
+
+// DueLane is a lane with something to do now.
+type DueLane struct {
+	Lane
+	Oldest time.Duration // how long the oldest has been due
+}
+
+// LaneClaim asks for at most Limit due deliveries of a lane.
+type LaneClaim struct {
+	Lane
+	Limit int
+}
+
+// ClaimedDelivery is a delivery that is leased to the caller, who finishes it
+// with the same Fence or loses it.
+type ClaimedDelivery struct {
+	Delivery
+	Fence   int64
+	Elapsed time.Duration // since it was first claimed
+}
+
+// FinishedDelivery is what became of a claimed one. With Delay it is due again
+// then, in State QUEUED.
+type FinishedDelivery struct {
+	ClaimedDelivery
+	Delay    time.Duration
+	Attempts []Attempt // those made under this claim
+	Dead     bool      // the address is of no more use
+}
+
+// DeliveryFilter chooses deliveries. Zero values do not filter.
+type DeliveryFilter struct {
+	States       []DeliveryState
+	Channels     []Channel
+	Provider     ProviderID
+	User         UserID
+	Send         SendID
+	Notification NotificationID
+	Since        time.Time // made at or after
+	Until        time.Time // made before
+}
+
+// Limits of deliveries.
+const (
+	MaxReplay      = 10_000              // deliveries of one retryDeliveries call
+	MaxLost        = 3                   // claims that may end without a result before a delivery is set aside
+	MaxEscalations = 10                  // of one send
+	MaxAfter       = 30 * 24 * time.Hour // that an escalation may wait
+)
+
+// Escalation lets a channel wait, and be left out when the notification has
+// been marked by then.
+type Escalation struct {
+	Channel Channel       `json:"channel"`
+	After   time.Duration `json:"after"`
+	Unless  MarkState     `json:"unless,omitempty"` // SEEN or READ; empty: nothing calls it off
+}
+
+// SendOptions is what a send says about how it is delivered. The zero value
+// says nothing.
+type SendOptions struct {
+	Escalations []Escalation `json:"escalations,omitempty"`
+	CollapseKey string       `json:"collapseKey,omitempty"`
+}
+
+// Empty reports whether the options say nothing.
+func (o SendOptions) Empty() bool { return len(o.Escalations) == 0 && o.CollapseKey == "" }
+
+// Escalation finds what the options say about a channel; nil: nothing.
+func (o SendOptions) Escalation(c Channel) *Escalation {
+	for i := range o.Escalations {
+		if o.Escalations[i].Channel == c {
+			return &o.Escalations[i]
+		}
+	}
+	return nil
 }

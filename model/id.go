@@ -19,10 +19,11 @@ type (
 
 // Text ids, time-ordered.
 type (
-	CredentialID string
-	DeviceID     string
-	DeliveryID   string
-	ProviderID   string
+	CredentialID  string
+	DeviceID      string
+	DeliveryID    string
+	ProviderID    string
+	SuppressionID string
 )
 
 // MaxID is the largest integer id.

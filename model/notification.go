@@ -74,6 +74,7 @@ type SendRequest struct {
 	Content   Content
 	Category  string // identifier; empty: none
 	Channels  []Channel
+	Options   SendOptions
 	SendAt    time.Time
 	ExpiresAt time.Time
 	OnUnknown UnknownPolicy // empty: UnknownSkip
@@ -146,6 +147,9 @@ type Skipped struct {
 type ChannelPlan struct {
 	Channel  Channel
 	Decision Decision
+	// Addresses are those that it goes to; without a delivery channel, or where
+	// the plan is not a dry run's, nil.
+	Addresses []string `json:"-"`
 }
 
 // RecipientPlan is what was decided for one recipient. Notification is zero in

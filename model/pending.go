@@ -10,6 +10,8 @@ type PendingSend struct {
 	Audience      *Audience // of a SCHEDULED or EXPANDING send: who is to be planned for yet
 	Notifications []Notification
 	Attachments   []Attachment
+	Deliveries    []PlannedDelivery // of these notifications
+	Options       SendOptions       // stored with a send that is not stored yet
 	Once          Once
 	Result        SendResult // what is remembered under Once
 }
@@ -42,6 +44,7 @@ type SendReplay struct {
 type DueSend struct {
 	Send     Send
 	Audience Audience
+	Options  SendOptions
 }
 
 // RecipientKey names a user by identifier or, when that is empty, by id.

@@ -105,7 +105,14 @@ type Recipient struct {
 	Enabled    bool
 	Reachable  []Channel // channels for which the user has an address; IN_APP always
 	Choices    []Choice
+	Reach      []Reach   // the addresses that are enabled, by channel; nil: they were not read
 	OnlyVia    []Channel // what the topics that made them a recipient limit the send to; nil: nothing does
+}
+
+// Reach is an address of a recipient, and whether nothing is sent to it.
+type Reach struct {
+	Address
+	Suppressed bool
 }
 
 // IdentifyInput says what is known of a user. Attributes is an object that is

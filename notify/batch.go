@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,6 +47,9 @@ func (s *Service) prepare(ctx context.Context, jobs []*job) error {
 	if err != nil {
 		return err
 	}
+	if err := s.reach(ctx, reachOf(open, found)); err != nil {
+		return err
+	}
 	now, n := s.now(), 0
 	for _, j := range open {
 		j.work(found[:j.weight()], now)
@@ -63,7 +67,7 @@ func (s *Service) prepare(ctx context.Context, jobs []*job) error {
 	}
 	for _, j := range open {
 		if !j.settled() && !j.req.DryRun {
-			ids = j.number(ids, s.requestIDs.UUID)
+			ids = j.number(ids, &s.requestIDs)
 		}
 	}
 	return nil
@@ -186,6 +190,9 @@ func (s *Service) attempt(ctx context.Context, jobs []*job) error {
 	}
 	if len(hints) > 0 {
 		s.Live.Publish(ctx, hints...)
+	}
+	if slices.ContainsFunc(pending, func(p model.PendingSend) bool { return len(p.Deliveries) > 0 }) {
+		s.wakeDelivery()
 	}
 	return nil
 }

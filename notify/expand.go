@@ -148,6 +148,9 @@ func (e *expander) expand(ctx context.Context, x model.Expansion) (saved bool, e
 			if saved {
 				e.ids = e.ids[len(c.Notifications):]
 				e.tell(ctx, c.Send, changes)
+				if len(c.Deliveries) > 0 {
+					e.wakeDelivery()
+				}
 			}
 			return saved, nil
 		}
@@ -171,9 +174,16 @@ func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk,
 	if err != nil {
 		return c, err
 	}
-	plan := newPlanner(env, x.Send.Channels, category)
+	plan := newPlanner(env, x.Send.Channels, category, model.SendOptions{})
+	if len(plan.carries) > 0 {
+		options, err := e.Store.SendOptions(ctx, x.Send.EnvID, []model.SendID{x.Send.ID})
+		if err != nil {
+			return c, err
+		}
+		plan.options = options[x.Send.ID]
+	}
 	q := model.AudienceQuery{
-		Env: x.Send.EnvID, Audience: x.Audience, MadeUntil: madeUntil(x), Addresses: plan.weighsAddresses(),
+		Env: x.Send.EnvID, Audience: x.Audience, MadeUntil: madeUntil(x), Addresses: plan.weighsAddresses() && len(plan.carries) == 0,
 		After: x.Reached, Limit: e.size(x.Send.ID),
 	}
 	if category != nil {
@@ -227,6 +237,15 @@ func (e *expander) decide(ctx context.Context, c *model.Chunk, part model.Audien
 		p.Failed += int64(len(part.Recipients))
 		return nil
 	}
+	if len(plan.carries) > 0 {
+		wanted := make([]reaching, len(part.Recipients))
+		for i := range wanted {
+			wanted[i] = reaching{recipient: &part.Recipients[i], env: m.EnvID}
+		}
+		if err := e.reach(ctx, wanted); err != nil {
+			return err
+		}
+	}
 	ids, err := e.take(ctx, len(part.Recipients))
 	if err != nil {
 		return err
@@ -243,6 +262,10 @@ func (e *expander) decide(ctx context.Context, c *model.Chunk, part model.Audien
 		c.Notifications[i] = model.Notification{
 			ID: model.NotificationID(ids[i]), EnvID: m.EnvID, UserID: r.ID, SendID: m.ID, CategoryID: m.CategoryID, Content: &content,
 			InInbox: inInbox, Reason: reason, SortAt: m.FiredAt, CreatedAt: m.FiredAt, ExpiresAt: m.ExpiresAt,
+		}
+		for _, d := range plan.deliveries(r, &c.Notifications[i]) {
+			d.ID, d.NotificationID, d.SendID = model.DeliveryID(e.requestIDs.New()), c.Notifications[i].ID, m.ID
+			c.Deliveries = append(c.Deliveries, d)
 		}
 	}
 	p.Total = max(p.Total, p.Done+p.Skipped+p.Failed)

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"carillon/internal/id"
 	"carillon/model"
 )
 
@@ -25,6 +26,7 @@ type job struct {
 	// What the last preparation found and made.
 	missing  []string // users that must be created before the send can go on
 	pending  model.PendingSend
+	owners   []int // of each of its deliveries, the notification
 	replayed bool  // pending.Result is the stored one of an earlier call
 	lost     bool  // the due send was cancelled, or fired by another process
 	err      error // it is refused, or has failed
@@ -36,7 +38,7 @@ type job struct {
 func newJob(env model.Environment, req model.SendRequest, category *model.Category, topics []model.TopicID) *job {
 	j := &job{
 		env: env, req: req, category: category, topics: topics,
-		plan:     newPlanner(env, req.Channels, category),
+		plan:     newPlanner(env, req.Channels, category, req.Options),
 		wantPlan: req.WantPlan || req.DryRun || req.Once.Set(),
 	}
 	seen := make(map[string]bool, len(req.To.Users)+len(req.To.Inline))
@@ -65,7 +67,7 @@ func newDueJob(env model.Environment, due *model.DueSend, category *model.Catego
 	return &job{
 		env: env, due: due, category: category,
 		req:  model.SendRequest{Content: m.Content, Channels: m.Channels, ExpiresAt: m.ExpiresAt, OnUnknown: model.UnknownSkip},
-		plan: newPlanner(env, m.Channels, category),
+		plan: newPlanner(env, m.Channels, category, due.Options),
 	}
 }
 
@@ -168,7 +170,7 @@ func (j *job) work(found []model.Recipient, now time.Time) {
 	if len(j.missing) > 0 {
 		return
 	}
-	j.pending = model.PendingSend{Once: j.once(), Fire: j.due != nil, Send: j.send(now), Attachments: j.req.Attachments}
+	j.pending = model.PendingSend{Once: j.once(), Fire: j.due != nil, Send: j.send(now), Attachments: j.req.Attachments, Options: j.req.Options}
 	m := &j.pending.Send
 	if j.due == nil {
 		m.Progress.Total = int64(len(found))
@@ -266,6 +268,7 @@ func (j *job) leave(known []model.Recipient) {
 // reach.
 func (j *job) notify(known []model.Recipient, skipped *[]model.Skipped, now time.Time) {
 	p := &j.pending
+	j.owners = nil
 	content := p.Send.Content // on its own, so that streams keep it and not the job
 	content.Overrides = nil   // which no stream shows
 	p.Notifications = make([]model.Notification, len(known))
@@ -274,6 +277,9 @@ func (j *job) notify(known []model.Recipient, skipped *[]model.Skipped, now time
 		p.Notifications[i] = model.Notification{
 			EnvID: j.env.ID, UserID: r.ID, CategoryID: p.Send.CategoryID, Content: &content,
 			InInbox: inInbox, Reason: reason, SortAt: now, CreatedAt: now, ExpiresAt: p.Send.ExpiresAt,
+		}
+		for _, d := range j.plan.deliveries(r, &p.Notifications[i]) {
+			p.Deliveries, j.owners = append(p.Deliveries, d), append(j.owners, i)
 		}
 		if !reached {
 			*skipped = append(*skipped, model.Skipped{Identifier: r.Identifier, Reason: reason})
@@ -292,16 +298,20 @@ func (j *job) explain(known []model.Recipient) {
 
 // number gives the send and its notifications their ids and returns those that
 // are left.
-func (j *job) number(ids []int64, requestID func() string) []int64 {
+func (j *job) number(ids []int64, source *id.Source) []int64 {
 	p := &j.pending
 	if j.due == nil {
-		p.Send.ID, p.Send.RequestID, ids = model.SendID(ids[0]), requestID(), ids[1:]
+		p.Send.ID, p.Send.RequestID, ids = model.SendID(ids[0]), source.UUID(), ids[1:]
 	}
 	for i := range p.Notifications {
 		p.Notifications[i].ID, p.Notifications[i].SendID = model.NotificationID(ids[i]), p.Send.ID
 		if p.Result.Plan != nil {
 			p.Result.Plan[i].Notification = p.Notifications[i].ID
 		}
+	}
+	for i := range p.Deliveries {
+		d := &p.Deliveries[i]
+		d.ID, d.NotificationID, d.SendID = model.DeliveryID(source.New()), p.Notifications[j.owners[i]].ID, p.Send.ID
 	}
 	return ids[len(p.Notifications):]
 }

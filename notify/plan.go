@@ -17,13 +17,18 @@ type planner struct {
 	off       []model.Channel // what the environment does not use
 	used      []model.Channel // what it uses
 	shown     []model.Channel // what a plan has a row for: the used and the requested
+	carries   []model.Channel // what deliveries may be made for: the used and, if any are, requested, but for the inbox
+	options   model.SendOptions
 }
 
-func newPlanner(env model.Environment, requested []model.Channel, category *model.Category) planner {
-	p := planner{requested: requested, category: category}
+func newPlanner(env model.Environment, requested []model.Channel, category *model.Category, options model.SendOptions) planner {
+	p := planner{requested: requested, category: category, options: options}
 	for _, c := range model.Channels() {
 		if env.Uses(c) {
 			p.used = append(p.used, c)
+			if c != model.ChannelInApp && (requested == nil || slices.Contains(requested, c)) {
+				p.carries = append(p.carries, c)
+			}
 		} else {
 			p.off = append(p.off, c)
 		}
@@ -37,8 +42,30 @@ func newPlanner(env model.Environment, requested []model.Channel, category *mode
 func (p *planner) input(r model.Recipient, c model.Channel) preference.Input {
 	return preference.Input{
 		Known: true, Enabled: r.Enabled, Reachable: r.Reachable, Choices: r.Choices, Category: p.category,
-		ChannelsOff: p.off, Requested: p.requestedFor(r), Channel: c,
+		ChannelsOff: p.off, Requested: p.requestedFor(r), Channel: c, Suppressed: suppressed(r, c),
 	}
+}
+
+// allows asks the ladder.
+func (p *planner) allows(r model.Recipient, c model.Channel) (bool, model.Reason) {
+	return preference.Allows(p.input(r, c))
+}
+
+// suppressed lists the channel if nothing is sent to any of its addresses.
+func suppressed(r model.Recipient, c model.Channel) []model.Channel {
+	found := false
+	for _, a := range r.Reach {
+		if a.Channel == c {
+			if !a.Suppressed {
+				return nil
+			}
+			found = true
+		}
+	}
+	if !found {
+		return nil
+	}
+	return []model.Channel{c}
 }
 
 // requestedFor is what the send is for, as far as the topics through which it
@@ -75,6 +102,11 @@ func (p *planner) explain(r model.Recipient) []model.ChannelPlan {
 	out := make([]model.ChannelPlan, len(p.shown))
 	for i, c := range p.shown {
 		out[i] = model.ChannelPlan{Channel: c, Decision: preference.Decide(p.input(r, c))}
+		for _, a := range r.Reach {
+			if a.Channel == c && !a.Suppressed && out[i].Decision.Allowed {
+				out[i].Addresses = append(out[i].Addresses, a.Value)
+			}
+		}
 	}
 	return out
 }
@@ -93,6 +125,10 @@ func (p *planner) needsAddresses() bool {
 // identified is the recipient as identifying them with in would leave them. It
 // is for dry runs, which identify nobody.
 func identified(r model.Recipient, in model.IdentifyInput) model.Recipient {
+	if r.Reach != nil {
+		r.Identifier, r.Enabled = in.Identifier, r.Enabled || r.ID == 0 // what they can be reached over was read with what is merged
+		return r
+	}
 	if r.ID == 0 {
 		r = model.Recipient{Identifier: in.Identifier, Enabled: true, Reachable: []model.Channel{model.ChannelInApp}}
 		r.Reachable = reachableWith(r.Reachable, model.InitialAttributes(in.Identifier))
@@ -109,10 +145,7 @@ func reachableWith(reachable []model.Channel, attributes json.RawMessage) []mode
 		return reachable // none, or none that a profile would take
 	}
 	out := slices.Clone(reachable)
-	for name, channels := range map[string][]model.Channel{
-		model.AttrEmail:       {model.ChannelEmail},
-		model.AttrPhoneNumber: {model.ChannelSMS, model.ChannelWhatsApp, model.ChannelVoice},
-	} {
+	for name, channels := range profileChannels {
 		value, given := members[name]
 		if !given {
 			continue

@@ -15,6 +15,9 @@ type Store interface {
 	NewIDs(ctx context.Context, n int) ([]int64, error)
 	Environment(ctx context.Context, env model.EnvID) (model.Environment, error)
 	Recipients(ctx context.Context, q model.RecipientQuery) ([]model.Recipient, error)
+	Addresses(ctx context.Context, users []model.UserRef) (map[model.UserRef][]model.Address, error)
+	Suppressed(ctx context.Context, addresses []model.ChannelAddress) (map[model.ChannelAddress]bool, error)
+	SendOptions(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.SendOptions, error)
 	SendReplays(ctx context.Context, keys []model.ScopedOnce) ([]model.SendReplay, error)
 	SaveSends(ctx context.Context, sends []model.PendingSend) ([]model.SavedSend, []*model.InboxChange, error)
 	DueSends(ctx context.Context, now time.Time, after *model.PageKey, limit int) (due []model.DueSend, next time.Time, err error)
@@ -60,6 +63,9 @@ type Service struct {
 	Users   Users
 	Catalog Catalog
 	Live    Hub
+	// Deliver is told when deliveries have been saved, after the commit; may be
+	// nil.
+	Deliver func()
 	Log     *slog.Logger     // nil: slog's default
 	Now     func() time.Time // nil: time.Now
 	// MaxQueue is how many sends may wait for their transaction; beyond it
@@ -101,6 +107,12 @@ func (s *Service) now() time.Time {
 		now = time.Now
 	}
 	return now().UTC().Truncate(time.Microsecond)
+}
+
+func (s *Service) wakeDelivery() {
+	if s.Deliver != nil {
+		s.Deliver()
+	}
 }
 
 func (s *Service) log() *slog.Logger {

@@ -34,6 +34,8 @@ func (in *Input) ask(rule model.Reason) verdict {
 		return blockIf(!in.Enabled)
 	case model.ReasonNoAddress:
 		return blockIf(!slices.Contains(in.Reachable, in.Channel))
+	case model.ReasonSuppressed:
+		return blockIf(slices.Contains(in.Suppressed, in.Channel))
 	case model.ReasonAdminOff:
 		return blockIf(slices.Contains(in.ChannelsOff, in.Channel))
 	case model.ReasonChannelNotRequested:
@@ -53,9 +55,8 @@ func (in *Input) ask(rule model.Reason) verdict {
 		return in.byDefault()
 	case model.ReasonEnvDefault:
 		return allow
-	case model.ReasonSuppressed, model.ReasonUserTopic:
-		// No address is ever suppressed and no topic sent to, yet; the rules
-		// have their place already.
+	case model.ReasonUserTopic:
+		// Nobody chooses about a topic yet; the rule has its place already.
 	}
 	return pass
 }
@@ -108,7 +109,7 @@ func (in *Input) tell(rule model.Reason, v verdict) string {
 	case model.ReasonNoAddress:
 		return fmt.Sprintf(say("the user has no address for %s", "the user can be reached over %s"), in.Channel)
 	case model.ReasonSuppressed:
-		return fmt.Sprintf(say("the address for %s is suppressed", "no address for %s is suppressed"), in.Channel)
+		return fmt.Sprintf(say("every address for %s is suppressed", "no address for %s is suppressed"), in.Channel)
 	case model.ReasonAdminOff:
 		return fmt.Sprintf(say("the environment does not use %s", "the environment uses %s"), in.Channel)
 	case model.ReasonChannelNotRequested:

@@ -34,6 +34,7 @@ type Input struct {
 	Known       bool            // the identifier names a user; if not, only Channel matters
 	Enabled     bool            // the user is not disabled
 	Reachable   []model.Channel // channels for which the user has an address
+	Suppressed  []model.Channel // channels of which every address is suppressed
 	ChannelsOff []model.Channel // channels that the environment does not use
 	Requested   []model.Channel // channels that the send is for; nil: all
 	Category    *model.Category // nil: none

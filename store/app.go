@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -22,6 +23,7 @@ type environmentRow struct {
 	APIKey    string
 	Settings  string
 	CreatedAt int64
+	Carried   sql.NullString
 }
 
 func (r environmentRow) model() (model.Environment, error) {
@@ -29,10 +31,16 @@ func (r environmentRow) model() (model.Environment, error) {
 	if err := json.Unmarshal([]byte(r.Settings), &e.Settings); err != nil {
 		return e, fmt.Errorf("decoding settings of environment %d: %w", r.ID, err)
 	}
+	for _, c := range model.Channels() {
+		if strings.Contains(","+r.Carried.String+",", fmt.Sprintf(",%d,", c)) {
+			e.Carried = append(e.Carried, c)
+		}
+	}
 	return e, nil
 }
 
-const selectEnvironments = `select e.id, e.app_id, a.name as app_name, e.kind, e.user_auth, e.api_key, e.settings, e.created_at
+const selectEnvironments = `select e.id, e.app_id, a.name as app_name, e.kind, e.user_auth, e.api_key, e.settings, e.created_at,
+	(select string_agg(cast(p.channel as text), ',') from providers p where p.env_id = e.id and p.enabled) as carried
 	from environments e join apps a on a.id = e.app_id`
 
 // CreateEnvironment makes an environment with its first credentials, and its

@@ -30,8 +30,8 @@ func furnish(t *testing.T, f *sends, u model.User, topic string) {
 	outside.Notifications[0].InInbox = false
 	f.mustSave(t, inside, outside)
 	for _, n := range []model.Notification{inside.Notifications[0], outside.Notifications[0]} {
-		must(store.Exec(ctx, f.s, `insert into deliveries (env_id, id, notification_id, user_id, send_id, channel, state, reason, attempt, run_at, created_at)
-			values (?, ?, ?, ?, ?, 2, 1, 1, 0, 0, 0)`, u.EnvID, fmt.Sprintf("delivery %d", n.ID), n.ID, u.ID, n.SendID))
+		must(store.Exec(ctx, f.s, `insert into deliveries (env_id, id, notification_id, user_id, send_id, channel, lane, state, reason, attempt, run_at, created_at, updated_at)
+			values (?, ?, ?, ?, ?, 2, 0, 1, 1, 0, 0, 0, 0)`, u.EnvID, fmt.Sprintf("delivery %d", n.ID), n.ID, u.ID, n.SendID))
 	}
 	must(store.Exec(ctx, f.s, `insert into inbox_marks (env_id, user_id, kind, up_to_seq, seq, at) values (?, ?, 1, 1, 2, 0)`, u.EnvID, u.ID))
 	_, err := f.s.RegisterDevice(ctx, u.EnvID, model.Once{Actor: u.ID, Operation: "registerDevice", Key: "k"}, model.Device{ID: "d", UserID: u.ID, Key: "phone"},

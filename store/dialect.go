@@ -34,6 +34,7 @@ type dialect struct {
 	forKeep     string           // what keeps the rows from being deleted: the lock that a foreign key takes
 	skipLocked  string           // the same, leaving out rows that others hold
 	arrays      bool             // takes lists as parameters and changes data in WITH, so that a save is one statement
+	clock       string           // the database's own time in microseconds; empty where the process's will do
 	lockText    string           // locks a text, given with its environment, until the transaction ends; empty where a writer is alone
 	isUnique    func(error) bool // a unique index said no
 	isForeign   func(error) bool // a foreign key said no
@@ -54,6 +55,7 @@ var postgresDialect = dialect{
 	forKeep:     " for key share",
 	skipLocked:  " for update skip locked",
 	arrays:      true,
+	clock:       "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
 	lockText:    "select pg_advisory_xact_lock(hashtextextended(?, ?))",
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },

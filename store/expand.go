@@ -52,7 +52,14 @@ func (s *Store) NextExpansion(ctx context.Context, after model.EnvID, except []m
 func (s *Store) SaveChunk(ctx context.Context, c model.Chunk) (saved bool, changes []*model.InboxChange, err error) {
 	pending := []*model.PendingSend{{Send: c.Send, Fire: true, Notifications: c.Notifications}}
 	var moved []movedInbox
-	if s.dialect.arrays {
+	if s.dialect.arrays && len(c.Deliveries) > 0 {
+		err = s.write(ctx, "saving a chunk", func(ctx context.Context, tx bun.Tx) error {
+			if saved, moved, err = s.saveChunkIn(ctx, tx.Tx, c); err != nil || !saved {
+				return err
+			}
+			return s.insertDeliveries(ctx, tx, c.Deliveries)
+		})
+	} else if s.dialect.arrays {
 		saved, moved, err = s.saveChunkAtOnce(ctx, c)
 	} else {
 		saved, moved, err = s.saveChunkInSteps(ctx, c, pending)

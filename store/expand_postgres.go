@@ -36,24 +36,27 @@ const chunkStatement = `with
 // saveChunkAtOnce writes a chunk with one statement, which is a transaction of
 // its own.
 func (s *Store) saveChunkAtOnce(ctx context.Context, c model.Chunk) (saved bool, moved []movedInbox, err error) {
+	const tries = 3
+	for range tries {
+		if saved, moved, err = s.saveChunkIn(ctx, s.w.DB, c); err == nil || !s.dialect.isRetryable(err) {
+			break
+		}
+	}
+	return saved, moved, err
+}
+
+// saveChunkIn writes a chunk with one statement on db.
+func (s *Store) saveChunkIn(ctx context.Context, db queryer, c model.Chunk) (saved bool, moved []movedInbox, err error) {
 	m, p, list := c.Send, c.Send.Progress, c.Notifications
-	args := []any{
+	rows, err := db.QueryContext(ctx, chunkStatement,
 		int64(m.EnvID), int64(m.ID), int64(m.CategoryID), micros(m.FiredAt), pointer(micros(m.ExpiresAt), !m.ExpiresAt.IsZero()),
 		string(m.Status), int64(c.After), int64(c.Reached), p.Total, p.Done, p.Skipped, p.Failed,
 		column(list, func(n model.Notification) int64 { return int64(n.UserID) }),
 		column(list, func(n model.Notification) int64 { return int64(n.ID) }),
 		column(list, func(n model.Notification) bool { return n.InInbox }),
 		column(list, func(n model.Notification) int16 { return int16(n.Reason) }),
-	}
-	const tries = 3
-	for range tries {
-		rows, queryErr := s.w.DB.QueryContext(ctx, chunkStatement, args...)
-		saved, moved, err = scanChunk(rows, queryErr, m.EnvID, make([]movedInbox, 0, len(list)))
-		if err == nil || !s.dialect.isRetryable(err) {
-			break
-		}
-	}
-	return saved, moved, err
+	)
+	return scanChunk(rows, err, m.EnvID, make([]movedInbox, 0, len(list)))
 }
 
 // scanChunk adds the inboxes that a chunk moved to moved; there is one row

@@ -28,8 +28,10 @@ func (s *Store) saveChunkInSteps(ctx context.Context, c model.Chunk, pending []*
 			return err
 		}
 		saved = true
-		moved, err = saveInSteps(ctx, tx, rows)
-		return err
+		if moved, err = saveInSteps(ctx, tx, rows); err != nil {
+			return err
+		}
+		return s.insertDeliveries(ctx, tx, c.Deliveries)
 	})
 	return saved, moved, err
 }

@@ -27,7 +27,7 @@ import (
 // the whole call with an error that has model.ErrNotSaved in its chain; so
 // does every other error after which certainly nothing was written.
 func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved []model.SavedSend, changes []*model.InboxChange, err error) {
-	if s.dialect.arrays && !slices.ContainsFunc(sends, func(p model.PendingSend) bool { return p.Fire || hasDetails(p) }) {
+	if s.dialect.arrays && !slices.ContainsFunc(sends, takesSteps) {
 		saved = make([]model.SavedSend, len(sends))
 		changes, err = s.saveAtOnce(ctx, alive(sends, saved))
 	} else {
@@ -36,17 +36,38 @@ func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved
 			if err := s.fire(ctx, tx, sends, saved); err != nil {
 				return fmt.Errorf("firing: %w", err)
 			}
+			open := alive(sends, saved)
 			var err error
-			if changes, err = s.saveWithin(ctx, tx, alive(sends, saved)); err != nil {
+			if changes, err = s.saveWithin(ctx, tx, open); err != nil {
 				return err
 			}
-			return saveDetails(ctx, tx, alive(sends, saved))
+			if err := saveDetails(ctx, tx, open); err != nil {
+				return err
+			}
+			return s.saveDeliveries(ctx, tx, open)
 		})
 	}
 	if err != nil {
 		return nil, nil, s.unsaved(err)
 	}
 	return saved, changes, nil
+}
+
+// takesSteps reports whether a send is more than one statement saves.
+func takesSteps(p model.PendingSend) bool {
+	return p.Fire || hasDetails(p) || len(p.Deliveries) > 0 || !p.Options.Empty()
+}
+
+// saveDeliveries writes what goes out over other channels than the inbox.
+func (s *Store) saveDeliveries(ctx context.Context, tx bun.Tx, sends []*model.PendingSend) error {
+	if err := insertOptions(ctx, tx, sends); err != nil {
+		return fmt.Errorf("writing options of sends: %w", err)
+	}
+	var planned []model.PlannedDelivery
+	for _, p := range sends {
+		planned = append(planned, p.Deliveries...)
+	}
+	return s.insertDeliveries(ctx, tx, planned)
 }
 
 // saveAtOnce saves sends with one statement, which is a transaction of its own.

@@ -22,8 +22,12 @@ func (s *Store) DueSends(ctx context.Context, now time.Time, after *model.PageKe
 	if after != nil {
 		from = *after
 	}
-	var rows []sendRow
-	err = s.r.NewRaw("select "+sendColumns+`, audience from sends
+	var rows []struct {
+		sendRow
+		Options sql.NullString
+	}
+	err = s.r.NewRaw("select "+sendColumns+`, audience,
+			(select o.options from send_options o where o.env_id = sends.env_id and o.send_id = sends.id) as options from sends
 		where status = 'SCHEDULED' and (send_at, id) > (?, ?) order by send_at, id limit ?`, micros(from.At), from.ID, limit).Scan(ctx, &rows)
 	if err != nil {
 		return nil, next, s.fail("reading due sends", err)
@@ -38,6 +42,9 @@ func (s *Store) DueSends(ctx context.Context, now time.Time, after *model.PageKe
 		}
 		d := model.DueSend{Send: m}
 		if d.Audience, err = r.audience(); err != nil {
+			return nil, next, err
+		}
+		if d.Options, err = decodeOptions(r.Options); err != nil {
 			return nil, next, err
 		}
 		due = append(due, d)

@@ -172,6 +172,8 @@ func (s *Store) DeleteUser(ctx context.Context, env model.EnvID, o model.Once, i
 			return 0, err
 		}
 		for _, statement := range []string{
+			`delete from attempts where env_id = ?0 and delivery_id in (select d.id from deliveries d
+				join notifications n on n.env_id = d.env_id and n.id = d.notification_id where n.env_id = ?0 and n.user_id = ?1)`,
 			`delete from deliveries where env_id = ?0 and notification_id in (select id from notifications where env_id = ?0 and user_id = ?1)`,
 			`delete from notifications where env_id = ?0 and user_id = ?1`,
 			`delete from idempotency where env_id = ?0 and actor = ?1`,

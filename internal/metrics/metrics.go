@@ -55,3 +55,9 @@ func (m *Metrics) Counter(name, help string, read func() float64) {
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
+
+// LabelledCounter is Counter for one of several numbers of a name, which differ
+// in their labels.
+func (m *Metrics) LabelledCounter(name, help string, labels map[string]string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
