@@ -6,6 +6,7 @@ import (
 	"carillon/auth"
 	"carillon/rest"
 	"carillon/rest/engagespot"
+	"carillon/rest/engagespot/socketio"
 )
 
 // dialects serves the REST dialects, and hands the rest to next. The router
@@ -18,4 +19,19 @@ func (s *server) dialects(next http.Handler) http.Handler {
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
 	}).Mount(router)
 	return router
+}
+
+// openRealtime makes the endpoint of Engagespot's live updates.
+func (s *server) openRealtime() *socketio.Handler {
+	return engagespot.NewRealtime(engagespot.RealtimeConfig{
+		Streams: s.parts.inboxes, Catalog: s.parts.catalog,
+		Gate: &auth.Gate{Service: s.parts.auth, Limiter: s.limiter}, Sessions: s.parts.sessions, Log: s.log,
+		Settings: socketio.Settings{Connections: s.cfg.MaxConnections, UserConnections: s.cfg.MaxUserConns},
+	})
+}
+
+// mountLive serves what Engagespot's clients look for outside of their API.
+func (s *server) mountLive(mux *http.ServeMux) {
+	mux.Handle("/socket.io/", s.realtime)
+	mux.HandleFunc("GET "+engagespot.WorkerPath, engagespot.Worker)
 }

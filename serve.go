@@ -27,6 +27,7 @@ import (
 	"carillon/internal/shed"
 	"carillon/model"
 	"carillon/playground"
+	"carillon/rest/engagespot/socketio"
 	"carillon/rest/ops"
 	"carillon/store"
 )
@@ -65,16 +66,17 @@ func (p *program) serve(ctx context.Context, args []string) error {
 // server is one running process: its listeners, its loops, and the parts they
 // work on.
 type server struct {
-	cfg     config.Config
-	log     *slog.Logger
-	parts   *parts
-	api     *graph.API
-	gate    *shed.Gate
-	desk    *admission.Desk
-	limiter *auth.Limiter
-	health  *ops.Health
-	metrics *metrics.Metrics
-	demo    string // where the demo keys are; "" when there is no demo
+	cfg      config.Config
+	log      *slog.Logger
+	parts    *parts
+	api      *graph.API
+	realtime *socketio.Handler
+	gate     *shed.Gate
+	desk     *admission.Desk
+	limiter  *auth.Limiter
+	health   *ops.Health
+	metrics  *metrics.Metrics
+	demo     string // where the demo keys are; "" when there is no demo
 
 	listener        net.Listener
 	metricsListener net.Listener // nil when switched off
@@ -105,6 +107,7 @@ func newServer(ctx context.Context, cfg config.Config, log *slog.Logger) (s *ser
 	if s.api, err = graph.New(s.graphConfig()); err != nil {
 		return nil, err
 	}
+	s.realtime = s.openRealtime()
 	s.gauges()
 	return s, s.listen(ctx)
 }
@@ -178,6 +181,12 @@ func (s *server) gauges() {
 		s.metrics.Counter(name, help, func() float64 { return float64(read()) })
 	}
 	gauge("carillon_websockets", "Open WebSockets.", streams.Sockets.Load)
+	sockets := s.realtime.Stats()
+	gauge("carillon_socketio_sockets", "Open WebSockets of socket.io clients.", sockets.Sockets.Load)
+	gauge("carillon_socketio_sessions", "Users on sockets of socket.io clients.", sockets.Sessions.Load)
+	gauge("carillon_socketio_frames_waiting", "Frames that wait for a slow socket.io client.", sockets.Blocked.Load)
+	counter("carillon_socketio_frames_total", "Frames written to socket.io clients.", func() int64 { return int64(sockets.Frames.Load()) })
+	counter("carillon_socketio_slow_readers_total", "Socket.io clients dropped because they did not read.", func() int64 { return int64(sockets.SlowReaders.Load()) })
 	gauge("carillon_event_streams", "Open server-sent event streams.", streams.Streams.Load)
 	gauge("carillon_subscriptions", "Open subscriptions.", streams.Subscriptions.Load)
 	gauge("carillon_frames_waiting", "Frames that wait for a slow reader.", streams.Blocked.Load)
@@ -208,6 +217,7 @@ func (s *server) handler() http.Handler {
 	s.health.Mount(mux)
 	if s.cfg.Role.API {
 		mux.Handle("/graphql", s.api)
+		s.mountLive(mux)
 		if s.playground() {
 			(&playground.Playground{Presets: demoPresets(s.demo)}).Mount(mux)
 		}
@@ -330,13 +340,14 @@ func (s *server) drain(ctx context.Context, api *http.Server, unused *unusedConn
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Grace)
 	defer cancel()
 	// Streams are told to come back while requests in flight go on.
-	drained := make(chan error, 1)
+	drained := make(chan error, 2)
 	go func() { drained <- s.api.Drain(ctx) }()
+	go func() { drained <- s.realtime.Drain(ctx) }()
 	done := make(chan struct{})
 	go unused.closeUntil(done)
 	err := api.Shutdown(ctx)
 	close(done)
-	if err := errors.Join(err, <-drained); err != nil {
+	if err := errors.Join(err, <-drained, <-drained); err != nil {
 		return fmt.Errorf("some requests did not end within %s: %w", s.cfg.Grace, err)
 	}
 	return nil

@@ -78,6 +78,7 @@ func (s *Store) MarkPage(ctx context.Context, env model.EnvID, o model.Once, use
 		if err != nil {
 			return model.MarkResult{}, err
 		}
+		m.deed = model.Deed{As: as, All: true}
 		var ids []model.NotificationID
 		if at.Offset() < m.inbox.Total || f.Archived == nil || *f.Archived {
 			err = tx.NewRaw(fmt.Sprintf("select n.id from notifications n where %s%s order by n.sort_at desc, n.id desc limit %d offset %d",
@@ -110,6 +111,7 @@ func (s *Store) DeleteAll(ctx context.Context, env model.EnvID, o model.Once, us
 		if err != nil {
 			return model.MarkResult{}, err
 		}
+		m.deed = model.Deed{All: true}
 		const where = "and n.archived_at is null"
 		t, err := m.count(ctx, where)
 		if err != nil || t.all == 0 {

@@ -27,6 +27,7 @@ func (s *Store) SetNotificationState(ctx context.Context, env model.EnvID, o mod
 		if err != nil {
 			return model.MarkResult{}, err
 		}
+		m.deed = model.Deed{As: model.MarkInteracted}
 		where := "and n.id = " + fmt.Sprint(int64(id))
 		if named, err = m.read(ctx, where); err != nil || len(named) == 0 {
 			result := m.result(0)

@@ -85,7 +85,7 @@ func (m *Middleware) end(ctx context.Context, r *http.Request, req *request, rec
 	}
 	level := slog.LevelInfo
 	switch {
-	case status >= 500 && status != http.StatusServiceUnavailable:
+	case status >= 500 && status != http.StatusServiceUnavailable && status != http.StatusNotImplemented: // busy, or asked for what is not here
 		level = slog.LevelError
 	case req.route == "/healthz", req.route == "/readyz":
 		level = slog.LevelDebug

@@ -21,9 +21,13 @@ func caller(ctx context.Context) auth.Caller {
 func knownUser(ctx context.Context) (auth.Caller, error) {
 	c := caller(ctx)
 	if c.UserID == 0 {
-		return c, model.Errorf(model.KindNotFound, "the user %q is not known yet, and this environment creates users by PUT /users/{identifier} only", c.User)
+		return c, unknownUser(c)
 	}
 	return c, nil
+}
+
+func unknownUser(c auth.Caller) error {
+	return model.Errorf(model.KindNotFound, "the user %q is not known yet, and this environment creates users by PUT /users/{identifier} only", c.User)
 }
 
 // notificationID reads the id in the path.
