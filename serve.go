@@ -197,6 +197,7 @@ func (s *server) gauges() {
 	counter("carillon_streams_healed_total", "Changes found by comparing with the database.", func() int64 { return hub().Healed })
 	gauge("carillon_live_watchers", "Watchers of inboxes and sends.", func() int64 { return hub().Watchers })
 	gauge("carillon_operations", "Operations being worked on.", func() int64 { return int64(s.gate.Stats().Busy) })
+	gauge("carillon_operations_places", "Operations that may be worked on at once, as the server has found out.", func() int64 { return int64(s.gate.Stats().Places) })
 	gauge("carillon_operations_waiting", "Operations that wait for a place.", func() int64 { return int64(s.gate.Stats().Waiting) })
 	counter("carillon_operations_shed_total", "Operations refused because the server was busy.", func() int64 {
 		r := s.gate.Stats().Refused

@@ -153,6 +153,16 @@ func TestSubscribersWhoNeverReadCostTheOthersNothing(t *testing.T) {
 	})
 }
 
+func TestOverloadIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, overloadStory{users: 30, each: 2 * time.Second, length: 4 * time.Second, seed: 1}.run)
+		if len(report.over.done.all) < 50 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
 func TestNobodyIsToldOfOthers(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {

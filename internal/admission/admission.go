@@ -56,7 +56,16 @@ func (d *Desk) Admit(ctx context.Context, address string, n int, class shed.Clas
 	if d.gate == nil {
 		return func() {}, nil
 	}
-	return d.gate.Enter(ctx, class)
+	return d.gate.Enter(ctx, class, partyOf(ctx))
+}
+
+// partyOf is the environment of the caller in ctx; all who have none are one.
+func partyOf(ctx context.Context) int64 {
+	caller, ok := auth.FromContext(ctx)
+	if !ok {
+		return 0
+	}
+	return int64(caller.Env.ID)
 }
 
 // wait is how long the caller must wait, and whose rate says so.

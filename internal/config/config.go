@@ -65,7 +65,7 @@ type Config struct {
 	MaxUserConns        int `env:"MAX_CONNECTIONS_USER" envDefault:"20" doc:"the same of one user"`
 	MaxSubscriptions    int `env:"MAX_SUBSCRIPTIONS" envDefault:"100" doc:"subscriptions of one WebSocket"`
 	MaxWrongCredentials int `env:"MAX_WRONG_CREDENTIALS" envDefault:"20" doc:"wrong credentials a minute from one address before it is told to wait; 0: any number"`
-	MaxConcurrent       int `env:"MAX_CONCURRENT" envDefault:"64" doc:"operations worked on at once; a few more wait a moment, the rest is told to come back"`
+	MaxConcurrent       int `env:"MAX_CONCURRENT" envDefault:"64" doc:"operations worked on at once, at most: how many it should be, the server finds out; a few more wait a moment, the rest is told to come back"`
 	RateEnvironment     int `env:"RATE_ENVIRONMENT" envDefault:"0" doc:"root fields a second of one environment, with bursts of twice as many; 0: any number"`
 	RateUser            int `env:"RATE_USER" envDefault:"5000" doc:"the same of one user"`
 	RateAddress         int `env:"RATE_ADDRESS" envDefault:"200" doc:"the same of one address without a credential"`

@@ -1,7 +1,8 @@
 // Package shed keeps a server that is asked for more than it can do at doing
 // what it can: it bounds how much is worked on at once, lets a little wait for
-// a moment, and refuses the rest at once, the less urgent first. It does not
-// know what the work is.
+// a moment, and refuses the rest at once, the less urgent first. How much is
+// worked on at once it finds out by itself, from how much longer work takes
+// than when there is room. It does not know what the work is.
 package shed
 
 import (
@@ -26,87 +27,150 @@ const (
 // share is the part of the places that a class may fill.
 var share = [classes]float64{Reading: 1, Sending: 0.85, Searching: 0.5}
 
+const (
+	// standing is how long there may be somebody who waits, before waiting is
+	// no burst any more: then nobody waits for longer than hurry, or than work
+	// takes, since waiting only adds to everybody's time.
+	standing = 100 * time.Millisecond
+	hurry    = 5 * time.Millisecond
+)
+
 // Gate admits work. Make one with New.
 type Gate struct {
-	limit    [classes]int
 	patience time.Duration
 	maxWait  int
 
 	mu      sync.Mutex
-	busy    int
-	waiting [classes][]*waiter
+	room    room
+	busy    [classes]int
+	held    map[int64]int // places, by party
+	waiting [classes]map[int64][]*waiter
 	queued  int
+	since   time.Time // there has been somebody who waits since then
 	refused [classes]int64
 }
 
+// waiter is work that waits. settled is closed when it was admitted, or when
+// another took its place in the queue.
 type waiter struct {
-	admitted chan struct{}
-	gone     bool
+	settled  chan struct{}
+	admitted bool
 }
 
-// New makes a gate with places for work at once; work that finds none may wait
-// for patience, as long as no more than four times the places wait already.
+// New makes a gate with places for work at once, at most; work that finds none
+// may wait for patience, as long as no more than four times the places wait
+// already, and less when somebody waits all the time.
 func New(places int, patience time.Duration) *Gate {
-	g := &Gate{patience: patience, maxWait: 4 * places}
+	g := &Gate{patience: patience, maxWait: 4 * places, room: newRoom(places), held: map[int64]int{}}
 	for c := range classes {
-		g.limit[c] = max(1, int(share[c]*float64(places)))
+		g.waiting[c] = map[int64][]*waiter{}
 	}
 	return g
 }
 
 // Enter waits for a place. The caller must call leave when the work is done. An
 // error is KindUnavailable with a time to come back after, or ctx's.
-func (g *Gate) Enter(ctx context.Context, class Class) (leave func(), err error) {
+//
+// A party is whom the work is for, such as an environment. When there is not
+// room for all, the one with the fewest places is next, so that no party's
+// flood is another's.
+func (g *Gate) Enter(ctx context.Context, class Class, party int64) (leave func(), err error) {
 	g.mu.Lock()
-	if g.busy < g.limit[class] && !g.someoneBefore(class) {
-		g.busy++
+	if g.fits(class) && !g.someoneBefore(class) {
+		g.take(class, party)
 		g.mu.Unlock()
-		return g.leave, nil
+		return g.leaving(class, party), nil
 	}
-	if g.queued >= g.maxWait {
+	g.room.full = true
+	if g.queued >= g.maxWait && !g.displace(class, party) {
 		g.refused[class]++
 		g.mu.Unlock()
 		return nil, overloaded()
 	}
-	w := &waiter{admitted: make(chan struct{})}
-	g.waiting[class] = append(g.waiting[class], w)
-	g.queued++
+	w := &waiter{settled: make(chan struct{})}
+	g.waiting[class][party] = append(g.waiting[class][party], w)
+	if g.queued++; g.queued == 1 {
+		g.since = time.Now()
+	}
+	patience := g.patience
+	if time.Since(g.since) > standing {
+		patience = min(patience, max(hurry, g.room.usual))
+	}
 	g.mu.Unlock()
 
-	timer := time.NewTimer(g.patience)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case <-w.admitted:
-		return g.leave, nil
+	case <-w.settled:
 	case <-timer.C:
 		err = overloaded()
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	return g.giveUp(w, class, err)
+	return g.outcome(w, class, party, err)
 }
 
-// giveUp takes a waiter out of the queue, unless it was admitted just now.
-func (g *Gate) giveUp(w *waiter, class Class, err error) (leave func(), _ error) {
+// outcome is how waiting ends: with a place, even if it came at the last
+// moment, or with the error.
+func (g *Gate) outcome(w *waiter, class Class, party int64, err error) (leave func(), _ error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	select {
-	case <-w.admitted:
-		return g.leave, nil
-	default:
+	if w.admitted {
+		return g.leaving(class, party), nil
 	}
-	w.gone = true
-	g.queued--
+	if err == nil {
+		err = overloaded()
+	}
+	g.remove(w, class, party)
 	g.refused[class]++
 	return nil, err
+}
+
+// remove takes a waiter out of the queue, if it is still there.
+func (g *Gate) remove(w *waiter, class Class, party int64) {
+	list := g.waiting[class][party]
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i] == w {
+			g.setWaiting(class, party, append(list[:i], list[i+1:]...))
+			g.queued--
+			return
+		}
+	}
+}
+
+func (g *Gate) setWaiting(class Class, party int64, list []*waiter) {
+	if len(list) == 0 {
+		delete(g.waiting[class], party)
+		return
+	}
+	g.waiting[class][party] = list
+}
+
+// displace makes room in the queue for a party that has less than half as many
+// in it as another: the one of that party which came first goes.
+func (g *Gate) displace(class Class, party int64) bool {
+	for c := classes; c > class; c-- {
+		from, found, most := int64(0), false, 2*len(g.waiting[class][party])+1
+		for p, list := range g.waiting[c-1] {
+			if p != party && len(list) > most {
+				from, found, most = p, true, len(list)
+			}
+		}
+		if found {
+			list := g.waiting[c-1][from]
+			w := list[0]
+			g.setWaiting(c-1, from, list[1:])
+			g.queued--
+			close(w.settled)
+			return true
+		}
+	}
+	return false
 }
 
 // someoneBefore reports whether work at least as urgent waits already.
 func (g *Gate) someoneBefore(class Class) bool {
 	for c := range class + 1 {
-		for len(g.waiting[c]) > 0 && g.waiting[c][0].gone {
-			g.waiting[c] = g.waiting[c][1:]
-		}
 		if len(g.waiting[c]) > 0 {
 			return true
 		}
@@ -114,42 +178,93 @@ func (g *Gate) someoneBefore(class Class) bool {
 	return false
 }
 
-// leave frees a place and gives it to whoever waits, the most urgent first.
-// Within a class the one who came last goes first: who came earlier is the more
-// likely to have given up by the time of the answer.
-func (g *Gate) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.busy--
-	for c := range classes {
-		for g.busy < g.limit[c] && len(g.waiting[c]) > 0 {
-			last := len(g.waiting[c]) - 1
-			w := g.waiting[c][last]
-			g.waiting[c] = g.waiting[c][:last]
-			if w.gone {
-				continue
-			}
-			g.busy++
-			g.queued--
-			close(w.admitted)
+// fits reports whether there is a place for a class: among all places, and
+// among those that it and what is less urgent may fill.
+func (g *Gate) fits(class Class) bool {
+	total, these := 0, 0
+	for c, n := range g.busy {
+		if total += n; Class(c) >= class {
+			these += n
 		}
 	}
+	return total < g.room.limit(Reading) && these < g.room.limit(class)
+}
+
+func (g *Gate) take(class Class, party int64) {
+	g.busy[class]++
+	g.held[party]++
+}
+
+// leaving returns what frees a place that was just taken.
+func (g *Gate) leaving(class Class, party int64) func() {
+	began := time.Now()
+	return func() { g.leave(class, party, began) }
+}
+
+// leave frees a place and gives it to whoever waits: of the parties the one
+// with the fewest places, and of what that waits for the most urgent. Of one
+// kind the one who came last goes first: who came earlier is the more likely to
+// have given up by the time of the answer.
+func (g *Gate) leave(class Class, party int64, began time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy[class]--
+	if g.held[party]--; g.held[party] == 0 {
+		delete(g.held, party)
+	}
+	g.room.note(class, began, time.Now())
+	for g.admitOne() {
+	}
+}
+
+// admitOne gives a place to somebody who waits, if there is one for anybody.
+func (g *Gate) admitOne() bool {
+	var (
+		class  Class
+		next   int64
+		fewest = -1
+	)
+	for c := range classes {
+		if len(g.waiting[c]) == 0 || !g.fits(c) {
+			continue
+		}
+		for party := range g.waiting[c] {
+			if n := g.held[party]; fewest < 0 || n < fewest {
+				class, next, fewest = c, party, n
+			}
+		}
+	}
+	if fewest < 0 {
+		return false
+	}
+	list := g.waiting[class][next]
+	w := list[len(list)-1]
+	g.setWaiting(class, next, list[:len(list)-1])
+	g.queued--
+	g.take(class, next)
+	w.admitted = true
+	close(w.settled)
+	return true
 }
 
 func overloaded() error {
 	return &model.Error{Kind: model.KindUnavailable, Message: "the server is busy; try again in a moment", RetryAfter: time.Second}
 }
 
-// Stats are a gate's numbers: work being done, work waiting, and work refused
-// since the start by class.
+// Stats are a gate's numbers: places there are now, work being done, work
+// waiting, and work refused since the start by class.
 type Stats struct {
-	Busy, Waiting int
-	Refused       [3]int64
+	Places, Busy, Waiting int
+	Refused               [3]int64
 }
 
 // Stats reads the numbers.
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return Stats{Busy: g.busy, Waiting: g.queued, Refused: g.refused}
+	busy := 0
+	for _, n := range g.busy {
+		busy += n
+	}
+	return Stats{Places: int(g.room.places), Busy: busy, Waiting: g.queued, Refused: g.refused}
 }

@@ -13,7 +13,7 @@ import (
 // hold enters and returns what leaves again; nil when it was refused.
 func hold(t *testing.T, g *Gate, c Class) func() {
 	t.Helper()
-	leave, err := g.Enter(t.Context(), c)
+	leave, err := g.Enter(t.Context(), c, 1)
 	if err != nil {
 		if model.KindOf(err) != model.KindUnavailable {
 			t.Errorf("refused with %v, want %s", err, model.KindUnavailable)
@@ -26,8 +26,8 @@ func hold(t *testing.T, g *Gate, c Class) func() {
 func TestLessUrgentWorkIsRefusedFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(20, 50*time.Millisecond)
-		for range 10 {
+		g := New(16, 50*time.Millisecond)
+		for range 8 {
 			if hold(t, g, Searching) == nil {
 				t.Fatal("half of the places were not for searching")
 			}
@@ -39,7 +39,7 @@ func TestLessUrgentWorkIsRefusedFirst(t *testing.T) {
 		if waited := time.Since(began); waited != 50*time.Millisecond {
 			t.Errorf("it was refused after %s, want the patience of 50ms", waited)
 		}
-		for range 7 {
+		for range 5 {
 			if hold(t, g, Sending) == nil {
 				t.Fatal("sending was refused below its share")
 			}
@@ -96,7 +96,7 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		for range 4 {
 			go func() {
-				if _, err := g.Enter(ctx, Reading); !errors.Is(err, context.Canceled) {
+				if _, err := g.Enter(ctx, Reading, 1); !errors.Is(err, context.Canceled) {
 					t.Errorf("got %v, want the context's end", err)
 				}
 			}()
