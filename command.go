@@ -80,11 +80,13 @@ func (p *program) appCreate(ctx context.Context, args []string) error {
 	apiKey := fs.String("api-key", "", "the public `key`; left out: a new one")
 	apiSecret := fs.String("api-secret", "", "the API `secret`, at least 32 characters; left out: a new one")
 	tokenKey := fs.String("token-key", "", "`file` with a PEM public key that verifies user tokens")
+	legacyTokens := fs.Bool("legacy-tokens", false, "take user tokens without exp whose sub is user:<identifier> and apiKey the public key, as Engagespot's libraries make them")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	if err := p.parse(fs, args, "name", "environment"); err != nil {
 		return err
 	}
 	in := app.NewEnvironment{App: *name, Kind: model.EnvKind(*kind), UserAuth: model.UserAuth(*userAuth), APIKey: *apiKey, APISecret: *apiSecret}
+	in.Settings.LegacyTokens = *legacyTokens
 	if in.UserAuth == "" {
 		in.UserAuth = map[model.EnvKind]model.UserAuth{model.EnvTest: model.AuthOpen, model.EnvLive: model.AuthToken}[in.Kind]
 	}

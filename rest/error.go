@@ -41,7 +41,11 @@ func (f *Failure) Texts() []string {
 	}
 	out := make([]string, len(f.Problems))
 	for i, p := range f.Problems {
-		out[i] = strings.TrimSpace(p.Field() + " " + p.Message)
+		field := p.Field()
+		if field == "" {
+			field = "the body"
+		}
+		out[i] = field + " " + p.Message
 	}
 	return out
 }

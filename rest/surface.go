@@ -140,7 +140,7 @@ func (s *Surface) write(w http.ResponseWriter, r *http.Request, status int, body
 // open lets pages of any origin read the answer, and nobody keep it.
 func (s *Surface) open(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id, Idempotent-Replayed")
+	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 }

@@ -2,6 +2,7 @@ package engagespot
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"carillon/auth"
@@ -47,6 +48,9 @@ func (a *API) Mount(t *rest.Router) {
 	t.Own("/v4", a.surface)
 	for pattern, r := range a.routes() {
 		t.Handle(a.surface, pattern, r.access, r.handle)
+		// Newer PHP clients add the version to their base URL, and so ask for it
+		// twice when it has it already.
+		t.Handle(a.surface, strings.Replace(pattern, " /", " /v3/", 1), r.access, r.handle)
 	}
 }
 

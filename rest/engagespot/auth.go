@@ -1,6 +1,7 @@
 package engagespot
 
 import (
+	"errors"
 	"net/http"
 
 	"carillon/auth"
@@ -67,6 +68,9 @@ func Signature(given string) string {
 	return given
 }
 
+var errNone = model.Errorf(model.KindUnauthenticated,
+	"a credential is required: X-ENGAGESPOT-API-KEY with X-ENGAGESPOT-API-SECRET or X-ENGAGESPOT-USER-ID, or a user token as Authorization: Bearer")
+
 // authenticate says who calls.
 func (a *API) authenticate(r *http.Request) (auth.Caller, error) {
 	from := auth.SourceOf
@@ -77,7 +81,11 @@ func (a *API) authenticate(r *http.Request) (auth.Caller, error) {
 	if err != nil {
 		return auth.Caller{}, a.Gate.Counted(from(r), err)
 	}
-	return a.Gate.Admit(r.Context(), from(r), p)
+	c, err := a.Gate.Admit(r.Context(), from(r), p)
+	if errors.Is(err, auth.ErrNone) {
+		err = errNone
+	}
+	return c, err
 }
 
 // onlyApp is for routes that take the application's secret.

@@ -3,6 +3,8 @@ package engagespot
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"carillon/auth"
 	"carillon/model"
@@ -28,11 +30,14 @@ type page struct {
 // that of the user it names.
 func (a *API) list(r *http.Request) (int, any, error) {
 	ctx := r.Context()
-	user, err := a.owner(r)
+	query, err := listQuery(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	query := r.URL.Query()
+	user, err := a.owner(r, query)
+	if err != nil {
+		return 0, nil, err
+	}
 	env := caller(ctx).Env.ID
 	var check model.Check
 	at := pageNumber(&check, query.Get("pageNo"), query.Get("limit"))
@@ -55,14 +60,31 @@ func (a *API) list(r *http.Request) (int, any, error) {
 	return http.StatusOK, out, nil
 }
 
+// listQuery is the query of a list. The PHP client puts it into the body.
+func listQuery(r *http.Request) (url.Values, error) {
+	query := r.URL.Query()
+	body, err := rest.Body(r, rest.MaxBody)
+	if err != nil || body == nil {
+		return query, err
+	}
+	var check model.Check
+	in := rest.Object(body, &check)
+	for _, name := range in.Names() {
+		if raw := in.Raw(name); raw != nil && !query.Has(name) {
+			query.Set(name, strings.Trim(string(raw), `"`))
+		}
+	}
+	return query, check.Err()
+}
+
 // owner is whose inbox is asked for.
-func (a *API) owner(r *http.Request) (model.UserID, error) {
+func (a *API) owner(r *http.Request, query url.Values) (model.UserID, error) {
 	c := caller(r.Context())
 	if c.Kind == auth.User {
 		c, err := knownUser(r.Context())
 		return c.UserID, err
 	}
-	identifier := r.URL.Query().Get("userIdentifier")
+	identifier := query.Get("userIdentifier")
 	if identifier == "" {
 		return 0, &model.Error{Kind: model.KindInvalid, Message: "invalid input", Problems: []model.Problem{
 			{Code: model.ProblemRequired, Path: []string{"userIdentifier"}, Message: "is required with the API secret: whose notifications they are"},

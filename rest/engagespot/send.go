@@ -3,8 +3,10 @@ package engagespot
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"carillon/model"
@@ -34,26 +36,51 @@ func (a *API) send(r *http.Request) (int, any, error) {
 	}
 	out, err := a.Sends.Send(ctx, c.Env, req.SendRequest)
 	if err != nil {
-		return 0, nil, named(err, req.words()...)
+		return 0, nil, inBlocks(named(err, req.words()...))
+	}
+	for identifier, tokens := range req.tokens {
+		u, err := a.Users.Find(ctx, c.Env.ID, identifier)
+		if err == nil {
+			err = a.registerTokens(ctx, c.Env.ID, u.ID, tokens)
+		}
+		if err != nil && model.KindOf(err) != model.KindNotFound { // deleted at this moment
+			return 0, nil, err
+		}
 	}
 	return http.StatusAccepted, accepted{out.Value.Send.RequestID}, nil
+}
+
+// inBlocks puts what blocks may be into the caller's words, too.
+func inBlocks(err error) error {
+	e, ok := errors.AsType[*model.Error](err)
+	if !ok {
+		return err
+	}
+	for i, p := range e.Problems {
+		if field := p.Field(); strings.HasPrefix(field, "notification.blocks.") && (strings.HasSuffix(field, ".type") || strings.HasSuffix(field, ".variant")) {
+			e.Problems[i].Message = wireWord(p.Message)
+		}
+	}
+	return err
 }
 
 // sendRead is a send as it was read, with what its problems are to be called.
 type sendRead struct {
 	model.SendRequest
-	legacy int // recipients in the old place, which come first
+	users  []string            // where each user stands in the body
+	inline []string            // and each that comes as an object
+	tokens map[string][]string // push tokens of those
 }
 
 // words are the ways into the body for those that the model has.
 func (s sendRead) words() [][2]string {
-	words := [][2]string{{"to.inlineUsers", "sendTo.recipients"}, {"to.topics", "sendTo.topics"}}
-	for i := range s.To.Users {
-		at := "sendTo.recipients." + strconv.Itoa(i-s.legacy)
-		if i < s.legacy {
-			at = "recipients." + strconv.Itoa(i)
-		}
+	words := [][2]string{{"to.topics", "sendTo.topics"}}
+	for i, at := range s.users {
 		words = append(words, [2]string{"to.users." + strconv.Itoa(i), at})
+	}
+	for i, at := range s.inline {
+		user := "to.inlineUsers." + strconv.Itoa(i)
+		words = append(words, [2]string{user + ".profile", at}, [2]string{user, at})
 	}
 	return append(words,
 		[2]string{"to", "sendTo"},
@@ -67,7 +94,7 @@ func (s sendRead) words() [][2]string {
 func sendRequest(body json.RawMessage) (sendRead, error) {
 	var check model.Check
 	in := rest.Object(body, &check)
-	out := sendRead{SendRequest: model.SendRequest{OnUnknown: model.UnknownSkip, CreateCategory: true}}
+	out := sendRead{tokens: map[string][]string{}, SendRequest: model.SendRequest{OnUnknown: model.UnknownSkip, CreateCategory: true}}
 	if !in.Has("notification") {
 		check.Add(model.ProblemRequired, "is required: an object", "notification")
 	}
@@ -94,7 +121,7 @@ func sendRequest(body json.RawMessage) (sendRead, error) {
 // notYet refuses what names something that this server does not have.
 func notYet(n rest.Members, check *model.Check) error {
 	for _, name := range []string{"templateIdentifier", "templateId"} {
-		if n.Has(name) {
+		if raw := string(n.Raw(name)); raw != "" && raw != `""` && raw != "0" { // which are nothing in some languages
 			return model.Errorf(model.KindNotFound, "notification.%s names no template of this environment", name)
 		}
 	}
@@ -161,29 +188,41 @@ func attachments(raw json.RawMessage, check *model.Check) (list []model.Attachme
 
 // readTarget reads who it is for, from the old place and the new.
 func readTarget(out *sendRead, in rest.Members) {
-	out.To.Users = in.Texts("recipients")
-	out.legacy = len(out.To.Users)
+	for i, name := range in.Texts("recipients") {
+		out.To.Users, out.users = append(out.To.Users, name), append(out.users, "recipients."+strconv.Itoa(i))
+	}
 	to := in.Object("sendTo")
 	out.To.Topics = to.Texts("topics")
 	for i, raw := range to.List("recipients") {
-		at := to.Check("recipients", strconv.Itoa(i))
-		var name string
-		if json.Unmarshal(raw, &name) == nil && raw[0] == '"' {
-			out.To.Users = append(out.To.Users, name)
+		at, where := to.Check("recipients", strconv.Itoa(i)), "sendTo.recipients."+strconv.Itoa(i)
+		switch {
+		case raw[0] == '"':
+			var name string
+			at.That(json.Unmarshal(raw, &name) == nil, "must be text")
+			out.To.Users, out.users = append(out.To.Users, name), append(out.users, where)
+			continue
+		case raw[0] != '{':
+			at.Add(model.ProblemInvalid, "must be text, an identifier, or an object with one")
 			continue
 		}
-		if u, ok := inline(raw, at); ok {
-			out.To.Inline = append(out.To.Inline, u)
+		if u, tokens, ok := inline(raw, at); ok {
+			out.To.Inline, out.inline = append(out.To.Inline, u), append(out.inline, where)
+			if len(tokens) > 0 {
+				out.tokens[u.Identifier] = append(out.tokens[u.Identifier], tokens...)
+			}
 		}
+	}
+	if named := len(out.To.Users) + len(out.To.Inline) + len(out.To.Topics); named == 0 {
+		to.Check().Add(model.ProblemRequired, "must name at least one recipient: in recipients or in topics")
 	}
 }
 
-// inline is a recipient that comes as an object: the identifier and, beside it
-// or in a member profile, what is known of them.
-func inline(raw json.RawMessage, at *model.Check) (model.IdentifyInput, bool) {
+// inline is a recipient that comes as an object: the identifier and, beside it,
+// what is known of them.
+func inline(raw json.RawMessage, at *model.Check) (u model.IdentifyInput, tokens []string, ok bool) {
 	m := rest.Object(raw, at)
 	m.Required("identifier")
-	u := model.IdentifyInput{Identifier: m.Text("identifier")}
+	u.Identifier = m.Text("identifier")
 	attributes := map[string]json.RawMessage{}
 	for _, name := range m.Names() {
 		if value := m.Raw(name); value != nil && name != "identifier" {
@@ -195,9 +234,11 @@ func inline(raw json.RawMessage, at *model.Check) (model.IdentifyInput, bool) {
 		if err != nil {
 			at.Add(model.ProblemInvalid, "must be valid JSON")
 		}
-		u.Attributes = encoded
+		if u.Attributes, tokens, err = takeTokens(encoded, at); err != nil {
+			return u, nil, false
+		}
 	}
-	return u, at.OK()
+	return u, tokens, at.OK()
 }
 
 // readOverride reads what limits and changes the channels. Channels are the

@@ -27,16 +27,12 @@ const tokenKeyPrefix = "fcm-"
 
 // takeTokens takes the push tokens out of a profile, written fcm: {tokens, token}
 // or "fcm.tokens" and "fcm.token".
-func takeTokens(profile json.RawMessage, at string) (attributes json.RawMessage, tokens []string, err error) {
+// What is wrong with them goes to check.
+func takeTokens(profile json.RawMessage, check *model.Check) (attributes json.RawMessage, tokens []string, err error) {
 	if profile == nil {
 		return nil, nil, nil
 	}
-	var check model.Check
-	here := &check
-	if at != "" {
-		here = check.At(at)
-	}
-	in := rest.Object(profile, here)
+	in := rest.Object(profile, check)
 	kept := map[string]json.RawMessage{}
 	if err := json.Unmarshal(profile, &kept); err != nil {
 		return nil, nil, fmt.Errorf("decoding profile: %w", err)
@@ -60,7 +56,7 @@ func takeTokens(profile json.RawMessage, at string) (attributes json.RawMessage,
 			}
 		}
 	}
-	checkTokens(tokens, here)
+	checkTokens(tokens, check)
 	if err := check.Err(); err != nil {
 		return nil, nil, err
 	}

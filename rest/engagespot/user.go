@@ -173,7 +173,12 @@ func (a *API) merge(r *http.Request, c auth.Caller, identifier string, profile, 
 	if err != nil {
 		return model.User{}, err
 	}
-	attributes, tokens, err := takeTokens(profile, at)
+	var check model.Check
+	here := &check
+	if at != "" {
+		here = check.At(at)
+	}
+	attributes, tokens, err := takeTokens(profile, here)
 	if err != nil {
 		return model.User{}, err
 	}

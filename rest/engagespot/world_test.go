@@ -81,6 +81,8 @@ type world struct {
 	http  *httptest.Server
 
 	shop, other, sealed, vault *app.Created
+
+	tried int // cases of the corpus
 }
 
 // each runs test in a world on each database.

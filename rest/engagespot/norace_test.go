@@ -1,0 +1,5 @@
+//go:build !race
+
+package engagespot_test
+
+const underRace = false
