@@ -36,6 +36,10 @@ type SessionLookup interface {
 // its credential expires or is revoked, or its user is deleted. It is safe for
 // concurrent use; [NewSessions] makes one, and [Sessions.Run] must run.
 type Sessions struct {
+	// Now is the clock by which credentials expire, [time.Now] unless it is set
+	// before the first use.
+	Now func() time.Time
+
 	lookup SessionLookup
 	log    *slog.Logger
 
@@ -49,7 +53,7 @@ type Sessions struct {
 // they end no session.
 func NewSessions(lookup SessionLookup, log *slog.Logger) *Sessions {
 	return &Sessions{
-		lookup: lookup, log: log,
+		Now: time.Now, lookup: lookup, log: log,
 		users: map[model.UserRef][]*Session{}, credentials: map[model.CredentialID]int{},
 	}
 }
@@ -97,7 +101,7 @@ func (r *Sessions) EndUser(env model.EnvID, user model.UserID) {
 // and within about two seconds of a revocation or deletion anywhere.
 func (r *Sessions) Run(ctx context.Context) {
 	var wg sync.WaitGroup
-	wg.Go(func() { every(ctx, expireEvery, func() { r.endAll(ReasonExpired, r.takeExpired(time.Now())) }) })
+	wg.Go(func() { every(ctx, expireEvery, func() { r.endAll(ReasonExpired, r.takeExpired(r.Now())) }) })
 	// On its own, so that a slow database does not hold up expiry.
 	wg.Go(func() { every(ctx, pollEvery, func() { r.poll(ctx) }) })
 	wg.Wait()
@@ -110,7 +114,7 @@ func (r *Sessions) poll(ctx context.Context) {
 	defer cancel()
 	credentials, users := r.watched()
 	if len(credentials) > 0 {
-		ended, err := r.lookup.EndedCredentials(ctx, credentials, time.Now())
+		ended, err := r.lookup.EndedCredentials(ctx, credentials, r.Now())
 		if err != nil {
 			r.failed(ctx, err)
 			return

@@ -104,6 +104,7 @@ func emptyWorld(t *testing.T, url string) *world {
 	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Live: hub, Now: w.clock.Now}
 	authService := auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
 	sessions := auth.NewSessions(w.store, slog.New(slog.DiscardHandler))
+	sessions.Now = w.clock.Now
 	w.api, err = graph.New(graph.Config{
 		Users: w.users, Categories: w.catalog, Topics: w.audience, Apps: w.apps, Inbox: w.inbox, Sends: w.sends,
 		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler),

@@ -204,8 +204,9 @@ func TestNeedsNoCommandsButThese(t *testing.T) {
 	cancel()
 	defer to.Watch(model.InboxKey(1, 3), r)()
 	reach(t, from, model.InboxKey(1, 3), r)
-	if s := from.Stats(); s.Dropped > 0 || !s.Healthy {
-		t.Errorf("numbers are %+v, want nothing dropped and a healthy bus", s)
+	livetest.Eventually(t, "a healthy bus", from.Healthy) // a slow machine may miss a probe
+	if s := from.Stats(); s.Dropped > 0 {
+		t.Errorf("numbers are %+v, want nothing dropped", s)
 	}
 	admin := goredis.NewClient(&goredis.Options{Addr: server.Addr, Username: "admin", Password: "secret"})
 	defer admin.Close()
