@@ -52,6 +52,10 @@ func openParts(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
+	if done, ok := s.FoundRestored(); ok {
+		log.Warn("the database is a copy from before: streams begin anew, and what was on its way is held, see docs/backup.md",
+			"deliveries", done.Held, "sends", done.InboxOnly)
+	}
 	p := &parts{store: s}
 	if err := p.build(ctx, cfg, log); err != nil {
 		return nil, errors.Join(err, p.close())

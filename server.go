@@ -57,6 +57,8 @@ func commands() []command {
 		{"app create", "make an environment of an app, with its keys", (*program).appCreate},
 		{"app list", "list every environment", (*program).appList},
 		{"token", "make a user token, for trying things", (*program).token},
+		{"backup", "copy an SQLite database to a file, beside a running server", (*program).backup},
+		{"restored", "say that the database was restored from a backup", (*program).restored},
 		{"verify-counters", "count every inbox anew and compare", (*program).verifyCounters},
 		{"version", "say which version this is", (*program).version},
 	}

@@ -153,6 +153,16 @@ func TestSubscribersWhoNeverReadCostTheOthersNothing(t *testing.T) {
 	})
 }
 
+func TestRestoreDrill(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, restoreStory{each: 500 * time.Millisecond, senders: 4, users: 8, clients: 4, seed: 1}.run)
+		if len(report.load.kept) < 20 || report.uncertain < 10 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
 func TestOverloadIsRefusedInWords(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {

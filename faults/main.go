@@ -68,6 +68,7 @@ func stories(seed uint64) []story {
 		{"expansion", both, told(expansionStory{users: 100_000, kills: 8, seed: seed}.run)},
 		{"bombs", both, told(bombStory{times: 20, lanes: 4}.run)},
 		{"subscribers", both, told(subscribersStory{idle: 1000, silent: 50, readers: 100, sends: 300, every: 20 * time.Millisecond}.run)},
+		{"restore", both, told(restoreStory{each: 5 * time.Second, senders: 8, users: 30, clients: 10, seed: seed}.run)},
 		{"overload", both, told(overloadStory{users: 200, each: 10 * time.Second, length: time.Minute, seed: seed, judged: true}.run)},
 		{"tenancy", both, told(tenancyStory{requests: 1_000_000, workers: 16, seed: seed}.run)},
 		{"migrate", both, told(migrateStory{races: 20, kills: 50, row: 4, seed: seed}.run)},

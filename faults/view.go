@@ -19,6 +19,7 @@ type view struct {
 	position model.Position
 	counters lab.Counters
 	whole    bool // it holds everything that is not archived: counters can be checked
+	restores int  // how often the database may be another one yet
 	complete bool // it holds what is archived too, being there from the beginning
 }
 
@@ -95,6 +96,10 @@ func (v *view) move(e lab.InboxEvent) error {
 		return nil
 	case v.text == "":
 		return fmt.Errorf("a stream without a position began with reset %q", e.Reset)
+	case e.Reset == "OTHER_EPOCH" && v.restores > 0 && next.User == was.User && next.Epoch != was.Epoch:
+		v.restores--
+		clear(v.items)
+		clear(v.gone)
 	case next.User != was.User || next.Epoch != was.Epoch:
 		return fmt.Errorf("an event leads from %+v to %+v", was, next)
 	case next.Seq <= was.Seq:

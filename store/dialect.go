@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -29,6 +30,8 @@ type dialect struct {
 	bun         func() schema.Dialect
 	open        func(Config, *generation) (writer, reader *sql.DB, err error)
 	nextIDs     string           // gives the first id of a block of idBlock
+	skipIDs     string           // leaves out idsSkipped ids
+	identities  []string         // tell these tables from a copy of them; the first that the database understands
 	forUpdate   string           // what locks the rows of a select; empty where a writer is alone
 	forChange   string           // the same for a change that leaves the keys, so that new rows may refer to these meanwhile
 	forKeep     string           // what keeps the rows from being deleted: the lock that a foreign key takes
@@ -46,10 +49,15 @@ type dialect struct {
 }
 
 var postgresDialect = dialect{
-	name:        "postgres",
-	bun:         func() schema.Dialect { return pgdialect.New() },
-	open:        openPostgres,
-	nextIDs:     "select nextval('ids')",
+	name:    "postgres",
+	bun:     func() schema.Dialect { return pgdialect.New() },
+	open:    openPostgres,
+	nextIDs: "select nextval('ids')",
+	skipIDs: fmt.Sprintf("select setval('ids', nextval('ids') + %d)", idsSkipped),
+	identities: []string{
+		"select system_identifier::text || '/' || 'facts'::regclass::oid::text from pg_control_system()",
+		"select 'facts'::regclass::oid::text",
+	},
 	forUpdate:   " for update",
 	forChange:   " for no key update",
 	forKeep:     " for key share",
@@ -70,6 +78,7 @@ var sqliteDialect = dialect{
 	name:    "sqlite",
 	bun:     func() schema.Dialect { return sqlitedialect.New() },
 	open:    openSQLite,
+	skipIDs: fmt.Sprintf("update ids set next = next + %d where only = 1", idsSkipped),
 	nextIDs: "update ids set next = next + 1000 where only = 1 returning next - 1000",
 	isUnique: func(err error) bool {
 		c := sqliteCode(err)

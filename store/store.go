@@ -18,7 +18,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +46,8 @@ type Store struct {
 	prepared prepared
 	ids      ids
 	epoch    uint64
+	path     string          // of an SQLite file
+	found    *model.Restored // what opening a copy did
 	clock    func() time.Time
 
 	connections generation // to PostgreSQL
@@ -79,7 +80,7 @@ func OpenUnmigrated(ctx context.Context, cfg Config) (*Store, error) {
 	if IsPostgres(cfg.URL) {
 		d = postgresDialect
 	}
-	s := &Store{dialect: d, clock: cfg.Now}
+	s := &Store{dialect: d, clock: cfg.Now, path: cfg.URL}
 	w, r, err := d.open(cfg, &s.connections)
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
@@ -177,16 +178,4 @@ func (s *Store) fail(doing string, err error) error {
 		}
 	}
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-func (s *Store) loadEpoch(ctx context.Context) error {
-	v, err := s.SetFactOnce(ctx, "epoch", strconv.FormatUint(newEpoch(), 10))
-	if err != nil {
-		return err
-	}
-	s.epoch, err = strconv.ParseUint(v, 10, 64)
-	if err != nil {
-		return fmt.Errorf("reading epoch: %w", err)
-	}
-	return nil
 }

@@ -45,6 +45,10 @@ func (s *Store) TrimTombstones(ctx context.Context, before time.Time, limit int)
 		if _, err := tx.NewRaw("delete from attempts where (env_id, delivery_id) in (select d.env_id, d.id from deliveries d where (d.env_id, d.notification_id) in (values "+keys.String()+"))", keys.args...).Exec(ctx); err != nil {
 			return fmt.Errorf("deleting attempts: %w", err)
 		}
+		if _, err := tx.NewRaw(`delete from attempts where (env_id, delivery_id) in (
+			select d.env_id, d.id from deliveries d where (d.env_id, d.notification_id) in (values `+keys.String()+"))", keys.args...).Exec(ctx); err != nil {
+			return fmt.Errorf("deleting attempts: %w", err)
+		}
 		if _, err := tx.NewRaw("delete from deliveries where (env_id, notification_id) in (values "+keys.String()+")", keys.args...).Exec(ctx); err != nil {
 			return fmt.Errorf("deleting deliveries: %w", err)
 		}

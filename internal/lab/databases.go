@@ -168,6 +168,36 @@ func (p *Postgres) Lock(ctx context.Context, tables string) (release func() erro
 	return release, nil
 }
 
+// Dump writes a dump of a database to a file.
+func (p *Postgres) Dump(ctx context.Context, database, file string) error {
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	cmd := p.command(ctx, "pg_dump", "-h", "127.0.0.1", "-p", p.port, "-U", "postgres", "--format=custom", database)
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = out, &stderr
+	if err := errors.Join(cmd.Run(), out.Close()); err != nil {
+		return fmt.Errorf("pg_dump: %w\n%s", err, stderr.String())
+	}
+	return nil
+}
+
+// RestoreDump restores a dump into an empty database.
+func (p *Postgres) RestoreDump(ctx context.Context, database, file string) error {
+	in, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	cmd := p.command(ctx, "pg_restore", "-h", "127.0.0.1", "-p", p.port, "-U", "postgres", "--exit-on-error", "--no-owner", "--dbname="+database)
+	cmd.Stdin = in
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("pg_restore: %w\n%s", err, out)
+	}
+	return nil
+}
+
 // Schema is the schema of a database as text.
 func (p *Postgres) Schema(ctx context.Context, database string) (string, error) {
 	out, err := p.command(ctx, "pg_dump", "-h", "127.0.0.1", "-p", p.port, "-U", "postgres", "--schema-only", database).Output()
