@@ -6,8 +6,8 @@ import esbuild from 'esbuild';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
 
-/** Bundles a module for browsers, as any web app is. */
-async function bundle(contents) {
+/** Bundles a module for browsers, as any web app is. alias says which packages stand for others. */
+async function bundle({ contents, alias = {} }) {
   const { outputFiles } = await esbuild.build({
     stdin: { contents, resolveDir: here, loader: 'jsx' },
     bundle: true,
@@ -15,6 +15,7 @@ async function bundle(contents) {
     format: 'iife',
     platform: 'browser',
     jsx: 'automatic',
+    alias,
     define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
     logLevel: 'error',
   });
@@ -22,11 +23,11 @@ async function bundle(contents) {
 }
 
 /**
- * Serves pages, by path, with a module each. worker is the site's own service
- * worker.
+ * Serves pages, by path, with a module each: its text, or what bundle takes.
+ * worker is the site's own service worker.
  */
 export async function startSite(pages, worker = '') {
-  const scripts = Object.fromEntries(await Promise.all(Object.entries(pages).map(async ([at, contents]) => [at, await bundle(contents)])));
+  const scripts = Object.fromEntries(await Promise.all(Object.entries(pages).map(async ([at, page]) => [at, await bundle(page.contents ? page : { contents: page })])));
   const server = http.createServer((req, res) => {
     const at = new URL(req.url, 'http://site').pathname;
     const say = (type, text) => res.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(text);
