@@ -12,8 +12,8 @@ import (
 
 // Store is what topics need from the database; *store.Store has it.
 type Store interface {
-	CreateTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error)
-	RenameTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error)
+	CreateTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string, details model.TopicDetails) (model.Outcome[model.Topic], error)
+	UpdateTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string, change model.TopicChanges) (model.Outcome[model.Topic], error)
 	DeleteTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string) (model.Outcome[model.TopicID], error)
 	DeleteTopicByID(ctx context.Context, env model.EnvID, o model.Once, id model.TopicID) (model.Outcome[model.TopicID], error)
 	SubscribeToTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string, members []model.TopicMember) (model.Outcome[model.TopicChange], error)
@@ -53,29 +53,49 @@ func checkName(c *model.Check, name string) {
 }
 
 // Create makes a topic; an identifier that is taken is KindConflict.
-func (s *Service) Create(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error) {
+func (s *Service) Create(ctx context.Context, env model.EnvID, o model.Once, identifier, name string, details model.TopicDetails) (model.Outcome[model.Topic], error) {
 	var c model.Check
 	if wrong := model.CheckIdentifier(identifier); wrong != "" {
 		c.Add(model.ProblemInvalid, wrong, "identifier")
 	}
 	checkName(&c, name)
+	checkDetails(&c, &details.Description, &details.RedirectURL)
 	if err := c.Err(); err != nil {
 		return model.Outcome[model.Topic]{}, err
 	}
-	return s.Store.CreateTopic(ctx, env, o, identifier, name)
+	return s.Store.CreateTopic(ctx, env, o, identifier, name, details)
 }
 
-// Rename changes what people see of a topic.
-func (s *Service) Rename(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error) {
+// Update changes a topic.
+func (s *Service) Update(ctx context.Context, env model.EnvID, o model.Once, identifier string, change model.TopicChanges) (model.Outcome[model.Topic], error) {
 	if err := unknown(identifier); err != nil {
 		return model.Outcome[model.Topic]{}, err
 	}
 	var c model.Check
-	checkName(&c, name)
+	if change.Name != nil {
+		checkName(&c, *change.Name)
+	}
+	checkDetails(&c, change.Description, change.RedirectURL)
 	if err := c.Err(); err != nil {
 		return model.Outcome[model.Topic]{}, err
 	}
-	return s.Store.RenameTopic(ctx, env, o, identifier, name)
+	return s.Store.UpdateTopic(ctx, env, o, identifier, change)
+}
+
+// maxDescription is the longest description of a topic, in bytes.
+const maxDescription = 4096
+
+func checkDetails(c *model.Check, description, redirect *string) {
+	if description != nil {
+		if wrong := model.CheckText(*description, maxDescription); wrong != "" {
+			c.Add(model.ProblemInvalid, wrong, "description")
+		}
+	}
+	if redirect != nil && *redirect != "" {
+		if wrong := model.CheckWebURL(*redirect); wrong != "" {
+			c.Add(model.ProblemInvalid, wrong, "redirectUrl")
+		}
+	}
 }
 
 // Delete deletes a topic and everyone's place on it.

@@ -30,16 +30,16 @@ func TestBadInputIsRefusedWithEveryProblem(t *testing.T) {
 	service := &audience.Service{Store: s}
 	ctx := t.Context()
 	var none model.Once
-	if _, err := service.Create(ctx, env, none, "news", "News"); err != nil {
+	if _, err := service.Create(ctx, env, none, "news", "News", model.TopicDetails{}); err != nil {
 		t.Fatal(err)
 	}
 
 	create := func(identifier, name string) error {
-		_, err := service.Create(ctx, env, none, identifier, name)
+		_, err := service.Create(ctx, env, none, identifier, name, model.TopicDetails{})
 		return err
 	}
 	rename := func(identifier, name string) error {
-		_, err := service.Rename(ctx, env, none, identifier, name)
+		_, err := service.Update(ctx, env, none, identifier, model.TopicChanges{Name: &name})
 		return err
 	}
 	subscribe := func(topic string, members ...model.TopicMember) error {
@@ -95,7 +95,7 @@ func TestThousandUsersAreOneCall(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		env := storetest.Env(t, s, "shop")
 		service := &audience.Service{Store: s}
-		if _, err := service.Create(t.Context(), env, model.Once{}, "news", "News"); err != nil {
+		if _, err := service.Create(t.Context(), env, model.Once{}, "news", "News", model.TopicDetails{}); err != nil {
 			t.Fatal(err)
 		}
 		members := make([]model.TopicMember, model.MaxTopicChange)

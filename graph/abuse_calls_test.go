@@ -60,6 +60,12 @@ var abuseCalls = []abuseCall{
 		field: "removeDevice", args: `{"input":{"user":"ada","deviceId":"phone-2","idempotencyKey":"k#"}}`, before: "registerDevice", beforeArgs: `{"input":{"user":"ada","deviceId":"phone-2","platform":"IOS"}}`,
 		user: true, userArgs: `{"input":{"deviceId":"phone-2"}}`,
 	},
+	{field: "updateUser", args: `{"input":{"user":"bob","userKind":"ACCOUNT","archived":false,"signedUpAt":"2026-01-20T00:00:00Z","newIdentifier":"bob","idempotencyKey":"k#"}}`},
+	{field: "mergeUsers", args: `{"input":{"from":"victim #","into":"bob","dryRun":true,"idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
+	{field: "joinAccount", args: `{"input":{"user":"bob","account":"ada","role":"owner","idempotencyKey":"k#"}}`},
+	{field: "leaveAccount", args: `{"input":{"user":"bob","account":"eve","idempotencyKey":"k#"}}`, before: "joinAccount", beforeArgs: `{"input":{"user":"bob","account":"eve"}}`},
+	{field: "trackEvents", args: `{"input":{"user":"bob","events":[{"name":"Paid","value":1,"properties":{"a":"b"},"occurredAt":"2026-01-01T00:00:00Z"}],"idempotencyKey":"k#"}}`},
+	{field: "setProperty", args: `{"input":{"name":"plan","type":"TEXT","shown":true,"idempotencyKey":"k#"}}`},
 	{field: "addAddress", args: `{"input":{"user":"bob","channel":"EMAIL","address":"bob@example.com","platform":"OTHER","provider":"smtp","enabled":true,"idempotencyKey":"k#"}}`},
 	{field: "setAddressEnabled", args: `{"input":{"id":"$","enabled":false,"idempotencyKey":"k#"}}`, before: "addAddress", beforeArgs: `{"input":{"user":"bob","channel":"SLACK","address":"U7"}}`, path: "address/id"},
 	{field: "removeAddress", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "addAddress", beforeArgs: `{"input":{"user":"bob","channel":"TEAMS","address":"U7"}}`, path: "address/id"},
@@ -87,15 +93,16 @@ var abuseCalls = []abuseCall{
 	{field: "revokeCredential", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "createCredential", beforeArgs: `{"input":{"kind":"API_SECRET"}}`, path: "credential/id"},
 
 	{field: "topics", args: `{"first":2}`},
-	{field: "createTopic", args: `{"input":{"identifier":"t#","name":"T","idempotencyKey":"k#"}}`},
-	{field: "updateTopic", args: `{"input":{"identifier":"news","name":"N#","idempotencyKey":"k#"}}`},
+	{field: "createTopic", args: `{"input":{"identifier":"t#","name":"T","description":"D","doubleOptIn":true,"redirectUrl":"https://example.com/","idempotencyKey":"k#"}}`},
+	{field: "updateTopic", args: `{"input":{"identifier":"news","name":"N#","description":"D","doubleOptIn":true,"redirectUrl":"https://example.com/","archived":false,"idempotencyKey":"k#"}}`},
 	{field: "deleteTopic", args: `{"input":{"identifier":"t#","idempotencyKey":"k#"}}`, before: "createTopic", beforeArgs: `{"input":{"identifier":"t#","name":"T"}}`},
-	{field: "subscribeToTopic", args: `{"input":{"topic":"news","users":[{"identifier":"bob","channels":["IN_APP"]},{"identifier":"nobody"}],"idempotencyKey":"k#"}}`},
+	{field: "subscribeToTopic", args: `{"input":{"topic":"news","users":[{"identifier":"bob","channels":["IN_APP"],"subscribed":true},{"identifier":"nobody"}],"idempotencyKey":"k#"}}`},
 	{field: "unsubscribeFromTopic", args: `{"input":{"topic":"posts/7","users":["bob","nobody"],"idempotencyKey":"k#"}}`},
 	{field: "sendNotification", args: `{"input":{"to":{"topics":["news"],"everyone":false},"title":"T#"}}`},
 
 	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "inbox", args: `{"first":2,"filter":{"unseen":true,"unread":true,"archived":false,"categories":["comments"]}}`, user: true},
 	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "inbox", args: `{"first":null,"last":2}`, user: true},
+	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "events", args: `{"first":2,"name":"Paid"}`, user: true},
 	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "topics", args: `{"first":2}`, user: true},
 	{on: "Topic", within: `{ topics(first: 2) { nodes { %s } } }`, field: "subscribers", args: `{"first":2}`},
 
@@ -106,11 +113,12 @@ var abuseCalls = []abuseCall{
 // stateQuery shows what callers can read of an environment.
 const stateQuery = `{
 	bob: user(identifier: "bob") { identifier profile { attributes } }
-	users(first: 50) { nodes { identifier profile { attributes } devices { deviceId browser provider } addresses { address provider } } }
+	users(first: 50) { nodes { identifier profile { attributes } devices { deviceId browser provider } addresses { address provider } formerIdentifiers signedUpAt memberships { role } events(first: 50) { nodes { name value properties occurredAt } } } }
 	notifications(first: 50) { nodes { title body icon url data blocks { id text link src } expiresAt } }
 	sends(first: 50) { nodes { title sendAt expiresAt } }
 	categories { identifier name }
-	topics(first: 50) { nodes { identifier name } }
+	topics(first: 50) { nodes { identifier name description redirectUrl } }
+	properties { name }
 	credentials { name expiresAt }
 }`
 

@@ -22,6 +22,7 @@ const (
 	pageTopics      = 't'
 	pageUserTopics  = 'o'
 	pageSubscribers = 'm'
+	pageEvents      = 'e'
 )
 
 // pageArgs are the four arguments of a connection, as given.

@@ -117,7 +117,9 @@ func (m *mutation) CreateTopic(ctx context.Context, in generated.CreateTopicInpu
 	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
 	var out model.Outcome[model.Topic]
 	if err == nil {
-		out, err = m.Topics.Create(ctx, d.env, d.once, in.Identifier, in.Name)
+		out, err = m.Topics.Create(ctx, d.env, d.once, in.Identifier, in.Name, model.TopicDetails{
+			Description: value(in.Description), DoubleOptIn: value(in.DoubleOptIn), RedirectURL: value(in.RedirectURL),
+		})
 	}
 	if stop, err := refused(err, &p.UserErrors); stop {
 		return p, err
@@ -131,7 +133,9 @@ func (m *mutation) UpdateTopic(ctx context.Context, in generated.UpdateTopicInpu
 	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
 	var out model.Outcome[model.Topic]
 	if err == nil {
-		out, err = m.Topics.Rename(ctx, d.env, d.once, in.Identifier, in.Name)
+		out, err = m.Topics.Update(ctx, d.env, d.once, in.Identifier, model.TopicChanges{
+			Name: in.Name, Description: in.Description, DoubleOptIn: in.DoubleOptIn, RedirectURL: in.RedirectURL, Archived: in.Archived,
+		})
 		err = elsewhere(err, unknownTopic("identifier"))
 	}
 	if stop, err := refused(err, &p.UserErrors); stop {
@@ -175,7 +179,7 @@ func (m *mutation) SubscribeToTopic(ctx context.Context, in generated.SubscribeT
 func topicMembers(in []*generated.TopicSubscriberInput) []model.TopicMember {
 	out := make([]model.TopicMember, len(in))
 	for i, u := range in {
-		out[i].Identifier = u.Identifier
+		out[i].Identifier, out[i].Unsubscribed = u.Identifier, u.Subscribed != nil && !*u.Subscribed
 		if u.Channels == nil {
 			continue
 		}

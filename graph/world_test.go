@@ -195,7 +195,7 @@ func (w *world) category(env *environment, c model.Category) model.Category {
 
 func (w *world) topic(env *environment, identifier, name string, members ...model.TopicMember) {
 	w.t.Helper()
-	out := must(w.audience.Create(w.t.Context(), env.ID, model.Once{}, identifier, name))(w.t).Value
+	out := must(w.audience.Create(w.t.Context(), env.ID, model.Once{}, identifier, name, model.TopicDetails{}))(w.t).Value
 	must(w.audience.Subscribe(w.t.Context(), env.ID, model.Once{}, identifier, members))(w.t)
 	w.names[env.AppName+"/"+identifier] = view.TopicID(out.ID)
 }
@@ -235,6 +235,7 @@ func (w *world) seed() {
 	w.identify(vault, "ada", `{}`)
 	device := must(w.users.RegisterDevice(ctx, shop.ID, model.Once{}, ada.ID, model.DeviceInput{Key: "phone-1", Platform: model.PlatformIOS, Token: "tok"}))(t).Value
 	w.names["shop/ada/phone-1"] = view.DeviceID(ada.ID, device.ID)
+	must(w.users.JoinAccounts(ctx, shop.ID, model.Once{}, "eve", []model.MembershipChange{{Account: "bob"}}))(t)
 	for name, channel := range map[string]model.Channel{"slack": model.ChannelSlack, "teams": model.ChannelTeams} {
 		a := must(w.users.AddAddress(ctx, model.Once{}, model.UserRef{Env: shop.ID, ID: eve.ID}, model.NewAddress{Channel: channel, Value: "eve"}))(t).Value
 		w.names["shop/eve/"+name] = view.AddressID(eve.ID, a.ID)

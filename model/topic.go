@@ -12,16 +12,35 @@ type Topic struct {
 	EnvID      EnvID
 	Identifier string
 	Name       string
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+	TopicDetails
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// TopicDetails are what a topic has beyond its name.
+type TopicDetails struct {
+	Description string // for the people on it
+	DoubleOptIn bool   // whoever joins by a form is to confirm it; being put on by the application needs no such thing
+	RedirectURL string // where such a form leads
+	Archived    bool   // nobody is put on it any more; who is on it stays
+}
+
+// TopicChanges are changes of a topic; what is nil stays.
+type TopicChanges struct {
+	Name        *string
+	Description *string
+	DoubleOptIn *bool
+	RedirectURL *string
+	Archived    *bool
 }
 
 // TopicMember is a user to be put on a topic. Channels limits what a send to
 // the topic uses for them; nil: all. Names that are no channel of ours are
 // kept as they came and mean nothing.
 type TopicMember struct {
-	Identifier string
-	Channels   []string
+	Identifier   string
+	Channels     []string
+	Unsubscribed bool // on the topic, but not to be sent to
 }
 
 // TopicSubscription is a user on a topic.
@@ -30,6 +49,7 @@ type TopicSubscription struct {
 	UserID     UserID
 	Identifier string // the user's
 	Channels   []string
+	Subscribed bool // when false, the user is on the topic and is not sent to
 	CreatedAt  time.Time
 }
 

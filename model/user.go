@@ -15,13 +15,18 @@ const (
 )
 
 // User is a person who can be notified. Identifier is the customer's own name
-// for them, unique in the environment; it never changes.
+// for them, unique in the environment; after a change the old one goes on
+// naming them.
 type User struct {
 	ID         UserID
 	EnvID      EnvID
 	Identifier string
-	Enabled    bool // when false, nothing is sent on any channel
+	Enabled    bool     // when false, nothing is sent on any channel
+	Kind       UserKind // empty: a person
+	Unassigned bool     // Identifier was made up here; the application may give its own once
+	Archived   bool     // put away: no part of everyone
 	Profile    Profile
+	SignedUpAt time.Time // with the application; CreatedAt where it did not say
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }

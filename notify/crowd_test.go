@@ -23,7 +23,7 @@ func (f *fixture) crowd(t testing.TB, n int) {
 // topic makes a topic with members, each "identifier" or "identifier:CHANNEL".
 func (f *fixture) topic(t testing.TB, identifier string, members ...model.TopicMember) model.Topic {
 	t.Helper()
-	out, err := f.store.CreateTopic(t.Context(), f.env.ID, model.Once{}, identifier, identifier)
+	out, err := f.store.CreateTopic(t.Context(), f.env.ID, model.Once{}, identifier, identifier, model.TopicDetails{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func BenchmarkBroadcast(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	topic, err := f.store.CreateTopic(b.Context(), f.env.ID, model.Once{}, "all", "All")
+	topic, err := f.store.CreateTopic(b.Context(), f.env.ID, model.Once{}, "all", "All", model.TopicDetails{})
 	if err != nil {
 		b.Fatal(err)
 	}

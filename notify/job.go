@@ -156,8 +156,15 @@ func (j *job) work(found []model.Recipient, now time.Time) {
 		known   []model.Recipient
 		skipped []model.Skipped
 		absent  int64 // recipients of a due send that were deleted since
+		twice   int64 // named by an identifier they had before, too
+		seen    = make(map[model.UserID]bool, len(found))
 	)
 	for i, r := range found {
+		if r.ID != 0 && seen[r.ID] {
+			twice++
+			continue
+		}
+		seen[r.ID] = true
 		switch {
 		case r.ID != 0 && (!j.req.DryRun || j.due != nil):
 			known = append(known, r)
@@ -173,7 +180,7 @@ func (j *job) work(found []model.Recipient, now time.Time) {
 	j.pending = model.PendingSend{Once: j.once(), Fire: j.due != nil, Send: j.send(now), Attachments: j.req.Attachments, Options: j.req.Options}
 	m := &j.pending.Send
 	if j.due == nil {
-		m.Progress.Total = int64(len(found))
+		m.Progress.Total = int64(len(found)) - twice
 	}
 	large := j.isLarge(known)
 	switch {

@@ -141,10 +141,10 @@ func audienceParts(q model.AudienceQuery, limit int) *parts {
 	}
 	const all = "cast(null as text)"
 	for _, t := range q.Audience.Topics {
-		add(" from topic_members where env_id = ? and topic_id = ? and user_id > ?", "user_id", "channels", q.Env, t, after)
+		add(" from topic_members where env_id = ? and topic_id = ? and user_id > ? and subscribed", "user_id", "channels", q.Env, t, after)
 	}
 	if q.Audience.Everyone {
-		add(" from users where env_id = ? and id > ? and created_at <= ?", "id", all, q.Env, after, micros(q.MadeUntil))
+		add(" from users where env_id = ? and id > ? and created_at <= ? and archived_at is null", "id", all, q.Env, after, micros(q.MadeUntil))
 	}
 	if !p.named.empty() {
 		add(" from named", "id", all)

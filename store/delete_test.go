@@ -52,7 +52,7 @@ func TestDeleteUserLeavesNothing(t *testing.T) {
 		ctx := t.Context()
 		f := newSends(t, s, 2)
 		ada, eve := f.users[0], f.users[1]
-		if _, err := s.CreateTopic(ctx, f.env, model.Once{}, "topic", "topic"); err != nil {
+		if _, err := s.CreateTopic(ctx, f.env, model.Once{}, "topic", "topic", model.TopicDetails{}); err != nil {
 			t.Fatal(err)
 		}
 		furnish(t, f, ada, "topic")

@@ -135,7 +135,7 @@ func TestAudienceComesInParts(t *testing.T) {
 		var topics []model.TopicID
 		for i, members := range [][]int{{0, 2, 3, 5}, {2, 3, 4}} {
 			name := fmt.Sprint("topic-", i)
-			topic, err := s.CreateTopic(ctx, f.env, model.Once{}, name, name)
+			topic, err := s.CreateTopic(ctx, f.env, model.Once{}, name, name, model.TopicDetails{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -107,7 +107,52 @@ func (s *Store) usersNamed(ctx context.Context, db bun.IDB, env model.EnvID, nam
 			found[u.Identifier] = u
 		}
 	}
-	return found, nil
+	return found, s.addAliased(ctx, db, env, names, lock, found)
+}
+
+// addAliased adds users whom names named before. It runs after the names that
+// are in use were looked for, and locked: who was merged or renamed meanwhile
+// is found here.
+func (s *Store) addAliased(ctx context.Context, db bun.IDB, env model.EnvID, names []string, lock string, found map[string]model.User) error {
+	var missing []string
+	for _, name := range names {
+		if _, ok := found[name]; !ok {
+			missing = append(missing, name)
+		}
+	}
+	for chunk := range slices.Chunk(missing, lookupChunk) {
+		now, err := aliased(ctx, db, env, chunk)
+		if err != nil || len(now) == 0 {
+			return err
+		}
+		ids := slices.Sorted(maps.Values(now))
+		l, err := s.users(ctx, db, " where u.env_id = ? and u.id in (?) order by u.identifier"+lock, env, bun.List(slices.Compact(ids)))
+		if err != nil {
+			return err
+		}
+		for name, id := range now {
+			if i := slices.IndexFunc(l, func(u model.User) bool { return u.ID == id }); i >= 0 {
+				found[name] = l[i]
+			}
+		}
+	}
+	return nil
+}
+
+// aliased finds users by identifiers that they had before.
+func aliased(ctx context.Context, db bun.IDB, env model.EnvID, names []string) (map[string]model.UserID, error) {
+	var rows []struct {
+		Identifier string
+		UserID     model.UserID
+	}
+	if err := db.NewRaw("select identifier, user_id from user_aliases where env_id = ? and identifier in (?)", env, bun.List(names)).Scan(ctx, &rows); err != nil {
+		return nil, err
+	}
+	out := make(map[string]model.UserID, len(rows))
+	for _, r := range rows {
+		out[r.Identifier] = r.UserID
+	}
+	return out, nil
 }
 
 type identifyCall struct {
@@ -129,8 +174,12 @@ type identifyPlan struct {
 
 func (c *identifyCall) plan(known map[string]model.User) (identifyPlan, error) {
 	p := identifyPlan{items: make([]model.IdentifyResult, len(c.identifiers)), users: make(map[string]*model.User, len(c.identifiers))}
-	for name, u := range known {
-		p.users[name] = &u
+	byID := make(map[model.UserID]*model.User, len(known))
+	for name, u := range known { // by a former identifier it is the same user
+		if byID[u.ID] == nil {
+			byID[u.ID] = &u
+		}
+		p.users[name] = byID[u.ID]
 	}
 	isNew, isChanged := map[*model.User]bool{}, map[*model.User]bool{}
 	for i, name := range c.identifiers {
@@ -149,7 +198,7 @@ func (c *identifyCall) plan(known map[string]model.User) (identifyPlan, error) {
 			item.Problems = problems
 		case u == nil:
 			u = &model.User{
-				EnvID: c.env, Identifier: name, Enabled: true,
+				EnvID: c.env, Identifier: name, Enabled: true, Kind: model.UserPerson, SignedUpAt: c.now,
 				Profile:   model.Profile{Version: 1, Attributes: attributes},
 				CreatedAt: c.now, UpdatedAt: c.now,
 			}

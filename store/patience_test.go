@@ -213,7 +213,7 @@ func TestSubscribingAUserWhoIsBeingDeleted(t *testing.T) {
 		env := newEnvironment(t, s)
 		storetest.User(t, s, env, "ada")
 		storetest.User(t, s, env, "bob")
-		if _, err := s.CreateTopic(t.Context(), env, model.Once{}, "news", "News"); err != nil {
+		if _, err := s.CreateTopic(t.Context(), env, model.Once{}, "news", "News", model.TopicDetails{}); err != nil {
 			t.Fatal(err)
 		}
 		finish := deleting(t, url, env, "ada")

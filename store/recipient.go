@@ -80,6 +80,9 @@ func (s *Store) recipients(ctx context.Context, keys []model.RecipientKey, q mod
 		}); err != nil {
 			return nil, err
 		}
+		if err := s.addFormer(ctx, named, q, found); err != nil {
+			return nil, err
+		}
 	}
 	if len(numbered) > 0 {
 		ids := column(numbered, func(k model.RecipientKey) int64 { return int64(k.ID) })
@@ -90,6 +93,52 @@ func (s *Store) recipients(ctx context.Context, keys []model.RecipientKey, q mod
 		}
 	}
 	return found, nil
+}
+
+// addFormer adds users whom keys name by an identifier that they had before.
+func (s *Store) addFormer(ctx context.Context, named []model.RecipientKey, q model.RecipientQuery, found map[model.RecipientKey]*model.Recipient) error {
+	var missing []model.RecipientKey
+	for _, k := range named {
+		if found[k] == nil {
+			missing = append(missing, k)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	wanted, args, _, err := s.dialect.table(1, column(missing, func(k model.RecipientKey) int64 { return int64(k.Env) }), column(missing, func(k model.RecipientKey) string { return k.Identifier }))
+	if err != nil {
+		return err
+	}
+	rows, err := s.query(ctx, `with k (env_id, name) as (`+wanted+`)
+		select a.env_id, a.identifier, a.user_id from k cross join user_aliases a where a.env_id = k.env_id and a.identifier = k.name`, args...)
+	var (
+		is     model.RecipientKey
+		now    = map[model.RecipientKey]model.RecipientKey{}
+		by     []model.RecipientKey
+		former []model.RecipientKey
+	)
+	if err := scanEach(rows, err, []any{&is.Env, &is.Identifier, &is.ID}, func() error {
+		by, former = append(by, model.RecipientKey{Env: is.Env, ID: is.ID}), append(former, model.RecipientKey{Env: is.Env, Identifier: is.Identifier})
+		return nil
+	}); err != nil || len(by) == 0 {
+		return err
+	}
+	for i, k := range former {
+		now[k] = by[i]
+	}
+	users := map[model.RecipientKey]*model.Recipient{}
+	if err := s.scanRecipients(ctx, by, "id", column(by, func(k model.RecipientKey) int64 { return int64(k.ID) }), q, func(r *recipientRow) {
+		r.addTo(users, model.RecipientKey{Env: r.env, ID: r.id})
+	}); err != nil {
+		return err
+	}
+	for k, id := range now {
+		if r := users[id]; r != nil {
+			found[k] = r
+		}
+	}
+	return nil
 }
 
 // scanRecipients reads the users that keys name, names being their column of

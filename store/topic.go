@@ -16,32 +16,43 @@ import (
 )
 
 type topicRow struct {
-	EnvID      model.EnvID
-	ID         model.TopicID
-	Identifier string
-	Name       string
-	CreatedAt  int64
-	UpdatedAt  int64
+	EnvID       model.EnvID
+	ID          model.TopicID
+	Identifier  string
+	Name        string
+	Description string
+	DoubleOptIn bool
+	RedirectURL string `bun:"redirect_url"`
+	ArchivedAt  sql.NullInt64
+	CreatedAt   int64
+	UpdatedAt   int64
 }
 
 func (r topicRow) model() model.Topic {
-	return model.Topic{ID: r.ID, EnvID: r.EnvID, Identifier: r.Identifier, Name: r.Name, CreatedAt: at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt)}
+	return model.Topic{
+		ID: r.ID, EnvID: r.EnvID, Identifier: r.Identifier, Name: r.Name,
+		TopicDetails: model.TopicDetails{Description: r.Description, DoubleOptIn: r.DoubleOptIn, RedirectURL: r.RedirectURL, Archived: r.ArchivedAt.Valid},
+		CreatedAt:    at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt),
+	}
 }
 
-const selectTopics = "select env_id, id, identifier, name, created_at, updated_at from topics where env_id = ?"
+const (
+	topicColumns = "t.env_id, t.id, t.identifier, t.name, t.description, t.double_opt_in, t.redirect_url, t.archived_at, t.created_at, t.updated_at"
+	selectTopics = "select " + topicColumns + " from topics t where t.env_id = ?"
+)
 
 // CreateTopic makes a topic. An identifier that is taken is a KindConflict
 // error.
-func (s *Store) CreateTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error) {
+func (s *Store) CreateTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string, details model.TopicDetails) (model.Outcome[model.Topic], error) {
 	id, err := s.newID(ctx)
 	if err != nil {
 		return model.Outcome[model.Topic]{}, err
 	}
 	now := s.now()
-	t := model.Topic{ID: model.TopicID(id), EnvID: env, Identifier: identifier, Name: name, CreatedAt: now, UpdatedAt: now}
+	t := model.Topic{ID: model.TopicID(id), EnvID: env, Identifier: identifier, Name: name, TopicDetails: details, CreatedAt: now, UpdatedAt: now}
 	return once(ctx, s, env, o, "creating topic", func(ctx context.Context, tx bun.Tx) (model.Topic, error) {
-		_, err := tx.NewRaw("insert into topics (env_id, id, identifier, name, created_at, updated_at) values (?, ?, ?, ?, ?, ?)",
-			env, t.ID, t.Identifier, t.Name, micros(now), micros(now)).Exec(ctx)
+		_, err := tx.NewRaw("insert into topics (env_id, id, identifier, name, description, double_opt_in, redirect_url, archived_at, created_at, updated_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			env, t.ID, t.Identifier, t.Name, t.Description, t.DoubleOptIn, t.RedirectURL, sql.NullInt64{Int64: micros(now), Valid: t.Archived}, micros(now), micros(now)).Exec(ctx)
 		if s.dialect.isUnique(err) {
 			return t, model.Conflict("is taken by another topic", "identifier")
 		}
@@ -49,17 +60,35 @@ func (s *Store) CreateTopic(ctx context.Context, env model.EnvID, o model.Once, 
 	})
 }
 
-// RenameTopic changes a topic's name.
-func (s *Store) RenameTopic(ctx context.Context, env model.EnvID, o model.Once, identifier, name string) (model.Outcome[model.Topic], error) {
-	return once(ctx, s, env, o, "renaming topic", func(ctx context.Context, tx bun.Tx) (model.Topic, error) {
+// UpdateTopic changes a topic.
+func (s *Store) UpdateTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string, change model.TopicChanges) (model.Outcome[model.Topic], error) {
+	return once(ctx, s, env, o, "changing topic", func(ctx context.Context, tx bun.Tx) (model.Topic, error) {
 		t, err := s.lockTopic(ctx, tx, env, identifier)
-		if err != nil || t.Name == name {
+		if err != nil {
 			return t, err
 		}
-		t.Name, t.UpdatedAt = name, s.now()
-		_, err = tx.NewRaw("update topics set name = ?, updated_at = ? where env_id = ? and id = ?", name, micros(t.UpdatedAt), env, t.ID).Exec(ctx)
+		was := t
+		set(&t.Name, change.Name)
+		set(&t.Description, change.Description)
+		set(&t.DoubleOptIn, change.DoubleOptIn)
+		set(&t.RedirectURL, change.RedirectURL)
+		set(&t.Archived, change.Archived)
+		if t == was {
+			return t, nil
+		}
+		t.UpdatedAt = s.now()
+		archivedAt := sql.NullInt64{Int64: micros(t.UpdatedAt), Valid: t.Archived}
+		_, err = tx.NewRaw(`update topics set name = ?, description = ?, double_opt_in = ?, redirect_url = ?, archived_at = ?, updated_at = ? where env_id = ? and id = ?`,
+			t.Name, t.Description, t.DoubleOptIn, t.RedirectURL, archivedAt, micros(t.UpdatedAt), env, t.ID).Exec(ctx)
 		return t, err
 	})
+}
+
+// set puts what p points to, if anything, into what to points to.
+func set[T any](to, p *T) {
+	if p != nil {
+		*to = *p
+	}
 }
 
 // DeleteTopic deletes a topic and everyone's place on it.
@@ -90,34 +119,37 @@ func (s *Store) SubscribeToTopic(ctx context.Context, env model.EnvID, o model.O
 		if err != nil {
 			return model.TopicChange{}, err
 		}
-		channels := make(map[model.UserID][]string, len(ids))
+		if t.Archived {
+			return model.TopicChange{}, model.Conflict("names a topic that is archived: nobody is put on it any more", "topic")
+		}
+		places := make(map[model.UserID]model.TopicMember, len(ids))
 		for _, m := range members {
 			if user, known := ids[m.Identifier]; known {
-				channels[user] = m.Channels
+				places[user] = m
 			}
 		}
-		n, err := s.putOnTopic(ctx, tx, t, channels)
+		n, err := s.putOnTopic(ctx, tx, t, places)
 		return model.TopicChange{Topic: t, Changed: n, NotFound: missing}, err
 	})
 }
 
 // putOnTopic puts users on a topic and returns how many rows that made or
 // changed.
-func (s *Store) putOnTopic(ctx context.Context, tx bun.IDB, t model.Topic, channels map[model.UserID][]string) (int, error) {
-	if len(channels) == 0 {
+func (s *Store) putOnTopic(ctx context.Context, tx bun.IDB, t model.Topic, places map[model.UserID]model.TopicMember) (int, error) {
+	if len(places) == 0 {
 		return 0, nil
 	}
 	var rows values
-	for _, user := range slices.Sorted(maps.Keys(channels)) {
-		list, err := nullJSON(channels[user])
+	for _, user := range slices.Sorted(maps.Keys(places)) {
+		list, err := nullJSON(places[user].Channels)
 		if err != nil {
 			return 0, fmt.Errorf("encoding channels: %w", err)
 		}
-		rows.row(t.EnvID, t.ID, user, list, micros(s.now()))
+		rows.row(t.EnvID, t.ID, user, list, !places[user].Unsubscribed, micros(s.now()))
 	}
-	res, err := tx.NewRaw("insert into topic_members (env_id, topic_id, user_id, channels, created_at) values "+rows.String()+`
-		on conflict (env_id, topic_id, user_id) do update set channels = excluded.channels
-		where topic_members.channels is distinct from excluded.channels`, rows.args...).Exec(ctx)
+	res, err := tx.NewRaw("insert into topic_members (env_id, topic_id, user_id, channels, subscribed, created_at) values "+rows.String()+`
+		on conflict (env_id, topic_id, user_id) do update set channels = excluded.channels, subscribed = excluded.subscribed
+		where topic_members.channels is distinct from excluded.channels or topic_members.subscribed <> excluded.subscribed`, rows.args...).Exec(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -167,7 +199,21 @@ func userIDs(ctx context.Context, db bun.IDB, env model.EnvID, identifiers []str
 	for _, r := range rows {
 		ids[r.Identifier] = r.ID
 	}
+	var unknown []string
 	for _, name := range identifiers {
+		if _, ok := ids[name]; !ok {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return ids, nil, nil
+	}
+	before, err := aliased(ctx, db, env, unknown)
+	if err != nil {
+		return nil, nil, err
+	}
+	maps.Copy(ids, before)
+	for _, name := range unknown {
 		if _, ok := ids[name]; !ok && !slices.Contains(missing, name) {
 			missing = append(missing, name)
 		}
@@ -178,7 +224,7 @@ func userIDs(ctx context.Context, db bun.IDB, env model.EnvID, identifiers []str
 // lockTopic reads a topic within a transaction that changes it or its members.
 func (s *Store) lockTopic(ctx context.Context, tx bun.IDB, env model.EnvID, identifier string) (model.Topic, error) {
 	var r topicRow
-	err := tx.NewRaw(selectTopics+" and identifier = ?"+s.dialect.forUpdate, env, identifier).Scan(ctx, &r)
+	err := tx.NewRaw(selectTopics+" and t.identifier = ?"+s.dialect.forUpdate, env, identifier).Scan(ctx, &r)
 	if errors.Is(err, sql.ErrNoRows) {
 		return model.Topic{}, model.NotFound("names no topic", "topic")
 	}
@@ -187,12 +233,12 @@ func (s *Store) lockTopic(ctx context.Context, tx bun.IDB, env model.EnvID, iden
 
 // Topic reads a topic by identifier.
 func (s *Store) Topic(ctx context.Context, env model.EnvID, identifier string) (model.Topic, error) {
-	return s.topic(ctx, " and identifier = ?", env, identifier)
+	return s.topic(ctx, " and t.identifier = ?", env, identifier)
 }
 
 // TopicByID reads a topic by id.
 func (s *Store) TopicByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error) {
-	return s.topic(ctx, " and id = ?", env, id)
+	return s.topic(ctx, " and t.id = ?", env, id)
 }
 
 func (s *Store) topic(ctx context.Context, where string, args ...any) (model.Topic, error) {
@@ -207,7 +253,7 @@ func (s *Store) topic(ctx context.Context, where string, args ...any) (model.Top
 // Topics lists the topics of an environment by id, newest first.
 func (s *Store) Topics(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error) {
 	var rows []topicRow
-	query, args := byID(selectTopics, "id", page)
+	query, args := byID(selectTopics, "t.id", page)
 	if err := s.r.NewRaw(query, append([]any{env}, args...)...).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return model.Page[model.Topic]{}, s.fail("reading topics", err)
 	}
@@ -229,12 +275,13 @@ type subscriptionRow struct {
 	UserID         model.UserID
 	UserIdentifier string
 	Channels       sql.NullString
+	Subscribed     bool
 	SubscribedAt   int64
 }
 
 func (s *Store) subscriptions(ctx context.Context, where, order string, page model.PageRequest, args ...any) (model.Page[model.TopicSubscription], error) {
-	query, more := byID(`select t.env_id, t.id, t.identifier, t.name, t.created_at, t.updated_at,
-			m.user_id, u.identifier as user_identifier, m.channels, m.created_at as subscribed_at
+	query, more := byID(`select `+topicColumns+`,
+			m.user_id, u.identifier as user_identifier, m.channels, m.subscribed, m.created_at as subscribed_at
 		from topic_members m
 		join topics t on t.env_id = m.env_id and t.id = m.topic_id
 		join users u on u.env_id = m.env_id and u.id = m.user_id
@@ -245,7 +292,7 @@ func (s *Store) subscriptions(ctx context.Context, where, order string, page mod
 	}
 	var bad error
 	out := cut(rows, page, func(r subscriptionRow) model.TopicSubscription {
-		sub := model.TopicSubscription{Topic: r.topicRow.model(), UserID: r.UserID, Identifier: r.UserIdentifier, CreatedAt: at(r.SubscribedAt)}
+		sub := model.TopicSubscription{Topic: r.topicRow.model(), UserID: r.UserID, Identifier: r.UserIdentifier, Subscribed: r.Subscribed, CreatedAt: at(r.SubscribedAt)}
 		if r.Channels.Valid {
 			bad = cmp.Or(bad, json.Unmarshal([]byte(r.Channels.String), &sub.Channels))
 		}

@@ -37,10 +37,10 @@ func TestTopics(t *testing.T) {
 			t.Fatal(err)
 		}
 		var none model.Once
-		if _, err := s.CreateTopic(ctx, env, none, "news", "News"); err != nil {
+		if _, err := s.CreateTopic(ctx, env, none, "news", "News", model.TopicDetails{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.CreateTopic(ctx, env, none, "news", "More news"); model.KindOf(err) != model.KindConflict {
+		if _, err := s.CreateTopic(ctx, env, none, "news", "More news", model.TopicDetails{}); model.KindOf(err) != model.KindConflict {
 			t.Errorf("a second topic of one identifier: %v, want %s", err, model.KindConflict)
 		}
 
@@ -72,7 +72,7 @@ func TestTopics(t *testing.T) {
 
 		t.Run("PagesMeetInTheMiddle", func(t *testing.T) {
 			for i := range 5 {
-				if _, err := s.CreateTopic(ctx, env, none, fmt.Sprintf("t%d", i), "T"); err != nil {
+				if _, err := s.CreateTopic(ctx, env, none, fmt.Sprintf("t%d", i), "T", model.TopicDetails{}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -98,7 +98,10 @@ func TestTopics(t *testing.T) {
 			for name, call := range map[string]func() error{
 				"Topic":     func() error { _, err := s.Topic(ctx, live.ID, "news"); return err },
 				"TopicByID": func() error { _, err := s.TopicByID(ctx, live.ID, topic.ID); return err },
-				"Rename":    func() error { _, err := s.RenameTopic(ctx, live.ID, none, "news", "Stolen"); return err },
+				"Update": func() error {
+					_, err := s.UpdateTopic(ctx, live.ID, none, "news", model.TopicChanges{})
+					return err
+				},
 				"Delete":    func() error { _, err := s.DeleteTopic(ctx, live.ID, none, "news"); return err },
 				"Subscribe": func() error { _, err := s.SubscribeToTopic(ctx, live.ID, none, "news", members("ada")); return err },
 				"Unsubscribe": func() error {

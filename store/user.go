@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -21,6 +22,10 @@ type userRow struct {
 	EnvID      model.EnvID
 	Identifier string
 	Enabled    bool
+	Kind       model.UserKind
+	Unassigned bool
+	ArchivedAt sql.NullInt64
+	SignedUpAt sql.NullInt64
 	CreatedAt  int64
 	UpdatedAt  int64
 	Version    int64
@@ -28,17 +33,22 @@ type userRow struct {
 }
 
 func (r userRow) model() model.User {
-	return model.User{
+	u := model.User{
 		ID: r.ID, EnvID: r.EnvID, Identifier: r.Identifier, Enabled: r.Enabled,
+		Kind: r.Kind, Unassigned: r.Unassigned, Archived: r.ArchivedAt.Valid, SignedUpAt: at(r.CreatedAt),
 		Profile:   model.Profile{Version: r.Version, Attributes: json.RawMessage(r.Attributes)},
 		CreatedAt: at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt),
 	}
+	if r.SignedUpAt.Valid {
+		u.SignedUpAt = at(r.SignedUpAt.Int64)
+	}
+	return u
 }
 
-const selectUsers = `select u.id, u.env_id, u.identifier, u.enabled, u.created_at, u.updated_at, p.version, p.attributes
+const selectUsers = `select u.id, u.env_id, u.identifier, u.enabled, u.kind, u.unassigned, u.archived_at, u.signed_up_at, u.created_at, u.updated_at, p.version, p.attributes
 	from users u join profiles p on p.env_id = u.env_id and p.user_id = u.id`
 
-// User reads a user by identifier.
+// User reads a user by an identifier that they have, or had before.
 func (s *Store) User(ctx context.Context, env model.EnvID, identifier string) (model.User, error) {
 	return s.user(ctx, s.r, env, identifier, "")
 }
@@ -177,6 +187,7 @@ func (s *Store) DeleteUser(ctx context.Context, env model.EnvID, o model.Once, i
 			`delete from deliveries where env_id = ?0 and notification_id in (select id from notifications where env_id = ?0 and user_id = ?1)`,
 			`delete from notifications where env_id = ?0 and user_id = ?1`,
 			`delete from idempotency where env_id = ?0 and actor = ?1`,
+			`delete from events where env_id = ?0 and user_id = ?1`,
 			`delete from users where env_id = ?0 and id = ?1`, // the rest goes with it
 		} {
 			if _, err := tx.NewRaw(statement, env, u.ID).Exec(ctx); err != nil {
@@ -187,9 +198,12 @@ func (s *Store) DeleteUser(ctx context.Context, env model.EnvID, o model.Once, i
 	})
 }
 
-// user reads a user by identifier; lock is what locks the row, or "".
+// user reads a user by an identifier that they have, or had before; lock is what locks the row, or "".
 func (s *Store) user(ctx context.Context, db bun.IDB, env model.EnvID, identifier, lock string) (model.User, error) {
 	l, err := s.users(ctx, db, " where u.env_id = ? and u.identifier = ?"+lock, env, identifier)
+	if err == nil && len(l) == 0 {
+		l, err = s.users(ctx, db, " where u.env_id = ?0 and u.id = (select user_id from user_aliases where env_id = ?0 and identifier = ?1)"+lock, env, identifier)
+	}
 	if err != nil {
 		return model.User{}, err
 	}

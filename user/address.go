@@ -18,19 +18,7 @@ func (s *Service) Addresses(ctx context.Context, user model.UserRef) ([]model.Ad
 // subscriptions are not for here: see RegisterDevice.
 func (s *Service) AddAddress(ctx context.Context, once model.Once, user model.UserRef, in model.NewAddress) (model.Outcome[model.Address], error) {
 	var c model.Check
-	kept, wrong := model.CheckAddress(in.Channel, in.Value)
-	if wrong != "" {
-		c.Add(model.ProblemInvalid, wrong, "address")
-	}
-	in.Value = kept
-	if m := checkProvider(in.Provider); m != "" {
-		c.Add(model.ProblemInvalid, m, "provider")
-	}
-	switch in.Platform {
-	case "", model.PlatformIOS, model.PlatformAndroid, model.PlatformWeb, model.PlatformOther:
-	default:
-		c.Add(model.ProblemInvalid, "must be IOS, ANDROID, WEB or OTHER", "platform")
-	}
+	checkNewAddress(&in, &c)
 	if err := c.Err(); err != nil {
 		return model.Outcome[model.Address]{}, err
 	}
@@ -64,4 +52,22 @@ func checkProvider(name string) string {
 		return "must have at most 64 bytes"
 	}
 	return model.CheckIdentifier(name)
+}
+
+// checkNewAddress checks an address and puts it into the form in which it is
+// kept.
+func checkNewAddress(in *model.NewAddress, c *model.Check) {
+	kept, wrong := model.CheckAddress(in.Channel, in.Value)
+	if wrong != "" {
+		c.Add(model.ProblemInvalid, wrong, "address")
+	}
+	in.Value = kept
+	if m := checkProvider(in.Provider); m != "" {
+		c.Add(model.ProblemInvalid, m, "provider")
+	}
+	switch in.Platform {
+	case "", model.PlatformIOS, model.PlatformAndroid, model.PlatformWeb, model.PlatformOther:
+	default:
+		c.Add(model.ProblemInvalid, "must be IOS, ANDROID, WEB or OTHER", "platform")
+	}
 }

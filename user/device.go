@@ -2,8 +2,11 @@ package user
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strings"
 
@@ -45,8 +48,14 @@ func (s *Service) RegisterDevice(ctx context.Context, env model.EnvID, once mode
 	if err != nil {
 		return model.Outcome[model.Device]{}, err
 	}
-	fresh := model.Device{ID: model.DeviceID(s.ids.New()), UserID: user, Key: in.Key}
-	return s.Store.RegisterDevice(ctx, env, once, fresh, func(d model.Device) model.Device {
+	save := s.deviceSave(in, webPush)
+	save.Fresh.UserID = user
+	return s.Store.RegisterDevice(ctx, env, once, save.Fresh, save.Change)
+}
+
+// deviceSave is a device to be registered, which has been checked.
+func (s *Service) deviceSave(in model.DeviceInput, webPush json.RawMessage) model.DeviceSave {
+	return model.DeviceSave{Fresh: model.Device{ID: model.DeviceID(s.ids.New()), Key: in.Key}, Change: func(d model.Device) model.Device {
 		if d.Platform != in.Platform || in.Token != "" || webPush != nil {
 			d.Token, d.WebPush = in.Token, webPush
 		}
@@ -61,7 +70,21 @@ func (s *Service) RegisterDevice(ctx context.Context, env model.EnvID, once mode
 			d.Enabled = *in.Enabled
 		}
 		return d
-	})
+	}}
+}
+
+// tokenKey is the key of a device that is known by its token alone.
+func tokenKey(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:16])
+}
+
+// problemsOf are the problems of an error that has some.
+func problemsOf(err error) []model.Problem {
+	if e, ok := errors.AsType[*model.Error](err); ok {
+		return e.Problems
+	}
+	return nil
 }
 
 // RemoveDevice forgets a device of a user by its key, and returns its id.

@@ -18,9 +18,13 @@ func (s *Service) Identify(ctx context.Context, env model.EnvID, once model.Once
 	if len(problems) > 0 {
 		return model.Outcome[model.Identified]{}, &model.Error{Kind: model.KindInvalid, Message: "invalid input", Problems: problems}
 	}
-	return s.Store.IdentifyUser(ctx, env, once, in.Identifier, func(_ int, now json.RawMessage) (json.RawMessage, []model.Problem, error) {
+	out, err := s.Store.IdentifyUser(ctx, env, once, in.Identifier, func(_ int, now json.RawMessage) (json.RawMessage, []model.Problem, error) {
 		return change.merge(now)
 	})
+	if err == nil && !out.Replayed {
+		s.note(ctx, env, in.Attributes)
+	}
+	return out, err
 }
 
 // IdentifyMany is Identify for up to model.MaxIdentifyUsers users in one
@@ -47,12 +51,20 @@ func (s *Service) IdentifyMany(ctx context.Context, env model.EnvID, once model.
 			names[i] = one.Identifier // others may hold what a database chokes on
 		}
 	}
-	return s.Store.IdentifyUsers(ctx, env, once, names, func(i int, now json.RawMessage) (json.RawMessage, []model.Problem, error) {
+	out, err := s.Store.IdentifyUsers(ctx, env, once, names, func(i int, now json.RawMessage) (json.RawMessage, []model.Problem, error) {
 		if len(wrong[i]) > 0 {
 			return nil, wrong[i], nil
 		}
 		return changes[i].merge(now)
 	})
+	if err == nil && !out.Replayed {
+		for i, one := range in {
+			if len(wrong[i]) == 0 {
+				s.note(ctx, env, one.Attributes)
+			}
+		}
+	}
+	return out, err
 }
 
 // profileChange is what one identification asks for, checked.

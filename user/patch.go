@@ -24,9 +24,13 @@ func (s *Service) Patch(ctx context.Context, env model.EnvID, once model.Once, i
 	if err != nil {
 		return none, err
 	}
-	return s.Store.PatchProfile(ctx, env, once, identifier, in.ExpectedVersion, func(now json.RawMessage) (json.RawMessage, error) {
+	out, err := s.Store.PatchProfile(ctx, env, once, identifier, in.ExpectedVersion, func(now json.RawMessage) (json.RawMessage, error) {
 		return patched(now, change)
 	})
+	if err == nil && !out.Replayed {
+		s.note(ctx, env, out.Value.Profile.Attributes)
+	}
+	return out, err
 }
 
 // A patch changes a profile. Problems with what is asked go to c; an error is

@@ -19,6 +19,7 @@ package user
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 
 	"carillon/internal/id"
 	"carillon/model"
@@ -46,6 +47,22 @@ type Store interface {
 	SetAddressEnabled(ctx context.Context, once model.Once, user model.UserRef, id model.AddressID, enabled bool) (model.Outcome[model.Address], error)
 	RemoveAddress(ctx context.Context, once model.Once, user model.UserRef, id model.AddressID) (model.Outcome[model.AddressID], error)
 
+	ChangeUser(ctx context.Context, env model.EnvID, once model.Once, ch model.UserChange) (model.Outcome[model.Identified], error)
+	MergeUsers(ctx context.Context, env model.EnvID, once model.Once, id model.MergeID, from, into string, join model.ProfileJoin, dryRun bool) (model.Outcome[model.MergeResult], error)
+	Merges(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Merge, error)
+	FormerIdentifiers(ctx context.Context, env model.EnvID, user model.UserID) ([]string, error)
+	Memberships(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.Membership, error)
+	MemberCounts(ctx context.Context, env model.EnvID, accounts []model.UserID) (map[model.UserID]int64, error)
+	Members(ctx context.Context, env model.EnvID, account model.UserID, page model.PageRequest) (model.Page[model.Membership], error)
+	JoinAccounts(ctx context.Context, env model.EnvID, once model.Once, user string, changes []model.MembershipChange) (model.Outcome[model.User], error)
+	SetRole(ctx context.Context, env model.EnvID, once model.Once, user, account, role string) (model.Outcome[model.User], error)
+	LeaveAccount(ctx context.Context, env model.EnvID, once model.Once, user, account string) (model.Outcome[model.User], error)
+	TrackEvents(ctx context.Context, env model.EnvID, once model.Once, identifier string, events []model.Event) (model.Outcome[[]model.Event], error)
+	Events(ctx context.Context, env model.EnvID, user model.UserID, name string, page model.PageRequest) (model.Page[model.Event], error)
+	Properties(ctx context.Context, env model.EnvID) ([]model.Property, error)
+	SetProperty(ctx context.Context, env model.EnvID, once model.Once, p model.Property) (model.Outcome[model.Property], error)
+	NoteProperties(ctx context.Context, env model.EnvID, types map[string]model.PropertyType) error
+
 	Categories(ctx context.Context, env model.EnvID) ([]model.Category, error)
 	Choices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Choice, error)
 	SetPreferences(ctx context.Context, env model.EnvID, once model.Once, user model.UserID,
@@ -59,13 +76,15 @@ type Publisher interface {
 	Publish(ctx context.Context, hints ...model.Hint)
 }
 
-// Service keeps users. Both fields must be set; the methods may be called
+// Service keeps users. Store and Live must be set; the methods may be called
 // concurrently.
 type Service struct {
 	Store Store
 	Live  Publisher
+	Log   *slog.Logger // nil: slog's default
 
-	ids id.Source
+	ids   id.Source
+	noted noted
 }
 
 // Find reads a user by identifier. Text that can be no identifier names nobody.

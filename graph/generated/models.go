@@ -145,6 +145,12 @@ type CreateTopicInput struct {
 	Identifier string `json:"identifier"`
 	// What people see; 1 to 255 bytes.
 	Name string `json:"name"`
+	// What people read about it; at most 4,096 bytes.
+	Description *string `json:"description,omitzero"`
+	// Whether those who join by a form are asked to confirm it; false when left out.
+	DoubleOptIn *bool `json:"doubleOptIn,omitzero"`
+	// Where a form of joining leads: http or https.
+	RedirectURL *string `json:"redirectUrl,omitzero"`
 	// Makes the call happen at most once; 1 to 255 bytes.
 	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
 }
@@ -237,6 +243,36 @@ type DeleteUserPayload struct {
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
 	Replayed bool `json:"replayed"`
+}
+
+// A page of events.
+type EventConnection struct {
+	// The rows with their cursors.
+	Edges []*EventEdge `json:"edges"`
+	// The rows.
+	Nodes []*view.Event `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An event in a list.
+type EventEdge struct {
+	// Its place in the list.
+	Cursor string `json:"cursor"`
+	// The event.
+	Node *view.Event `json:"node"`
+}
+
+// Something that a user did.
+type EventInput struct {
+	// What was done; 1 to 255 bytes.
+	Name string `json:"name"`
+	// Text, a number or a boolean.
+	Value json.RawMessage `json:"value,omitzero"`
+	// An object of texts, numbers and booleans; at most 8 KB.
+	Properties json.RawMessage `json:"properties,omitzero"`
+	// When; left out: now.
+	OccurredAt *time.Time `json:"occurredAt,omitzero"`
 }
 
 // What is known of a user. What is left out stays as it is; a null in `profile` removes the attribute.
@@ -365,6 +401,48 @@ type InboxMark struct {
 	At time.Time `json:"at"`
 }
 
+// Who joins which account.
+type JoinAccountInput struct {
+	// The user's identifier.
+	User string `json:"user"`
+	// The identifier of the account, which is a user too.
+	Account string `json:"account"`
+	// What the user is there; at most 255 bytes. Left out: as it was.
+	Role *string `json:"role,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The user, as it is now.
+type JoinAccountPayload struct {
+	// The user; null when there are user errors.
+	User *view.User `json:"user,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// Who leaves which account.
+type LeaveAccountInput struct {
+	// The user's identifier.
+	User string `json:"user"`
+	// The identifier of the account.
+	Account string `json:"account"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The user, as it is now.
+type LeaveAccountPayload struct {
+	// The user; null when there are user errors.
+	User *view.User `json:"user,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // What to mark at once.
 type MarkAllNotificationsInput struct {
 	// What to make of them.
@@ -415,6 +493,30 @@ type MarkNotificationsPayload struct {
 	Counters *model.Counters `json:"counters"`
 	// The inbox's position after it.
 	Position string `json:"position"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// Which two users to make one.
+type MergeUsersInput struct {
+	// The identifier of the user who goes.
+	From string `json:"from"`
+	// The identifier of the user who is left.
+	Into string `json:"into"`
+	// True: nothing is changed, and the answer says what would be.
+	DryRun *bool `json:"dryRun,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// Who is left, and what was decided.
+type MergeUsersPayload struct {
+	// Who is left; null when there are user errors.
+	User *view.User `json:"user,omitzero"`
+	// What was decided; null when there are user errors.
+	Merge *view.UserMerge `json:"merge,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
@@ -756,6 +858,28 @@ type SetPreferencesPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A property.
+type SetPropertyInput struct {
+	// Its name.
+	Name string `json:"name"`
+	// The type of a new one; that of one that is there stays. Left out: text.
+	Type *model.PropertyType `json:"type,omitzero"`
+	// Whether tables of users show it.
+	Shown bool `json:"shown"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The property, as it is now.
+type SetPropertyPayload struct {
+	// The property; null when there are user errors.
+	Property *model.Property `json:"property,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // Whether a user is to be notified at all.
 type SetUserEnabledInput struct {
 	// The user's identifier.
@@ -838,6 +962,28 @@ type TopicSubscriberInput struct {
 	Identifier string `json:"identifier"`
 	// Only for these channels; left out: for all.
 	Channels []model.Channel `json:"channels,omitzero"`
+	// False: on it, and not sent to; true when left out.
+	Subscribed *bool `json:"subscribed,omitzero"`
+}
+
+// What a user did, all or nothing.
+type TrackEventsInput struct {
+	// The user's identifier.
+	User string `json:"user"`
+	// 1 to 1,000 events.
+	Events []*EventInput `json:"events"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The events, in the order given.
+type TrackEventsPayload struct {
+	// The events; empty when there are user errors.
+	Events []*view.Event `json:"events"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
 }
 
 // Who is to be off a topic.
@@ -894,12 +1040,20 @@ type UpdateCategoryPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
-// What to change about a topic.
+// What to change about a topic. What is left out stays.
 type UpdateTopicInput struct {
 	// The topic's identifier.
 	Identifier string `json:"identifier"`
 	// What people see; 1 to 255 bytes.
-	Name string `json:"name"`
+	Name *string `json:"name,omitzero"`
+	// What people read about it; at most 4,096 bytes; empty: nothing.
+	Description *string `json:"description,omitzero"`
+	// Whether those who join by a form are asked to confirm it.
+	DoubleOptIn *bool `json:"doubleOptIn,omitzero"`
+	// Where a form of joining leads: http or https; empty: nowhere.
+	RedirectURL *string `json:"redirectUrl,omitzero"`
+	// True: nobody is put on it any more.
+	Archived *bool `json:"archived,omitzero"`
 	// Makes the call happen at most once; 1 to 255 bytes.
 	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
 }
@@ -908,6 +1062,32 @@ type UpdateTopicInput struct {
 type UpdateTopicPayload struct {
 	// The topic; null when there are user errors.
 	Topic *view.Topic `json:"topic,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// What to change about a user. What is left out stays.
+type UpdateUserInput struct {
+	// The user's identifier.
+	User string `json:"user"`
+	// A person or an account.
+	UserKind *model.UserKind `json:"userKind,omitzero"`
+	// True: put away, and no part of everyone.
+	Archived *bool `json:"archived,omitzero"`
+	// When the user signed up with the application.
+	SignedUpAt *time.Time `json:"signedUpAt,omitzero"`
+	// A new identifier, 1 to 255 bytes. The old one goes on naming the user.
+	NewIdentifier *string `json:"newIdentifier,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The user, as it is now.
+type UpdateUserPayload struct {
+	// The user; null when there are user errors.
+	User *view.User `json:"user,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.

@@ -65,11 +65,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteNotificationsInput,
 		ec.unmarshalInputDeleteTopicInput,
 		ec.unmarshalInputDeleteUserInput,
+		ec.unmarshalInputEventInput,
 		ec.unmarshalInputIdentifyUserInput,
 		ec.unmarshalInputIdentifyUsersInput,
 		ec.unmarshalInputInboxFilter,
+		ec.unmarshalInputJoinAccountInput,
+		ec.unmarshalInputLeaveAccountInput,
 		ec.unmarshalInputMarkAllNotificationsInput,
 		ec.unmarshalInputMarkNotificationsInput,
+		ec.unmarshalInputMergeUsersInput,
 		ec.unmarshalInputNotificationFilter,
 		ec.unmarshalInputPatchProfileInput,
 		ec.unmarshalInputPreferenceChange,
@@ -83,12 +87,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSendTargetInput,
 		ec.unmarshalInputSetAddressEnabledInput,
 		ec.unmarshalInputSetPreferencesInput,
+		ec.unmarshalInputSetPropertyInput,
 		ec.unmarshalInputSetUserEnabledInput,
 		ec.unmarshalInputSubscribeToTopicInput,
 		ec.unmarshalInputTopicSubscriberInput,
+		ec.unmarshalInputTrackEventsInput,
 		ec.unmarshalInputUnsubscribeFromTopicInput,
 		ec.unmarshalInputUpdateCategoryInput,
 		ec.unmarshalInputUpdateTopicInput,
+		ec.unmarshalInputUpdateUserInput,
 		ec.unmarshalInputUserFilter,
 		ec.unmarshalInputUserOrder,
 	)
@@ -360,6 +367,8 @@ type Query {
   ): SendConnection!
   "Every category, by identifier. A user credential does not see the ones hidden in preferences."
   categories: [Category!]!
+  "The attributes that profiles of the environment have had, by name; at most 1,000. Secret key only."
+  properties: [Property!]!
   "The topics of the environment, newest first. Secret key only."
   topics(
     "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
@@ -426,6 +435,35 @@ type User implements Node {
   id: ID!
   "The application's own name for the user, unique in the environment. Compared byte for byte."
   identifier: String!
+  "False: the identifier was made up here, as for someone who joined a topic by a form, and the application may still give its own."
+  identifierAssigned: Boolean!
+  "Identifiers that the user had before, by renaming or merging. They go on naming the user."
+  formerIdentifiers: [String!]!
+  "A person, or an account that people are members of."
+  userKind: UserKind!
+  "True: put away, and no part of everyone."
+  archived: Boolean!
+  "When the user signed up with the application; the time of creation where that was not said."
+  signedUpAt: DateTime!
+  "The accounts that the user is a member of, oldest membership first; at most 100."
+  memberships: [Membership!]!
+  "How many users are members of this account."
+  memberCount: Int!
+  "What the user did, newest first."
+  events(
+    "Only events of this name."
+    name: String
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): EventConnection!
+  "The records of the users who were merged into this one, oldest first."
+  merges: [UserMerge!]!
   "False: nothing is sent on any channel."
   enabled: Boolean!
   "What is known of the user."
@@ -466,6 +504,110 @@ type User implements Node {
   updatedAt: DateTime!
 }
 
+"A person or an account."
+enum UserKind {
+  "A person."
+  PERSON
+  "An account: an organisation that people are members of."
+  ACCOUNT
+}
+
+"A user in an account."
+type Membership {
+  "The account; null for a user's credential, which does not get to see other users."
+  account: User
+  "What the user is there; null: nothing in particular."
+  role: String
+  "Since when."
+  createdAt: DateTime!
+}
+
+"Something that a user did, as the application told. It never changes."
+type Event {
+  "Opaque id, unique in the environment."
+  id: ID!
+  "What was done."
+  name: String!
+  "Text, a number or a boolean; null: none."
+  value: JSON
+  "An object of texts, numbers and booleans; null: none."
+  properties: JSON
+  "When it was done."
+  occurredAt: DateTime!
+  "When it was told."
+  createdAt: DateTime!
+}
+
+"A page of events."
+type EventConnection {
+  "The rows with their cursors."
+  edges: [EventEdge!]!
+  "The rows."
+  nodes: [Event!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An event in a list."
+type EventEdge {
+  "Its place in the list."
+  cursor: PageCursor!
+  "The event."
+  node: Event!
+}
+
+"The record of a user's having been merged into another."
+type UserMerge {
+  "Opaque id; null for what a dry run tried."
+  id: ID
+  "The identifier that the user had who is gone."
+  from: String!
+  "What was decided about each kind of thing."
+  decisions: [MergeDecision!]!
+  "When."
+  createdAt: DateTime!
+}
+
+"What became of one kind of thing in a merge."
+type MergeDecision {
+  "What: attributes, addresses, devices, topics, memberships, members, preferences, notifications, events, aliases or scheduledSends."
+  what: String!
+  "How many moved."
+  moved: Int!
+  "How many were left out, since the user who is left has their like."
+  dropped: Int!
+  "The names of the attributes that were left out, at most 100."
+  names: [String!]!
+}
+
+"What kind of values an attribute had when it was first seen."
+enum PropertyType {
+  "Text."
+  TEXT
+  "A number."
+  NUMBER
+  "True or false."
+  BOOLEAN
+  "Text that is a date (ISO 8601)."
+  DATE
+  "A list."
+  LIST
+  "An object."
+  OBJECT
+}
+
+"An attribute, besides the well-known ones, that profiles of the environment have had."
+type Property {
+  "Its name."
+  name: String!
+  "The type of the first value."
+  type: PropertyType!
+  "Whether tables of users show it."
+  shown: Boolean!
+  "When it was first seen, or made."
+  firstSeenAt: DateTime!
+}
+
 "What is known of a user: one JSON object, with names for its well-known members."
 type Profile {
   "Grows by one with each change; hand it back as ` + "`" + `expectedVersion` + "`" + `."
@@ -484,6 +626,10 @@ type Profile {
   locale: String
   "IANA time zone, such as Europe/Paris."
   timeZone: String
+  "What the time zone is ahead of UTC at this moment, such as +05:30; null without a time zone."
+  utcOffset: String
+  "The country of the phone number (ISO 3166-1 alpha-2), such as NG; null without one."
+  countryCode: String
   "Every attribute, the well-known ones included: an object."
   attributes: JSON!
 }
@@ -898,6 +1044,14 @@ type Topic implements Node {
   identifier: String!
   "What people see."
   name: String!
+  "What people read about it; null: nothing."
+  description: String
+  "Whether those who join by a form are asked to confirm it. The application puts on it whom it likes."
+  doubleOptIn: Boolean!
+  "Where a form of joining leads; null: nowhere."
+  redirectUrl: String
+  "True: nobody is put on it any more. Those on it stay."
+  archived: Boolean!
   "The users on it, newest user first. Secret key only."
   subscribers(
     "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
@@ -951,6 +1105,8 @@ type TopicSubscriberEdge {
   node: User!
   "The channels that a send to the topic may use for them: all, unless they were put on it for some only."
   channels: [Channel!]!
+  "False: they are on it, and are not sent to."
+  subscribed: Boolean!
   "When they were put on it."
   subscribedAt: DateTime!
 }
@@ -1117,6 +1273,21 @@ type Mutation {
   registerDevice("The device." input: RegisterDeviceInput!): RegisterDevicePayload!
   "Forgets a device of a user."
   removeDevice("Which." input: RemoveDeviceInput!): RemoveDevicePayload!
+  "Changes what a user is: kind, archived, sign-up time, identifier. Secret key only."
+  updateUser("What to change." input: UpdateUserInput!): UpdateUserPayload!
+  """
+  Makes one user of two: everything moves, and the identifier of the one who goes names the other from then on. What both have stays as the one who is left
+  has it; of two choices the later one counts. It cannot be undone: try it with ` + "`" + `dryRun` + "`" + `. Secret key only.
+  """
+  mergeUsers("Who, and into whom." input: MergeUsersInput!): MergeUsersPayload!
+  "Makes a user a member of an account, or changes the role there. Secret key only."
+  joinAccount("Who, and where." input: JoinAccountInput!): JoinAccountPayload!
+  "Ends the membership of a user in an account. Secret key only."
+  leaveAccount("Who, and where." input: LeaveAccountInput!): LeaveAccountPayload!
+  "Tells what a user did, who is made when nobody is known by that identifier. Secret key only."
+  trackEvents("What was done." input: TrackEventsInput!): TrackEventsPayload!
+  "Makes a property, or says whether tables of users show one that is there. Secret key only."
+  setProperty("The property." input: SetPropertyInput!): SetPropertyPayload!
   "Adds an address to a user, at most 50, or changes the one of the channel that is the same. Push tokens are devices': see ` + "`" + `registerDevice` + "`" + `. Secret key only."
   addAddress("The address." input: AddAddressInput!): AddAddressPayload!
   "Enables or disables an address that was added. Secret key only."
@@ -1133,7 +1304,7 @@ type Mutation {
   setPreferences("The choices." input: SetPreferencesInput!): SetPreferencesPayload!
   "Makes a topic. Secret key only."
   createTopic("The new topic." input: CreateTopicInput!): CreateTopicPayload!
-  "Changes the name of a topic. Secret key only."
+  "Changes a topic. Secret key only."
   updateTopic("What to change." input: UpdateTopicInput!): UpdateTopicPayload!
   "Deletes a topic and everyone's place on it; what was sent to it stays. Secret key only."
   deleteTopic("Which." input: DeleteTopicInput!): DeleteTopicPayload!
@@ -1342,6 +1513,152 @@ type RemoveDevicePayload {
   replayed: Boolean!
 }
 
+"What to change about a user. What is left out stays."
+input UpdateUserInput {
+  "The user's identifier."
+  user: String!
+  "A person or an account."
+  userKind: UserKind
+  "True: put away, and no part of everyone."
+  archived: Boolean
+  "When the user signed up with the application."
+  signedUpAt: DateTime
+  "A new identifier, 1 to 255 bytes. The old one goes on naming the user."
+  newIdentifier: String
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The user, as it is now."
+type UpdateUserPayload {
+  "The user; null when there are user errors."
+  user: User
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which two users to make one."
+input MergeUsersInput {
+  "The identifier of the user who goes."
+  from: String!
+  "The identifier of the user who is left."
+  into: String!
+  "True: nothing is changed, and the answer says what would be."
+  dryRun: Boolean
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"Who is left, and what was decided."
+type MergeUsersPayload {
+  "Who is left; null when there are user errors."
+  user: User
+  "What was decided; null when there are user errors."
+  merge: UserMerge
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Who joins which account."
+input JoinAccountInput {
+  "The user's identifier."
+  user: String!
+  "The identifier of the account, which is a user too."
+  account: String!
+  "What the user is there; at most 255 bytes. Left out: as it was."
+  role: String
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The user, as it is now."
+type JoinAccountPayload {
+  "The user; null when there are user errors."
+  user: User
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Who leaves which account."
+input LeaveAccountInput {
+  "The user's identifier."
+  user: String!
+  "The identifier of the account."
+  account: String!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The user, as it is now."
+type LeaveAccountPayload {
+  "The user; null when there are user errors."
+  user: User
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"What a user did, all or nothing."
+input TrackEventsInput {
+  "The user's identifier."
+  user: String!
+  "1 to 1,000 events."
+  events: [EventInput!]!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"Something that a user did."
+input EventInput {
+  "What was done; 1 to 255 bytes."
+  name: String!
+  "Text, a number or a boolean."
+  value: JSON
+  "An object of texts, numbers and booleans; at most 8 KB."
+  properties: JSON
+  "When; left out: now."
+  occurredAt: DateTime
+}
+
+"The events, in the order given."
+type TrackEventsPayload {
+  "The events; empty when there are user errors."
+  events: [Event!]!
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"A property."
+input SetPropertyInput {
+  "Its name."
+  name: String!
+  "The type of a new one; that of one that is there stays. Left out: text."
+  type: PropertyType
+  "Whether tables of users show it."
+  shown: Boolean!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The property, as it is now."
+type SetPropertyPayload {
+  "The property; null when there are user errors."
+  property: Property
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
 "An address to add."
 input AddAddressInput {
   "The user's identifier."
@@ -1492,6 +1809,12 @@ input CreateTopicInput {
   identifier: String!
   "What people see; 1 to 255 bytes."
   name: String!
+  "What people read about it; at most 4,096 bytes."
+  description: String
+  "Whether those who join by a form are asked to confirm it; false when left out."
+  doubleOptIn: Boolean
+  "Where a form of joining leads: http or https."
+  redirectUrl: String
   "Makes the call happen at most once; 1 to 255 bytes."
   idempotencyKey: String
 }
@@ -1506,12 +1829,20 @@ type CreateTopicPayload {
   replayed: Boolean!
 }
 
-"What to change about a topic."
+"What to change about a topic. What is left out stays."
 input UpdateTopicInput {
   "The topic's identifier."
   identifier: String!
   "What people see; 1 to 255 bytes."
-  name: String!
+  name: String
+  "What people read about it; at most 4,096 bytes; empty: nothing."
+  description: String
+  "Whether those who join by a form are asked to confirm it."
+  doubleOptIn: Boolean
+  "Where a form of joining leads: http or https; empty: nowhere."
+  redirectUrl: String
+  "True: nobody is put on it any more."
+  archived: Boolean
   "Makes the call happen at most once; 1 to 255 bytes."
   idempotencyKey: String
 }
@@ -1560,6 +1891,8 @@ input TopicSubscriberInput {
   identifier: String!
   "Only for these channels; left out: for all."
   channels: [Channel!]
+  "False: on it, and not sent to; true when left out."
+  subscribed: Boolean
 }
 
 "The topic, and what became of the users."
@@ -2295,6 +2628,46 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
 }
 
+func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Event_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Event_name(ctx, field)
+	case "value":
+		return ec.fieldContext_Event_value(ctx, field)
+	case "properties":
+		return ec.fieldContext_Event_properties(ctx, field)
+	case "occurredAt":
+		return ec.fieldContext_Event_occurredAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Event_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
+}
+
+func (ec *executionContext) childFields_EventConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_EventConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_EventConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_EventConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_EventEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_EventEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_EventEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_IdentifyUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -2403,6 +2776,30 @@ func (ec *executionContext) childFields_InboxMark(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type InboxMark", field.Name)
 }
 
+func (ec *executionContext) childFields_JoinAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_JoinAccountPayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_JoinAccountPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_JoinAccountPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JoinAccountPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_LeaveAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_LeaveAccountPayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_LeaveAccountPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_LeaveAccountPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LeaveAccountPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_MarkAllNotificationsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "affected":
@@ -2435,6 +2832,46 @@ func (ec *executionContext) childFields_MarkNotificationsPayload(ctx context.Con
 		return ec.fieldContext_MarkNotificationsPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MarkNotificationsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Membership(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_Membership_account(ctx, field)
+	case "role":
+		return ec.fieldContext_Membership_role(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Membership_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Membership", field.Name)
+}
+
+func (ec *executionContext) childFields_MergeDecision(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_MergeDecision_what(ctx, field)
+	case "moved":
+		return ec.fieldContext_MergeDecision_moved(ctx, field)
+	case "dropped":
+		return ec.fieldContext_MergeDecision_dropped(ctx, field)
+	case "names":
+		return ec.fieldContext_MergeDecision_names(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeDecision", field.Name)
+}
+
+func (ec *executionContext) childFields_MergeUsersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_MergeUsersPayload_user(ctx, field)
+	case "merge":
+		return ec.fieldContext_MergeUsersPayload_merge(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MergeUsersPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_MergeUsersPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeUsersPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Notification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2545,10 +2982,28 @@ func (ec *executionContext) childFields_Profile(ctx context.Context, field graph
 		return ec.fieldContext_Profile_locale(ctx, field)
 	case "timeZone":
 		return ec.fieldContext_Profile_timeZone(ctx, field)
+	case "utcOffset":
+		return ec.fieldContext_Profile_utcOffset(ctx, field)
+	case "countryCode":
+		return ec.fieldContext_Profile_countryCode(ctx, field)
 	case "attributes":
 		return ec.fieldContext_Profile_attributes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Profile", field.Name)
+}
+
+func (ec *executionContext) childFields_Property(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Property_name(ctx, field)
+	case "type":
+		return ec.fieldContext_Property_type(ctx, field)
+	case "shown":
+		return ec.fieldContext_Property_shown(ctx, field)
+	case "firstSeenAt":
+		return ec.fieldContext_Property_firstSeenAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Property", field.Name)
 }
 
 func (ec *executionContext) childFields_RecipientPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2755,6 +3210,18 @@ func (ec *executionContext) childFields_SetPreferencesPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type SetPreferencesPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SetPropertyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "property":
+		return ec.fieldContext_SetPropertyPayload_property(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetPropertyPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_SetPropertyPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetPropertyPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SetUserEnabledPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -2803,6 +3270,14 @@ func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql
 		return ec.fieldContext_Topic_identifier(ctx, field)
 	case "name":
 		return ec.fieldContext_Topic_name(ctx, field)
+	case "description":
+		return ec.fieldContext_Topic_description(ctx, field)
+	case "doubleOptIn":
+		return ec.fieldContext_Topic_doubleOptIn(ctx, field)
+	case "redirectUrl":
+		return ec.fieldContext_Topic_redirectUrl(ctx, field)
+	case "archived":
+		return ec.fieldContext_Topic_archived(ctx, field)
 	case "subscribers":
 		return ec.fieldContext_Topic_subscribers(ctx, field)
 	case "createdAt":
@@ -2855,10 +3330,24 @@ func (ec *executionContext) childFields_TopicSubscriberEdge(ctx context.Context,
 		return ec.fieldContext_TopicSubscriberEdge_node(ctx, field)
 	case "channels":
 		return ec.fieldContext_TopicSubscriberEdge_channels(ctx, field)
+	case "subscribed":
+		return ec.fieldContext_TopicSubscriberEdge_subscribed(ctx, field)
 	case "subscribedAt":
 		return ec.fieldContext_TopicSubscriberEdge_subscribedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TopicSubscriberEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TrackEventsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "events":
+		return ec.fieldContext_TrackEventsPayload_events(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_TrackEventsPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_TrackEventsPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrackEventsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UnsubscribeFromTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2901,12 +3390,42 @@ func (ec *executionContext) childFields_UpdateTopicPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type UpdateTopicPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_UpdateUserPayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateUserPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateUserPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateUserPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
 		return ec.fieldContext_User_id(ctx, field)
 	case "identifier":
 		return ec.fieldContext_User_identifier(ctx, field)
+	case "identifierAssigned":
+		return ec.fieldContext_User_identifierAssigned(ctx, field)
+	case "formerIdentifiers":
+		return ec.fieldContext_User_formerIdentifiers(ctx, field)
+	case "userKind":
+		return ec.fieldContext_User_userKind(ctx, field)
+	case "archived":
+		return ec.fieldContext_User_archived(ctx, field)
+	case "signedUpAt":
+		return ec.fieldContext_User_signedUpAt(ctx, field)
+	case "memberships":
+		return ec.fieldContext_User_memberships(ctx, field)
+	case "memberCount":
+		return ec.fieldContext_User_memberCount(ctx, field)
+	case "events":
+		return ec.fieldContext_User_events(ctx, field)
+	case "merges":
+		return ec.fieldContext_User_merges(ctx, field)
 	case "enabled":
 		return ec.fieldContext_User_enabled(ctx, field)
 	case "profile":
@@ -2961,6 +3480,20 @@ func (ec *executionContext) childFields_UserError(ctx context.Context, field gra
 		return ec.fieldContext_UserError_message(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserError", field.Name)
+}
+
+func (ec *executionContext) childFields_UserMerge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_UserMerge_id(ctx, field)
+	case "from":
+		return ec.fieldContext_UserMerge_from(ctx, field)
+	case "decisions":
+		return ec.fieldContext_UserMerge_decisions(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_UserMerge_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserMerge", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,8 @@ var (
 	markStates      = []model.MarkState{model.MarkSeen, model.MarkUnseen, model.MarkRead, model.MarkUnread, model.MarkInteracted, model.MarkArchived, model.MarkUnarchived}
 	platforms       = []model.Platform{model.PlatformIOS, model.PlatformAndroid, model.PlatformWeb, model.PlatformOther}
 	addressSources  = []model.AddressSource{model.AddressProfile, model.AddressDevice, model.AddressAdded}
+	userKinds       = []model.UserKind{model.UserPerson, model.UserAccount}
+	propertyTypes   = []model.PropertyType{model.PropertyText, model.PropertyNumber, model.PropertyBoolean, model.PropertyDate, model.PropertyList, model.PropertyObject}
 	unknownPolicies = []model.UnknownPolicy{model.UnknownSkip, model.UnknownReject, model.UnknownCreate}
 	rungOutcomes    = []model.RungOutcome{model.RungPassed, model.RungAllow, model.RungBlock, model.RungNotReached}
 	resetReasons    = []model.ResetReason{model.ResetFirst, model.ResetTooFarBehind, model.ResetUnknownPosition, model.ResetOtherEpoch}
@@ -124,6 +127,18 @@ func MarshalAddressSource(v model.AddressSource) graphql.Marshaler { return word
 
 // UnmarshalAddressSource reads where an address comes from.
 func UnmarshalAddressSource(v any) (model.AddressSource, error) { return oneOf(v, addressSources...) }
+
+// MarshalUserKind writes the kind of a user; none is a person.
+func MarshalUserKind(v model.UserKind) graphql.Marshaler { return word(cmp.Or(v, model.UserPerson)) }
+
+// UnmarshalUserKind reads the kind of a user.
+func UnmarshalUserKind(v any) (model.UserKind, error) { return oneOf(v, userKinds...) }
+
+// MarshalPropertyType writes the type of an attribute.
+func MarshalPropertyType(v model.PropertyType) graphql.Marshaler { return word(v) }
+
+// UnmarshalPropertyType reads the type of an attribute.
+func UnmarshalPropertyType(v any) (model.PropertyType, error) { return oneOf(v, propertyTypes...) }
 
 // MarshalUnknownUserPolicy writes a policy.
 func MarshalUnknownUserPolicy(v model.UnknownPolicy) graphql.Marshaler { return word(v) }

@@ -98,6 +98,12 @@ func DeviceID(user model.UserID, id model.DeviceID) string {
 	return Ref{Kind: KindDevice, Number: int64(user), Text: string(id)}.String()
 }
 
+// EventID writes the id of an event.
+func EventID(id model.EventID) string { return "evt_" + string(id) }
+
+// MergeID writes the id of the record of a merge.
+func MergeID(id model.MergeID) string { return "mrg_" + string(id) }
+
 // AddressID writes the id of an address that was added to a user.
 func AddressID(user model.UserID, id model.AddressID) string {
 	return Ref{Kind: KindAddress, Number: int64(user), Text: string(id)}.String()

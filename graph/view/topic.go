@@ -31,6 +31,12 @@ func (t *Topic) ID() string { return TopicID(t.Topic.ID) }
 // Number is the id as text.
 func (t *Topic) Number() string { return number(int64(t.Topic.ID)) }
 
+// Description is what people read about it.
+func (t *Topic) Description() *string { return text(t.Topic.Description) }
+
+// RedirectURL is where a form of joining leads.
+func (t *Topic) RedirectURL() *string { return text(t.Topic.RedirectURL) }
+
 // TopicSubscriberEdge is a user on a topic, at a place in a list.
 type TopicSubscriberEdge struct {
 	Cursor       string
@@ -60,3 +66,6 @@ func (e *TopicSubscriberEdge) Channels() []model.Channel {
 
 // SubscribedAt is when the user was put on the topic.
 func (e *TopicSubscriberEdge) SubscribedAt() time.Time { return e.subscription.CreatedAt }
+
+// Subscribed says whether the topic's sends go to the user.
+func (e *TopicSubscriberEdge) Subscribed() bool { return e.subscription.Subscribed }

@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"time"
 
 	"carillon/model"
 )
@@ -26,6 +27,9 @@ func (*User) IsNode() {}
 
 // ID is the opaque id.
 func (u *User) ID() string { return UserID(u.User.ID) }
+
+// IdentifierAssigned says whether the application gave the identifier.
+func (u *User) IdentifierAssigned() bool { return !u.Unassigned }
 
 // Profile is what is known of the user.
 func (u *User) Profile() *Profile {
@@ -70,6 +74,24 @@ func (p *Profile) Locale() *string { return p.attribute(model.AttrLocale) }
 
 // TimeZone is the IANA time zone.
 func (p *Profile) TimeZone() *string { return p.attribute(model.AttrTimeZone) }
+
+// UTCOffset is what the time zone is ahead of UTC at this moment.
+func (p *Profile) UTCOffset() *string {
+	zone := p.TimeZone()
+	if zone == nil {
+		return nil
+	}
+	return text(model.UTCOffset(*zone, time.Now()))
+}
+
+// CountryCode is the country of the phone number.
+func (p *Profile) CountryCode() *string {
+	number := p.PhoneNumber()
+	if number == nil {
+		return nil
+	}
+	return text(model.CountryOfPhone(*number))
+}
 
 // Device is an installation of the customer's app, or a browser, of a user.
 type Device struct{ model.Device }

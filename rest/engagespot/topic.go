@@ -40,7 +40,7 @@ func (a *API) createTopic(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	out, err := a.Topics.Create(ctx, c.Env.ID, once, identifier, name)
+	out, err := a.Topics.Create(ctx, c.Env.ID, once, identifier, name, model.TopicDetails{})
 	if model.KindOf(err) == model.KindConflict {
 		there, err := a.Topics.Find(ctx, c.Env.ID, identifier)
 		return http.StatusOK, newTopic(there), err
@@ -90,7 +90,7 @@ func (a *API) updateTopic(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	out, err := a.Topics.Rename(r.Context(), o.caller.Env.ID, o.once, o.topic.Identifier, name)
+	out, err := a.Topics.Update(r.Context(), o.caller.Env.ID, o.once, o.topic.Identifier, model.TopicChanges{Name: &name})
 	return http.StatusOK, newTopic(out.Value), otherwise(err, noTopic())
 }
 

@@ -1,0 +1,15 @@
+alter table topic_members drop column subscribed;
+alter table topics drop column archived_at;
+alter table topics drop column redirect_url;
+alter table topics drop column double_opt_in;
+alter table topics drop column description;
+drop table merges;
+drop table properties;
+drop table events;
+drop table memberships;
+drop table user_aliases;
+drop index profiles_phone;
+alter table users drop column signed_up_at;
+alter table users drop column archived_at;
+alter table users drop column unassigned;
+alter table users drop column kind;

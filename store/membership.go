@@ -1,0 +1,175 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+type membershipRow struct {
+	AccountID model.UserID
+	UserID    model.UserID
+	Role      string
+	CreatedAt int64
+}
+
+func (r membershipRow) model() model.Membership {
+	return model.Membership{Account: r.AccountID, User: r.UserID, Role: r.Role, CreatedAt: at(r.CreatedAt)}
+}
+
+// Memberships lists the accounts that users are members of, oldest membership
+// first.
+func (s *Store) Memberships(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.Membership, error) {
+	out := map[model.UserID][]model.Membership{}
+	if len(users) == 0 {
+		return out, nil
+	}
+	var rows []membershipRow
+	err := s.r.NewRaw("select account_id, user_id, role, created_at from memberships where env_id = ? and user_id in (?) order by user_id, created_at, account_id", env, bun.List(users)).Scan(ctx, &rows)
+	for _, r := range rows {
+		out[r.UserID] = append(out[r.UserID], r.model())
+	}
+	return out, s.fail("reading memberships", err)
+}
+
+// MemberCounts counts the members of accounts; one without any is absent.
+func (s *Store) MemberCounts(ctx context.Context, env model.EnvID, accounts []model.UserID) (map[model.UserID]int64, error) {
+	out := map[model.UserID]int64{}
+	if len(accounts) == 0 {
+		return out, nil
+	}
+	var (
+		id model.UserID
+		n  int64
+	)
+	rows, err := s.r.QueryContext(ctx, "select account_id, count(*) from memberships where env_id = ? and account_id in (?) group by account_id", env, bun.List(accounts))
+	err = scanEach(rows, err, []any{&id, &n}, func() error {
+		out[id] = n
+		return nil
+	})
+	return out, s.fail("counting members", err)
+}
+
+// Members lists the members of an account, newest user first.
+func (s *Store) Members(ctx context.Context, env model.EnvID, account model.UserID, page model.PageRequest) (model.Page[model.Membership], error) {
+	query, more := byID("select account_id, user_id, role, created_at from memberships where env_id = ? and account_id = ?", "user_id", page)
+	var rows []membershipRow
+	if err := s.r.NewRaw(query, append([]any{env, account}, more...)...).Scan(ctx, &rows); err != nil {
+		return model.Page[model.Membership]{}, s.fail("reading members", err)
+	}
+	return cut(rows, page, membershipRow.model), nil
+}
+
+// JoinAccounts makes a user a member of accounts, or changes the role there; no
+// role keeps the one that is. The accounts must exist, whatever their kind.
+func (s *Store) JoinAccounts(ctx context.Context, env model.EnvID, o model.Once, user string, changes []model.MembershipChange) (model.Outcome[model.User], error) {
+	return once(ctx, s, env, o, "joining accounts", func(ctx context.Context, tx bun.Tx) (model.User, error) {
+		u, err := s.user(ctx, tx, env, user, s.dialect.forChange)
+		if err != nil {
+			return u, err
+		}
+		names := make([]string, len(changes))
+		for i, ch := range changes {
+			names[i] = ch.Account
+		}
+		ids, missing, err := userIDs(ctx, tx, env, names, s.dialect.forKeep)
+		if err != nil {
+			return u, err
+		}
+		if len(missing) > 0 {
+			return u, model.NotFound("names no user", "account")
+		}
+		for _, ch := range changes {
+			if ids[ch.Account] == u.ID {
+				return u, &model.Error{Kind: model.KindInvalid, Message: "invalid input", Problems: []model.Problem{{
+					Code: model.ProblemInvalid, Path: []string{"account"}, Message: "must be another user: nobody is a member of themselves",
+				}}}
+			}
+			if err := s.join(ctx, tx, u, ids[ch.Account], ch.Role); err != nil {
+				return u, err
+			}
+		}
+		var n int
+		if err := tx.NewRaw("select count(*) from memberships where env_id = ? and user_id = ?", env, u.ID).Scan(ctx, &n); err != nil {
+			return u, err
+		}
+		if n > model.MaxMemberships {
+			return u, model.Errorf(model.KindLimit, "a user is a member of at most %d accounts", model.MaxMemberships)
+		}
+		return u, nil
+	})
+}
+
+func (s *Store) join(ctx context.Context, tx bun.Tx, u model.User, account model.UserID, role *string) error {
+	is := sql.NullString{}
+	if role != nil {
+		is = sql.NullString{String: *role, Valid: true}
+	}
+	_, err := tx.NewRaw(`insert into memberships (env_id, user_id, account_id, role, created_at) values (?0, ?1, ?2, coalesce(?3, ''), ?4)
+		on conflict (env_id, user_id, account_id) do update set role = coalesce(?3, memberships.role)`, u.EnvID, u.ID, account, is, micros(s.now())).Exec(ctx)
+	return err
+}
+
+// LeaveAccount ends a membership. One that is not there is a KindNotFound
+// error at "account".
+func (s *Store) LeaveAccount(ctx context.Context, env model.EnvID, o model.Once, user, account string) (model.Outcome[model.User], error) {
+	return once(ctx, s, env, o, "leaving account", func(ctx context.Context, tx bun.Tx) (model.User, error) {
+		u, err := s.user(ctx, tx, env, user, s.dialect.forChange)
+		if err != nil {
+			return u, err
+		}
+		ids, _, err := userIDs(ctx, tx, env, []string{account}, "")
+		if err != nil {
+			return u, err
+		}
+		res, err := tx.NewRaw("delete from memberships where env_id = ? and user_id = ? and account_id = ?", env, u.ID, ids[account]).Exec(ctx)
+		if err != nil {
+			return u, err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return u, model.NotFound("names no account of this user", "account")
+		}
+		return u, nil
+	})
+}
+
+// SetRole changes the role of a user in an account they are a member of.
+func (s *Store) SetRole(ctx context.Context, env model.EnvID, o model.Once, user, account, role string) (model.Outcome[model.User], error) {
+	return once(ctx, s, env, o, "changing role", func(ctx context.Context, tx bun.Tx) (model.User, error) {
+		u, err := s.user(ctx, tx, env, user, s.dialect.forChange)
+		if err != nil {
+			return u, err
+		}
+		ids, _, err := userIDs(ctx, tx, env, []string{account}, "")
+		if err != nil {
+			return u, err
+		}
+		res, err := tx.NewRaw("update memberships set role = ? where env_id = ? and user_id = ? and account_id = ?", role, env, u.ID, ids[account]).Exec(ctx)
+		if err != nil {
+			return u, err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return u, model.NotFound("names no account of this user", "account")
+		}
+		return u, nil
+	})
+}
+
+// TopicsOfUsers lists the topics that users are on, by user, at most limit of
+// each, oldest topic first.
+func (s *Store) TopicsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID, limit int) (map[model.UserID][]model.TopicSubscription, error) {
+	out := map[model.UserID][]model.TopicSubscription{}
+	for _, user := range slices.Compact(slices.Sorted(slices.Values(users))) {
+		page, err := s.Subscriptions(ctx, env, user, model.PageRequest{Limit: limit, Backward: true})
+		if err != nil {
+			return nil, err
+		}
+		slices.Reverse(page.Items)
+		out[user] = page.Items
+	}
+	return out, nil
+}
