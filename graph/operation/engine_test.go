@@ -138,3 +138,26 @@ func TestErrorsHaveCodes(t *testing.T) {
 		})
 	}
 }
+
+// TestAdmitIsAskedForWhatIsKept has the schema's answer come from the cache:
+// the rates count it all the same.
+func TestAdmitIsAskedForWhatIsKept(t *testing.T) {
+	t.Parallel()
+	asked, left := 0, 0
+	e := engine(func(c *operation.Config) {
+		c.Admit = func(context.Context, *operation.Operation) (func(), error) {
+			if asked++; asked > 2 {
+				return nil, model.Errorf(model.KindRateLimited, "wait")
+			}
+			return func() { left++ }, nil
+		}
+	})
+	for i, want := range []string{"", "", "RATE_LIMITED"} {
+		if got := code(t, ask(t, e, "{ __schema { queryType { name } } }", "{}")); got != want {
+			t.Errorf("question %d: %q, want %q", i+1, got, want)
+		}
+	}
+	if left != 2 {
+		t.Errorf("%d operations have left, want the 2 that were let in", left)
+	}
+}
