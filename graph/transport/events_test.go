@@ -281,7 +281,7 @@ func TestEventStreamOverHTTP2(t *testing.T) {
 	shared.EnableHTTP2 = true
 	shared.StartTLS()
 	defer shared.Close()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, shared.URL, strings.NewReader(`{"query":"subscription { counter { n } }"}`))
 	if err != nil {
