@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"slices"
@@ -149,6 +150,28 @@ func TestSubscribersWhoNeverReadCostTheOthersNothing(t *testing.T) {
 		report := tell(t, name, binary, subscribersStory{idle: 200, silent: 10, readers: 10, sends: 100, every: 10 * time.Millisecond}.run)
 		if max(report.sockets, report.events) > 200<<10 {
 			t.Error("a subscriber who waits takes ten times what is promised")
+		}
+	})
+}
+
+func TestDiskIsFull(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		if name != "embedded" {
+			t.Skip("the disk is that of SQLite")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		report, err := onSetup(ctx, name, binary, t.TempDir(), diskStory{rounds: 2, each: 500 * time.Millisecond, senders: 4, users: 8, clients: 4, seed: 1}.run)
+		if errors.Is(err, errNoMount) && os.Getenv("CI") == "" {
+			t.Skip(err)
+		}
+		t.Log(report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.load.refused.Load() == 0 {
+			t.Error("the story proves little")
 		}
 	})
 }

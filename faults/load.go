@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,12 +40,13 @@ type load struct {
 	cut       atomic.Int64 // tries that had no answer
 	refused   atomic.Int64 // tries whose answer was to come back later
 	marks     atomic.Int64
+	marked    []*marked
 	answers   timings // refusals included
 }
 
 func (l *load) String() string {
-	return fmt.Sprintf("%d sends acknowledged, %d sent again and replayed, %d marks, %d tries cut, %d refused, answers %s",
-		len(l.kept), l.replays.Load(), l.marks.Load(), l.cut.Load(), l.refused.Load(), l.answers.String())
+	return fmt.Sprintf("%d sends acknowledged, %d marks, %d of both sent again and replayed, %d tries cut, %d refused, answers %s",
+		len(l.kept), l.marks.Load(), l.replays.Load(), l.cut.Load(), l.refused.Load(), l.answers.String())
 }
 
 // owe notes a send that was begun and that nobody knows the end of: before the
@@ -107,12 +107,14 @@ func (l *load) during(ctx context.Context, senders int, hurt func() error) error
 func (l *load) sender(ctx context.Context, number int, stop <-chan struct{}) error {
 	random := rand.New(rand.NewPCG(l.seed, uint64(1000*l.rounds+number)+1))
 	var mine []promise
+	own := &marker{load: l, random: random}
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.kept = append(l.kept, mine...)
+			l.marked = append(l.marked, own.items...)
 			return nil
 		default:
 		}
@@ -130,7 +132,7 @@ func (l *load) sender(ctx context.Context, number int, stop <-chan struct{}) err
 		p.id = id
 		mine = append(mine, p)
 		if random.IntN(4) == 0 {
-			if err := l.markSome(ctx, random, p); err != nil {
+			if err := own.mark(ctx, p); err != nil {
 				return err
 			}
 		}
@@ -192,25 +194,6 @@ func (l *load) replay(ctx context.Context, p promise) error {
 	return nil
 }
 
-func (l *load) markSome(ctx context.Context, random *rand.Rand, p promise) error {
-	states := []string{"SEEN", "READ", "UNREAD", "ARCHIVED", "UNSEEN"}
-	user := p.to[random.IntN(len(p.to))]
-	as := states[random.IntN(len(states))]
-	err := l.again(ctx, func(c *lab.Client) error {
-		list, err := c.Notifications(ctx, user)
-		if err != nil || len(list) == 0 {
-			return err
-		}
-		ids := make([]string, 0, 5)
-		for range 5 {
-			ids = append(ids, list[random.IntN(min(len(list), 100))].ID)
-		}
-		return c.Mark(ctx, user, ids, as, "m-"+p.key+"-"+as+"-"+strings.Join(ids, ","))
-	})
-	l.marks.Add(1)
-	return err
-}
-
 // verify compares what clients were told with what the server holds: each
 // acknowledged send once with each of its recipients, and nothing else.
 func (l *load) verify(ctx context.Context) error {
@@ -252,5 +235,5 @@ func (l *load) verify(ctx context.Context) error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.verifyMarks(ctx, perhaps))...)
 }

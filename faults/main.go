@@ -59,7 +59,7 @@ func stories(seed uint64) []story {
 			rounds: 4, pause: 30 * time.Second, cutting: 20 * time.Second, deadline: 10 * time.Second,
 			senders: 8, users: 50, clients: 10, seed: seed,
 		}.run)},
-		{"redis", both[1:], told(redisStory{each: 12 * time.Second, senders: 4, users: 5, clients: 10, seed: seed}.run)},
+		{"redis", both[1:], told(redisStory{each: 12 * time.Second, senders: 4, users: 5, clients: 10, seed: seed, late: 5 * time.Second}.run)},
 		{"term", both, told(termStory{
 			stops: 20, senders: 8, users: 30, clients: 10, seed: seed,
 			between: [2]time.Duration{300 * time.Millisecond, 1500 * time.Millisecond},
@@ -68,6 +68,7 @@ func stories(seed uint64) []story {
 		{"expansion", both, told(expansionStory{users: 100_000, kills: 8, seed: seed}.run)},
 		{"bombs", both, told(bombStory{times: 20, lanes: 4}.run)},
 		{"subscribers", both, told(subscribersStory{idle: 1000, silent: 50, readers: 100, sends: 300, every: 20 * time.Millisecond}.run)},
+		{"disk", both[:1], told(diskStory{rounds: 5, each: 4 * time.Second, senders: 8, users: 20, clients: 6, seed: seed}.run)},
 		{"restore", both, told(restoreStory{each: 5 * time.Second, senders: 8, users: 30, clients: 10, seed: seed}.run)},
 		{"overload", both, told(overloadStory{users: 200, each: 10 * time.Second, length: time.Minute, seed: seed, judged: true}.run)},
 		{"tenancy", both, told(tenancyStory{requests: 1_000_000, workers: 16, seed: seed}.run)},

@@ -69,7 +69,7 @@ func (c restoreStory) run(ctx context.Context, s *lab.Setup) (report restoreRepo
 		return report, err
 	}
 	for _, f := range list {
-		if f.view.restores > 0 {
+		if f.tally.resets == 0 {
 			return report, fmt.Errorf("%s was not told that the database is another one", f.name)
 		}
 	}

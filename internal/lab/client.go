@@ -216,21 +216,46 @@ func (c *Client) Notifications(ctx context.Context, user string) ([]Notification
 }
 
 const markNotifications = `mutation ($user: String!, $ids: [ID!]!, $as: MarkState!, $key: String) {
-	markNotifications(input: {user: $user, ids: $ids, as: $as, idempotencyKey: $key}) { replayed userErrors { code path message } }
+	markNotifications(input: {user: $user, ids: $ids, as: $as, idempotencyKey: $key}) { position replayed userErrors { code path message } }
 }`
 
-// Mark marks notifications of a user.
-func (c *Client) Mark(ctx context.Context, user string, ids []string, as, key string) error {
+// Mark marks notifications of a user, and returns the position of the inbox
+// then.
+func (c *Client) Mark(ctx context.Context, user string, ids []string, as, key string) (position string, replayed bool, err error) {
 	var out struct {
-		MarkNotifications struct{ UserErrors []userError }
+		MarkNotifications struct {
+			Position   string
+			Replayed   bool
+			UserErrors []userError
+		}
 	}
 	if err := c.Do(ctx, markNotifications, map[string]any{"user": user, "ids": ids, "as": as, "key": key}, &out); err != nil {
-		return err
+		return "", false, err
 	}
 	if e := out.MarkNotifications.UserErrors; len(e) > 0 {
-		return &AnswerError{http.StatusOK, fmt.Sprint(e)}
+		status := http.StatusOK
+		if e[0].Code == "IDEMPOTENCY_IN_PROGRESS" {
+			status = http.StatusServiceUnavailable
+		}
+		return "", false, &AnswerError{status, fmt.Sprint(e)}
 	}
-	return nil
+	return out.MarkNotifications.Position, out.MarkNotifications.Replayed, nil
+}
+
+const notificationOf = `query ($send: ID!, $user: String!) { notifications(first: 1, filter: {send: $send, user: $user}) { nodes { id } } }`
+
+// NotificationOf is the id of what a user got of a send.
+func (c *Client) NotificationOf(ctx context.Context, send, user string) (string, error) {
+	var out struct {
+		Notifications struct{ Nodes []struct{ ID string } }
+	}
+	if err := c.Do(ctx, notificationOf, map[string]any{"send": send, "user": user}, &out); err != nil {
+		return "", err
+	}
+	if len(out.Notifications.Nodes) != 1 {
+		return "", &AnswerError{http.StatusOK, fmt.Sprintf("%s has %d notifications of %s", user, len(out.Notifications.Nodes), send)}
+	}
+	return out.Notifications.Nodes[0].ID, nil
 }
 
 const markAll = `mutation ($user: String!, $as: MarkState!, $key: String) { markAllNotifications(input: {user: $user, as: $as, idempotencyKey: $key}) { userErrors { code path message } } }`

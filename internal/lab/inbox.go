@@ -95,6 +95,15 @@ func (c *Client) Inbox(ctx context.Context, user string, archived bool) (Inbox, 
 	}
 }
 
+// Counters reads the numbers of a user's inbox.
+func (c *Client) Counters(ctx context.Context, user string) (Counters, error) {
+	var out struct {
+		User struct{ Inbox struct{ Counters Counters } }
+	}
+	err := c.Do(ctx, `query ($user: String!) { user(identifier: $user) { inbox(first: 1) { counters { total unseen unread } } } }`, map[string]any{"user": user}, &out)
+	return out.User.Inbox.Counters, err
+}
+
 // Stream is an open subscription to the inbox of its client's user.
 type Stream interface {
 	// Next waits for the next event. Its error is an *Ended, an *AnswerError,
