@@ -31,8 +31,8 @@ func TestPagesAreReadSetWise(t *testing.T) {
 	}{
 		{
 			"Inbox", "shop/u0",
-			`{ viewer { user { inbox(first: 30) { nodes { user { identifier } send { title category { name } } category { name } } edges { node { user { id } send { id } category { id } } } } } } }`,
-			map[string]int{"User": 1, "Sends": 1, "Categories": 1}, // the user is the one the inbox was asked of
+			`{ viewer { user { inbox(first: 30) { nodes { interactions { state } user { identifier } send { title skipped { identifier } category { name } } category { name } } edges { node { user { id } send { id } category { id } } } } } } }`,
+			map[string]int{"User": 1, "Sends": 1, "Categories": 1, "Interactions": 1, "Skipped": 1}, // the user is the one the inbox was asked of
 		},
 		{
 			"Log", "shop",
@@ -41,8 +41,8 @@ func TestPagesAreReadSetWise(t *testing.T) {
 		},
 		{
 			"Sends", "shop",
-			`{ sends(first: 30) { nodes { category { name } } edges { node { category { id } } } } }`,
-			map[string]int{"Categories": 1},
+			`{ sends(first: 30) { nodes { skipped { identifier } category { name } } edges { node { category { id } } } } }`,
+			map[string]int{"Categories": 1, "Skipped": 1},
 		},
 		{
 			"Plan", "shop",

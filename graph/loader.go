@@ -20,6 +20,10 @@ type loader struct {
 	sends         batch[model.SendID, *view.Send]
 	categories    batch[model.CategoryID, *view.Category]
 	notifications batch[model.NotificationID, *view.Notification]
+	interactions  batch[model.NotificationID, []model.Interaction]
+	skipped       batch[model.SendID, []model.Skipped]
+
+	page []model.Notification // the last that was shown, for what few ask for
 }
 
 func (r *Resolver) loader(env model.EnvID) *loader {
@@ -32,6 +36,7 @@ func (r *Resolver) loader(env model.EnvID) *loader {
 		found, err := r.Sends.ByIDs(ctx, env, ids)
 		for _, s := range found {
 			l.categories.want(s.CategoryID)
+			l.skipped.want(s.ID)
 		}
 		return shownBy(found, func(s model.Send) *view.Send { return view.NewSend(&s, l) }), err
 	}
@@ -45,6 +50,12 @@ func (r *Resolver) loader(env model.EnvID) *loader {
 			l.wantOf(&n)
 		}
 		return shownBy(found, func(n model.Notification) *view.Notification { return view.NewNotification(&n, l) }), err
+	}
+	l.interactions.load = func(ctx context.Context, ids []model.NotificationID) (map[model.NotificationID][]model.Interaction, error) {
+		return r.Inbox.Interactions(ctx, env, ids)
+	}
+	l.skipped.load = func(ctx context.Context, ids []model.SendID) (map[model.SendID][]model.Skipped, error) {
+		return r.Sends.Skipped(ctx, env, ids)
 	}
 	return l
 }
@@ -70,6 +81,7 @@ func (l *loader) notificationRows(ns []model.Notification) []*view.Notification 
 	for i := range ns {
 		l.wantOf(&ns[i])
 	}
+	l.page = ns
 	return view.Notifications(ns, l)
 }
 
@@ -77,6 +89,7 @@ func (l *loader) notificationRows(ns []model.Notification) []*view.Notification 
 func (l *loader) sendRows(ss []model.Send) []*view.Send {
 	for i := range ss {
 		l.categories.want(ss[i].CategoryID)
+		l.skipped.want(ss[i].ID)
 	}
 	return view.Sends(ss, l)
 }
@@ -109,6 +122,19 @@ func (l *loader) Category(ctx context.Context, id model.CategoryID) (*view.Categ
 // Notification finds a notification; nil when it is gone.
 func (l *loader) Notification(ctx context.Context, id model.NotificationID) (*view.Notification, error) {
 	return l.notifications.get(ctx, id)
+}
+
+// Interactions is what was done to a notification.
+func (l *loader) Interactions(ctx context.Context, id model.NotificationID) ([]model.Interaction, error) {
+	for i := range l.page {
+		l.interactions.want(l.page[i].ID)
+	}
+	return l.interactions.get(ctx, id)
+}
+
+// Skipped is whom a send left out.
+func (l *loader) Skipped(ctx context.Context, id model.SendID) ([]model.Skipped, error) {
+	return l.skipped.get(ctx, id)
 }
 
 // batch remembers look-ups by id and makes them for all wanted ids at once.

@@ -86,6 +86,7 @@ type Inbox interface {
 	Find(ctx context.Context, env model.EnvID, id model.NotificationID) (model.Notification, error)
 	ByIDs(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID]model.Notification, error)
 	Log(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error)
+	Interactions(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID][]model.Interaction, error)
 	Counters(ctx context.Context, env model.EnvID, user model.UserID) (model.Counters, int64, error)
 	Position(user model.UserID, seq int64) model.Position
 	Mark(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID, as model.MarkState) (model.Outcome[model.MarkResult], error)
@@ -101,6 +102,7 @@ type Sends interface {
 	Find(ctx context.Context, env model.EnvID, id model.SendID) (model.Send, error)
 	ByIDs(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error)
 	List(ctx context.Context, env model.EnvID, f model.SendFilter, page model.PageRequest) (model.Page[model.Send], error)
+	Skipped(ctx context.Context, env model.EnvID, sends []model.SendID) (map[model.SendID][]model.Skipped, error)
 	Scheduled(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Send], error)
 	WatchProgress(ctx context.Context, env model.EnvID, id model.SendID, wake func()) (*notify.ProgressStream, error)
 }

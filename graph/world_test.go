@@ -317,6 +317,16 @@ func (s *countingStore) Sends(ctx context.Context, env model.EnvID, ids []model.
 	return s.Store.Sends(ctx, env, ids)
 }
 
+func (s *countingStore) Interactions(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID][]model.Interaction, error) {
+	s.count("Interactions")
+	return s.Store.Interactions(ctx, env, ids)
+}
+
+func (s *countingStore) Skipped(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID][]model.Skipped, error) {
+	s.count("Skipped")
+	return s.Store.Skipped(ctx, env, ids)
+}
+
 func (s *countingStore) Notifications(ctx context.Context, env model.EnvID, ids []model.NotificationID) ([]model.Notification, error) {
 	s.count("Notifications")
 	return s.Store.Notifications(ctx, env, ids)

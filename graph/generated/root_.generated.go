@@ -783,6 +783,8 @@ type Notification implements Node {
   data: JSON!
   "The application's own word for where the user stands with it."
   state: String
+  "What the user did to it by pressing its blocks, oldest first; the newest 100 are kept."
+  interactions: [Interaction!]!
   "When it was sent."
   createdAt: DateTime!
   "When it was shown to the user; null: not yet."
@@ -957,6 +959,18 @@ type Send implements Node {
   expiresAt: DateTime
   "When it was accepted."
   createdAt: DateTime!
+  "Recipients named one by one, 1,000 at most, whom it left out, and why; by identifier."
+  skipped: [SkippedRecipient!]!
+}
+
+"What a user did to a notification by pressing one of its blocks."
+type Interaction {
+  "The ` + "`" + `state` + "`" + ` that the notification had from then on."
+  state: String!
+  "What the user had filled in: an object of values by the ` + "`" + `id` + "`" + ` of their blocks."
+  data: JSON!
+  "When it was."
+  at: DateTime!
 }
 
 "Where a send stands."
@@ -2776,6 +2790,18 @@ func (ec *executionContext) childFields_InboxMark(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type InboxMark", field.Name)
 }
 
+func (ec *executionContext) childFields_Interaction(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "state":
+		return ec.fieldContext_Interaction_state(ctx, field)
+	case "data":
+		return ec.fieldContext_Interaction_data(ctx, field)
+	case "at":
+		return ec.fieldContext_Interaction_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Interaction", field.Name)
+}
+
 func (ec *executionContext) childFields_JoinAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -2900,6 +2926,8 @@ func (ec *executionContext) childFields_Notification(ctx context.Context, field 
 		return ec.fieldContext_Notification_data(ctx, field)
 	case "state":
 		return ec.fieldContext_Notification_state(ctx, field)
+	case "interactions":
+		return ec.fieldContext_Notification_interactions(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Notification_createdAt(ctx, field)
 	case "seenAt":
@@ -3116,6 +3144,8 @@ func (ec *executionContext) childFields_Send(ctx context.Context, field graphql.
 		return ec.fieldContext_Send_expiresAt(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Send_createdAt(ctx, field)
+	case "skipped":
+		return ec.fieldContext_Send_skipped(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Send", field.Name)
 }

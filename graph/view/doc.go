@@ -23,6 +23,8 @@ type Loader interface {
 	Category(ctx context.Context, id model.CategoryID) (*Category, error)
 	// Notification returns nil for one that is gone.
 	Notification(ctx context.Context, id model.NotificationID) (*Notification, error)
+	Interactions(ctx context.Context, id model.NotificationID) ([]model.Interaction, error)
+	Skipped(ctx context.Context, id model.SendID) ([]model.Skipped, error)
 }
 
 // Node is an object that Query.node finds.

@@ -129,7 +129,7 @@ func takeTokenOperations(patch json.RawMessage) (left json.RawMessage, tokens []
 func (a *API) registerTokens(ctx context.Context, env model.EnvID, user model.UserID, tokens []string) error {
 	for _, t := range tokens {
 		sum := sha256.Sum256([]byte(t))
-		device := model.DeviceInput{Key: tokenKeyPrefix + hex.EncodeToString(sum[:16]), Platform: model.PlatformOther, Token: t}
+		device := model.DeviceInput{Key: tokenKeyPrefix + hex.EncodeToString(sum[:16]), Platform: model.PlatformOther, Token: t, Provider: "fcm"}
 		if _, err := a.Users.RegisterDevice(ctx, env, model.Once{}, user, device); err != nil {
 			return err
 		}
