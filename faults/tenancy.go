@@ -62,7 +62,9 @@ type dialect interface {
 	next(ctx context.Context, random *rand.Rand, a *actor) (req *http.Request, operation string, err error)
 	// judge reports whether an answer gave data; an error is an answer that
 	// nobody should ever get.
-	judge(status int, body []byte) (data bool, err error)
+	judge(a *actor, status int, body []byte) (data bool, err error)
+	// credentials are the headers that an actor may present, each a way.
+	credentials(a *actor) []http.Header
 	// harvest notes the ids of an answer.
 	harvest(a *actor, body []byte)
 }
@@ -181,7 +183,7 @@ func (t tenancyStory) run(ctx context.Context, s *lab.Setup) (report *tenancyRep
 // dialectsOf lists the surfaces that are asked.
 func dialectsOf(all *tenants) ([]dialect, error) {
 	g, err := newGraphAsker(all)
-	return []dialect{g}, err
+	return []dialect{g, spotAsker{all.world.servers[0].URL}}, err
 }
 
 // settle makes the environments, a server, and what is theirs.
@@ -316,7 +318,8 @@ func (a *actor) askOnce(ctx context.Context, client *http.Client, d dialect, ran
 	if err != nil {
 		return err
 	}
-	maps.Copy(req.Header, a.headers[random.IntN(len(a.headers))])
+	ways := d.credentials(a)
+	maps.Copy(req.Header, ways[random.IntN(len(ways))])
 	said := ""
 	if req.GetBody != nil {
 		body, _ := req.GetBody() // what was given
@@ -339,7 +342,7 @@ func (a *actor) askOnce(ctx context.Context, client *http.Client, d dialect, ran
 		o.busy++
 		return nil
 	}
-	data, err := d.judge(status, body)
+	data, err := d.judge(a, status, body)
 	if err != nil {
 		return fmt.Errorf("user %d of environment %d asked %s: %w\n%s\n%s", a.user, a.tenant.number, operation, err, said, body)
 	}

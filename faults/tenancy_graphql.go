@@ -95,7 +95,9 @@ func (g *graphAsker) next(ctx context.Context, random *rand.Rand, a *actor) (*ht
 	return req, op.field.Name, nil
 }
 
-func (g *graphAsker) judge(status int, body []byte) (bool, error) {
+func (g *graphAsker) credentials(a *actor) []http.Header { return a.headers }
+
+func (g *graphAsker) judge(_ *actor, status int, body []byte) (bool, error) {
 	if status >= http.StatusInternalServerError || bytes.Contains(body, []byte(`"code":"INTERNAL"`)) {
 		return false, fmt.Errorf("an answer %d", status)
 	}
