@@ -14,6 +14,7 @@ import (
 
 var allStates = []model.MarkState{
 	model.MarkSeen, model.MarkUnseen, model.MarkRead, model.MarkUnread, model.MarkInteracted, model.MarkArchived, model.MarkUnarchived,
+	model.MarkReadOnly, model.MarkUnseenOnly,
 }
 
 // ticking is a clock that moves by a second whenever it is read.
@@ -36,6 +37,12 @@ func TestMark(t *testing.T) {
 		{nil, model.MarkRead, "SR..", model.Counters{Total: 1}},
 		{nil, model.MarkInteracted, "SRI.", model.Counters{Total: 1}},
 		{nil, model.MarkArchived, "...A", model.Counters{}},
+		{nil, model.MarkReadOnly, ".R..", model.Counters{Total: 1}},
+		{[]model.MarkState{model.MarkReadOnly}, model.MarkSeen, "SR..", model.Counters{Total: 1}},
+		{[]model.MarkState{model.MarkReadOnly}, model.MarkUnread, "....", model.Counters{Total: 1, Unseen: 1, Unread: 1}},
+		{[]model.MarkState{model.MarkSeen}, model.MarkReadOnly, "SR..", model.Counters{Total: 1}},
+		{[]model.MarkState{model.MarkSeen}, model.MarkUnseenOnly, "....", model.Counters{Total: 1, Unseen: 1, Unread: 1}},
+		{[]model.MarkState{model.MarkRead}, model.MarkUnseenOnly, ".R..", model.Counters{Total: 1}},
 		{[]model.MarkState{model.MarkRead}, model.MarkUnread, "S...", model.Counters{Total: 1, Unread: 1}},
 		{[]model.MarkState{model.MarkRead}, model.MarkUnseen, "....", model.Counters{Total: 1, Unseen: 1, Unread: 1}},
 		{[]model.MarkState{model.MarkSeen}, model.MarkUnseen, "....", model.Counters{Total: 1, Unseen: 1, Unread: 1}},

@@ -221,9 +221,9 @@ func (m *merging) inbox(ctx context.Context) error {
 	if rows[0].UserID != m.from.ID {
 		seenUpTo, readUpTo, seq = rows[1].SeenUpTo, rows[1].ReadUpTo, rows[0].Seq
 	}
-	const markedAt = "coalesce((select k.at from inbox_marks k where k.env_id = ?0 and k.user_id = ?1 and k.kind = %d and k.up_to_seq >= n.%s order by k.up_to_seq limit 1), ?5)"
+	const markedAt = "coalesce((select k.at from inbox_marks k where k.env_id = ?0 and k.user_id = ?1 and k.kind = %d and k.up_to_seq >= abs(n.%s) order by k.up_to_seq limit 1), ?5)"
 	if _, err := m.exec(ctx, `update notifications as n set
-			seen_at = case when n.seen_at is null and n.seen_seq <= ?3 then `+fmt.Sprintf(markedAt, markKindSeen, "seen_seq")+` else n.seen_at end,
+			seen_at = case when n.seen_at is null and abs(n.seen_seq) <= ?3 then `+fmt.Sprintf(markedAt, markKindSeen, "seen_seq")+` else n.seen_at end,
 			read_at = case when n.read_at is null and n.read_seq <= ?4 then `+fmt.Sprintf(markedAt, markKindRead, "read_seq")+` else n.read_at end
 		where n.env_id = ?0 and n.user_id = ?1`, seenUpTo, readUpTo, micros(m.s.now())); err != nil {
 		return err
@@ -241,8 +241,11 @@ func (m *merging) inbox(ctx context.Context) error {
 	if _, err := m.exec(ctx, "update deliveries set user_id = ?2 where env_id = ?0 and notification_id in (select id from notifications where env_id = ?0 and user_id in (?1, ?2)) and user_id = ?1"); err != nil {
 		return err
 	}
-	moved, err := m.exec(ctx, "update notifications set user_id = ?2, added_seq = ?3, seq = ?3, seen_seq = ?3, read_seq = ?3 where env_id = ?0 and user_id = ?1", seq+1)
+	moved, err := m.exec(ctx, "update notifications set user_id = ?2, added_seq = ?3, seq = ?3, read_seq = ?3, seen_seq = case when seen_at is null and read_at is not null then 0 - ?3 else ?3 end where env_id = ?0 and user_id = ?1", seq+1)
 	m.decide("notifications", moved, dropped)
+	if err == nil {
+		_, err = m.exec(ctx, "update interactions set user_id = ?2 where env_id = ?0 and user_id = ?1 and notification_id in (select id from notifications where env_id = ?0 and user_id = ?2)")
+	}
 	if err != nil || moved == 0 {
 		return err
 	}

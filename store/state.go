@@ -74,8 +74,9 @@ func (m *marking) interact(ctx context.Context, id model.NotificationID, change 
 		return err
 	}
 	data := sql.NullString{String: string(change.Data), Valid: change.Data != nil}
-	_, err = m.tx.NewRaw("insert into interactions (env_id, notification_id, seq, user_id, state, data, at) values (?, ?, ?, ?, ?, ?, ?)",
-		m.env, id, m.inbox.Seq, m.user, change.State, data, m.now).Exec(ctx)
+	_, err = m.tx.NewRaw(`insert into interactions (env_id, notification_id, seq, user_id, state, data, at)
+		values (?0, ?1, (select coalesce(max(seq), 0) + 1 from interactions where env_id = ?0 and notification_id = ?1), ?2, ?3, ?4, ?5)`,
+		m.env, id, m.user, change.State, data, m.now).Exec(ctx)
 	if err != nil {
 		return fmt.Errorf("writing interaction: %w", err)
 	}

@@ -52,6 +52,9 @@ func (s *Store) TrimTombstones(ctx context.Context, before time.Time, limit int)
 		if _, err := tx.NewRaw("delete from deliveries where (env_id, notification_id) in (values "+keys.String()+")", keys.args...).Exec(ctx); err != nil {
 			return fmt.Errorf("deleting deliveries: %w", err)
 		}
+		if _, err := tx.NewRaw("delete from interactions where (env_id, notification_id) in (values "+keys.String()+")", keys.args...).Exec(ctx); err != nil {
+			return fmt.Errorf("deleting interactions: %w", err)
+		}
 		n = len(gone)
 		missing := map[inboxKey]int64{}
 		for _, g := range gone {
@@ -140,8 +143,8 @@ func (s *Store) trimMarksOf(ctx context.Context, k inboxKey, before int64) (n in
 		}{markKindSeen: {"seen", inbox.SeenUpTo}, markKindRead: {"read", inbox.ReadUpTo}} {
 			var seqs []int64
 			err := tx.NewRaw(fmt.Sprintf(`delete from inbox_marks where env_id = ?0 and user_id = ?1 and kind = ?2 and at < ?3 and up_to_seq not in (
-					select coalesce((select min(m.up_to_seq) from inbox_marks m where m.env_id = ?0 and m.user_id = ?1 and m.kind = ?2 and m.up_to_seq >= n.%[1]s_seq), 0)
-					from notifications n where n.env_id = ?0 and n.user_id = ?1 and n.in_inbox and n.deleted_at is null and n.%[1]s_at is null and n.%[1]s_seq <= ?4)
+					select coalesce((select min(m.up_to_seq) from inbox_marks m where m.env_id = ?0 and m.user_id = ?1 and m.kind = ?2 and m.up_to_seq >= abs(n.%[1]s_seq)), 0)
+					from notifications n where n.env_id = ?0 and n.user_id = ?1 and n.in_inbox and n.deleted_at is null and n.%[1]s_at is null and abs(n.%[1]s_seq) <= ?4)
 				returning seq`, bit.name), k.env, k.user, kind, before, bit.upTo).Scan(ctx, &seqs)
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return fmt.Errorf("deleting: %w", err)

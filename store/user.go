@@ -187,6 +187,7 @@ func (s *Store) DeleteUser(ctx context.Context, env model.EnvID, o model.Once, i
 			`delete from deliveries where env_id = ?0 and notification_id in (select id from notifications where env_id = ?0 and user_id = ?1)`,
 			`delete from notifications where env_id = ?0 and user_id = ?1`,
 			`delete from idempotency where env_id = ?0 and actor = ?1`,
+			`delete from send_skips where env_id = ?0 and identifier = (select identifier from users where env_id = ?0 and id = ?1)`,
 			`delete from events where env_id = ?0 and user_id = ?1`,
 			`delete from users where env_id = ?0 and id = ?1`, // the rest goes with it
 		} {

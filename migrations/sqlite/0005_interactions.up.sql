@@ -1,6 +1,6 @@
 -- interactions: what a user did to a notification by pressing a block: the
--- customer's state it has since, and what was filled in, as JSON. seq is the
--- inbox's at that change.
+-- customer's state it has since, and what was filled in, as JSON. seq counts
+-- them.
 create table interactions (
     env_id          bigint not null,
     notification_id bigint not null,

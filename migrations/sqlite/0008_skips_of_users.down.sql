@@ -1,0 +1,1 @@
+drop index send_skips_identifier;
