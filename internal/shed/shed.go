@@ -29,8 +29,9 @@ var share = [classes]float64{Reading: 1, Sending: 0.85, Searching: 0.5}
 
 const (
 	// standing is how long there may be somebody who waits, before waiting is
-	// no burst any more: then nobody waits for longer than hurry, or than work
-	// takes, since waiting only adds to everybody's time.
+	// no burst any more. Then, and while there are more than could ever be
+	// worked on at once, nobody waits for longer than hurry, or than work takes:
+	// waiting would only add to everybody's time.
 	standing = 100 * time.Millisecond
 	hurry    = 5 * time.Millisecond
 )
@@ -92,22 +93,49 @@ func (g *Gate) Enter(ctx context.Context, class Class, party int64) (leave func(
 	if g.queued++; g.queued == 1 {
 		g.since = time.Now()
 	}
-	patience := g.patience
-	if time.Since(g.since) > standing {
-		patience = min(patience, max(hurry, g.room.usual))
-	}
 	g.mu.Unlock()
+	return g.outcome(w, class, party, g.wait(ctx, w))
+}
 
-	timer := time.NewTimer(patience)
+// wait waits until w is settled, or has waited for too long.
+func (g *Gate) wait(ctx context.Context, w *waiter) error {
+	timer := time.NewTimer(min(hurry, g.patience))
 	defer timer.Stop()
-	select {
-	case <-w.settled:
-	case <-timer.C:
-		err = overloaded()
-	case <-ctx.Done():
-		err = ctx.Err()
+	for began := time.Now(); ; {
+		select {
+		case <-w.settled:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		left := g.patience - time.Since(began)
+		if left <= 0 || g.hurries(time.Since(began)) {
+			return overloaded()
+		}
+		timer.Reset(min(hurry, left))
 	}
-	return g.outcome(w, class, party, err)
+}
+
+// hurries reports whether somebody who has waited for so long has waited for
+// too long, as things stand.
+func (g *Gate) hurries(waited time.Duration) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return waited >= min(g.patience, g.room.usual) && g.crowded()
+}
+
+// crowded reports whether there are more than could ever be worked on at once,
+// and that is no burst: somebody has been waiting all the time.
+func (g *Gate) crowded() bool {
+	return g.queued > 0 && g.total()+g.queued > int(g.room.most) && time.Since(g.since) > standing
+}
+
+func (g *Gate) total() (n int) {
+	for _, busy := range g.busy {
+		n += busy
+	}
+	return n
 }
 
 // outcome is how waiting ends: with a place, even if it came at the last
@@ -181,13 +209,11 @@ func (g *Gate) someoneBefore(class Class) bool {
 // fits reports whether there is a place for a class: among all places, and
 // among those that it and what is less urgent may fill.
 func (g *Gate) fits(class Class) bool {
-	total, these := 0, 0
-	for c, n := range g.busy {
-		if total += n; Class(c) >= class {
-			these += n
-		}
+	these := 0
+	for c := class; c < classes; c++ {
+		these += g.busy[c]
 	}
-	return total < g.room.limit(Reading) && these < g.room.limit(class)
+	return g.total() < g.room.limit(Reading) && these < g.room.limit(class)
 }
 
 func (g *Gate) take(class Class, party int64) {
@@ -203,8 +229,8 @@ func (g *Gate) leaving(class Class, party int64) func() {
 
 // leave frees a place and gives it to whoever waits: of the parties the one
 // with the fewest places, and of what that waits for the most urgent. Of one
-// kind the one who came last goes first: who came earlier is the more likely to
-// have given up by the time of the answer.
+// kind who came first goes first; but where there is a crowd who came last: who
+// came earlier is the more likely to have given up by the time of the answer.
 func (g *Gate) leave(class Class, party int64, began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -238,8 +264,11 @@ func (g *Gate) admitOne() bool {
 		return false
 	}
 	list := g.waiting[class][next]
-	w := list[len(list)-1]
-	g.setWaiting(class, next, list[:len(list)-1])
+	w, rest := list[0], list[1:]
+	if g.crowded() {
+		w, rest = list[len(list)-1], list[:len(list)-1]
+	}
+	g.setWaiting(class, next, rest)
 	g.queued--
 	g.take(class, next)
 	w.admitted = true
@@ -262,9 +291,5 @@ type Stats struct {
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	busy := 0
-	for _, n := range g.busy {
-		busy += n
-	}
-	return Stats{Places: int(g.room.places), Busy: busy, Waiting: g.queued, Refused: g.refused}
+	return Stats{Places: int(g.room.places), Busy: g.total(), Waiting: g.queued, Refused: g.refused}
 }
