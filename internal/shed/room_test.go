@@ -63,18 +63,18 @@ func flood(t *testing.T, g *Gate, m *machine, party int64, perSecond int, length
 func TestPlacesAreAsManyAsWorkWell(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, m := New(64, 250*time.Millisecond), &machine{cores: 4, takes: 4 * time.Millisecond}
-		flood(t, g, m, 1, 300, 3*time.Second) // learns what work takes
-		done, longest := flood(t, g, m, 1, 3000, 4*time.Second)
-		if done < 3200 || longest > 200*time.Millisecond {
-			t.Errorf("of 4000 that can be done %d were, the slowest in %s", done, longest)
+		g, m := New(64, 250*time.Millisecond), &machine{cores: 4, takes: 8 * time.Millisecond}
+		flood(t, g, m, 1, 150, 3*time.Second) // learns what work takes
+		done, longest := flood(t, g, m, 1, 1500, 4*time.Second)
+		if done < 1600 || longest > 200*time.Millisecond {
+			t.Errorf("of 2000 that can be done %d were, the slowest in %s", done, longest)
 		}
 		if n := g.Stats().Places; n < 4 || n > 16 {
 			t.Errorf("there are %d places for four cores, want about 8", n)
 		}
 		m.takes = 100 * time.Millisecond // a database that is far away from now on, but not full
 		m.cores = 40
-		flood(t, g, m, 1, 2000, 15*time.Second)
+		flood(t, g, m, 1, 1000, 15*time.Second)
 		if n := g.Stats().Places; n < 30 {
 			t.Errorf("there are %d places for 40 at once, want them used", n)
 		}
@@ -84,13 +84,13 @@ func TestPlacesAreAsManyAsWorkWell(t *testing.T) {
 func TestOnePartysFloodIsNotAnothers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, m := New(64, 250*time.Millisecond), &machine{cores: 4, takes: 4 * time.Millisecond}
+		g, m := New(64, 250*time.Millisecond), &machine{cores: 4, takes: 8 * time.Millisecond}
 		var wg sync.WaitGroup
-		wg.Go(func() { flood(t, g, m, 1, 3000, 4*time.Second) })
-		done, longest := flood(t, g, m, 2, 100, 3*time.Second)
+		wg.Go(func() { flood(t, g, m, 1, 1500, 4*time.Second) })
+		done, longest := flood(t, g, m, 2, 50, 3*time.Second)
 		wg.Wait()
-		if refused := g.Stats().Refused[Reading]; done < 260 || longest > 100*time.Millisecond || refused == 0 {
-			t.Errorf("beside a flood %d of 300 were done, the slowest in %s, and of the flood %d refused", done, longest, refused)
+		if refused := g.Stats().Refused[Reading]; done < 120 || longest > 100*time.Millisecond || refused == 0 {
+			t.Errorf("beside a flood %d of 150 were done, the slowest in %s, and of the flood %d refused", done, longest, refused)
 		}
 	})
 }
@@ -98,11 +98,11 @@ func TestOnePartysFloodIsNotAnothers(t *testing.T) {
 func TestClientsThatWaitForEachOtherAreNotRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, m := New(64, 250*time.Millisecond), &machine{cores: 4, takes: 4 * time.Millisecond}
+		g, m := New(64, 250*time.Millisecond), &machine{cores: 4, takes: 8 * time.Millisecond}
 		var wg sync.WaitGroup
 		for range 48 {
 			wg.Go(func() {
-				for range 200 {
+				for range 50 {
 					leave, err := g.Enter(context.Background(), Reading, 1)
 					if err != nil {
 						t.Error(err)
