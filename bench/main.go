@@ -70,6 +70,7 @@ func parts() []part {
 		{"w2", "sends", (*place).sends},
 		{"w2", "latency", (*place).latency},
 		{"w3", "fanout", (*place).fanOut},
+		{"w3", "sockets", (*place).sockets},
 		{"w4", "broadcast", (*place).broadcast},
 		{"w5", "marks", (*place).marks},
 		{"sqlite", "sqlite", (*place).sqlite},

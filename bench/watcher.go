@@ -100,6 +100,8 @@ func hear(conn net.Conn, in io.Reader, buffer []byte) ([]byte, error) {
 			err = fmt.Errorf("the server closes: %s", buffer)
 		case bytes.HasPrefix(buffer, []byte(`{"type":"ping"`)):
 			err = wsutil.WriteClientText(conn, []byte(`{"type":"pong"}`))
+		case len(buffer) == 1 && buffer[0] == '2': // a heartbeat of socket.io
+			err = wsutil.WriteClientText(conn, []byte("3"))
 		default:
 			return buffer, nil
 		}
