@@ -66,6 +66,7 @@ export async function open(browser, site, at, server, options = {}) {
   const page = await context.newPage();
   page.on('pageerror', (err) => complaints.push(err.message));
   page.on('console', (m) => m.type() === 'error' && complaints.push(m.text()));
+  context.setDefaultTimeout(10_000);
   await page.goto(site.origin + at);
   return { page, context, strangers, complaints };
 }
