@@ -72,7 +72,7 @@ func TestStreamsOutliveTheJanitor(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
 		report := tell(t, name, binary, resumeStory{
-			clients: 6, cuts: 15, changes: 400, users: 2, between: [2]time.Duration{0, time.Second}, seed: 1, settings: forgetful,
+			clients: 6, cuts: 10, changes: 300, users: 2, between: [2]time.Duration{0, time.Second}, seed: 1, settings: forgetful,
 		}.run)
 		if report.tally.resets == 0 {
 			t.Error("the story proves little")
@@ -189,7 +189,7 @@ func TestRestoreDrill(t *testing.T) {
 func TestOverloadIsRefusedInWords(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
-		report := tell(t, name, binary, overloadStory{users: 30, each: 2 * time.Second, length: 4 * time.Second, seed: 1}.run)
+		report := tell(t, name, binary, overloadStory{users: 30, each: time.Second, length: 2 * time.Second, seed: 1}.run)
 		if len(report.over.done.all) < 50 {
 			t.Error("the story proves little")
 		}
