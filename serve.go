@@ -160,8 +160,8 @@ func (s *server) graphConfig() graph.Config {
 			Body: int64(c.MaxBody), RequestTimeout: c.Timeout, Connections: c.MaxConnections, UserConnections: c.MaxUserConns,
 			Message: c.MaxFrame, Subscriptions: c.MaxSubscriptions,
 		},
-		Admission: s.desk,
-		UserCost:  c.MaxUserCost, ApplicationCost: c.MaxSecretCost, NoIntrospection: !c.Introspect,
+		Admission: s.desk, AnswerCache: c.AnswerCache,
+		UserCost: c.MaxUserCost, ApplicationCost: c.MaxSecretCost, NoIntrospection: !c.Introspect,
 		Status: s.status, Log: s.log,
 	}
 }

@@ -26,7 +26,7 @@ type Lookup interface {
 	Environment(ctx context.Context, id model.EnvID) (model.Environment, error)
 	// EnvironmentByAPIKey finds an environment by its public key.
 	EnvironmentByAPIKey(ctx context.Context, key string) (model.Environment, error)
-	User(ctx context.Context, env model.EnvID, identifier string) (model.User, error)
+	UserID(ctx context.Context, env model.EnvID, identifier string) (model.UserID, error)
 	// EnsureUser returns the user and creates it when there is none; true says
 	// that it did.
 	EnsureUser(ctx context.Context, env model.EnvID, identifier string) (model.User, bool, error)
@@ -155,9 +155,9 @@ func (d *directory) public(ctx context.Context, now time.Time, apiKey string) (m
 // is zero for a user whom such an environment does not know.
 func (d *directory) userID(ctx context.Context, now time.Time, env model.Environment, identifier string) (model.UserID, error) {
 	id, err := d.users.get(ctx, now, userName{env.ID, identifier}, func(ctx context.Context) (model.UserID, error) {
-		if env.UserAuth == model.AuthToken {
-			u, err := d.lookup.User(ctx, env.ID, identifier)
-			return u.ID, err
+		id, err := d.lookup.UserID(ctx, env.ID, identifier)
+		if !notFound(err) || env.UserAuth == model.AuthToken {
+			return id, err
 		}
 		u, _, err := d.lookup.EnsureUser(ctx, env.ID, identifier)
 		return u.ID, err

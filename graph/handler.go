@@ -41,6 +41,11 @@ type Config struct {
 	// Admission bounds how often callers ask and how much is worked on at
 	// once; nil bounds nothing.
 	Admission *admission.Desk
+	// AnswerCache is how many bytes of answers to the inbox query are kept to be
+	// given again while nothing has changed; zero: none.
+	AnswerCache int
+	// Unplanned has the generated executor answer everything, for comparison.
+	Unplanned bool
 	// NoIntrospection hides the schema, also from error messages.
 	NoIntrospection bool
 
@@ -113,7 +118,12 @@ func (c Config) check() error {
 func newEngine(c Config, r *Resolver) *operation.Engine {
 	config := generated.Config{Resolvers: root{r}}
 	config.Schema = operation.Served(generated.NewExecutableSchema(config).Schema())
+	planned := compile
+	if c.Unplanned {
+		planned = nil
+	}
 	return operation.New(operation.Config{
+		Compile: planned, Shortcut: &shortcut{r, newAnswers(c.AnswerCache)},
 		Schema: generated.NewExecutableSchema(config), Limits: c.Limits, Introspection: !c.NoIntrospection,
 		CostLimit: c.costLimit, Authorize: authorize, Admit: admit(c.Admission), Recover: recovered, Subscriptions: r.subscriptions(),
 		Present: func(ctx context.Context, err error) *gqlerror.Error { return present(ctx, c.Log, err) },

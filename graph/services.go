@@ -83,6 +83,7 @@ type Apps interface {
 // Inbox is what the surface asks of inboxes; *inbox.Service has it.
 type Inbox interface {
 	List(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error)
+	Newest(ctx context.Context, env model.EnvID, user model.UserID, first int, known int64) (page model.Inbox, same bool, err error)
 	Find(ctx context.Context, env model.EnvID, id model.NotificationID) (model.Notification, error)
 	ByIDs(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID]model.Notification, error)
 	Log(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error)

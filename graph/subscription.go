@@ -20,11 +20,11 @@ var _ generated.SubscriptionResolver = (*subscription)(nil)
 type subscription struct{}
 
 func (*subscription) Inbox(ctx context.Context, _ *string, _ *string, _ []string, _ *int32) (<-chan *generated.InboxEvent, error) {
-	return operation.EventChannel[*generated.InboxEvent](ctx)
+	return operation.EventChannel(ctx, (*inboxStep).shown)
 }
 
 func (*subscription) SendProgress(ctx context.Context, _ string) (<-chan *view.Send, error) {
-	return operation.EventChannel[*view.Send](ctx)
+	return operation.EventChannel(ctx, operation.Same[*view.Send])
 }
 
 // subscriptions open the root fields of Subscription.
@@ -132,15 +132,21 @@ func (s *inboxSource) Next(ctx context.Context) (event any, id string, ok bool, 
 	if !ok || err != nil {
 		return nil, "", false, err
 	}
-	shown := s.r.inboxEvent(&e)
-	return shown, shown.Position, true, nil
+	return &inboxStep{e, s.r}, s.r.position(e.User, e.Seq), true, nil
 }
 
 func (s *inboxSource) Close() { s.stream.Close() }
 
-// inboxEvent shows a step. What its notifications refer to is read for this
-// event alone, so that a long stream never shows anything stale.
-func (r *Resolver) inboxEvent(e *model.InboxEvent) *generated.InboxEvent {
+// inboxStep is an event of an inbox stream before it is shown.
+type inboxStep struct {
+	model.InboxEvent
+	r *Resolver
+}
+
+// shown is the step in the schema's form. What its notifications refer to is
+// read for this event alone, so that a long stream never shows anything stale.
+func (e *inboxStep) shown() *generated.InboxEvent {
+	r := e.r
 	l := r.loader(e.Env)
 	out := &generated.InboxEvent{
 		Position: r.position(e.User, e.Seq), Counters: &e.Counters,

@@ -61,6 +61,7 @@ type world struct {
 	apps     *app.Service
 	inbox    *inbox.Service
 	sends    *notify.Service
+	config   graph.Config
 	api      *graph.API
 	http     *httptest.Server
 
@@ -105,16 +106,14 @@ func emptyWorld(t *testing.T, url string) *world {
 	authService := auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
 	sessions := auth.NewSessions(w.store, slog.New(slog.DiscardHandler))
 	sessions.Now = w.clock.Now
-	w.api, err = graph.New(graph.Config{
+	w.config = graph.Config{
 		Users: w.users, Categories: w.catalog, Topics: w.audience, Apps: w.apps, Inbox: w.inbox, Sends: w.sends,
-		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler),
+		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler), AnswerCache: 1 << 20,
 		Status: func(context.Context) graph.Status {
 			return graph.Status{Version: "1.2.3", Database: "any", LiveAcrossProcesses: true, Warnings: []string{"it is late"}}
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
+	w.api = must(graph.New(w.config))(t)
 	w.run(hub.Run, sessions.Run)
 	w.http = httptest.NewServer(w.api)
 	t.Cleanup(func() {
@@ -290,6 +289,15 @@ func (s *countingStore) taken() map[string]int {
 	out := s.reads
 	s.reads = nil
 	return out
+}
+
+func (s *countingStore) NewestInbox(ctx context.Context, env model.EnvID, user model.UserID, first int, known int64) (model.Inbox, bool, error) {
+	s.count("NewestInbox")
+	page, same, err := s.Store.NewestInbox(ctx, env, user, first, known)
+	if same {
+		s.count("NewestInbox same")
+	}
+	return page, same, err
 }
 
 func (s *countingStore) User(ctx context.Context, env model.EnvID, identifier string) (model.User, error) {

@@ -15,6 +15,7 @@ type Store interface {
 	Epoch() uint64
 
 	Inbox(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error)
+	NewestInbox(ctx context.Context, env model.EnvID, user model.UserID, first int, known int64) (page model.Inbox, same bool, err error)
 	InboxCounters(ctx context.Context, env model.EnvID, user model.UserID) (model.Counters, int64, error)
 	Changes(ctx context.Context, env model.EnvID, user model.UserID, after int64) (model.Changes, error)
 
@@ -78,6 +79,16 @@ func (s *Service) List(ctx context.Context, env model.EnvID, user model.UserID, 
 		return model.Inbox{}, err
 	}
 	return s.Store.Inbox(ctx, env, user, f, page)
+}
+
+// Newest is List of the first page of what is not archived, for whoever may hold
+// it already: when the inbox is at the seq known, same is true and the page is
+// empty. Without anything in hand, known is model.NoSeq.
+func (s *Service) Newest(ctx context.Context, env model.EnvID, user model.UserID, first int, known int64) (page model.Inbox, same bool, err error) {
+	if err := checkPage(model.PageRequest{Limit: first}); err != nil {
+		return model.Inbox{}, false, err
+	}
+	return s.Store.NewestInbox(ctx, env, user, first, known)
 }
 
 // Counters reads the numbers of a user's inbox and the seq they belong to; it

@@ -247,6 +247,9 @@ type Inbox struct {
 	Seq      int64
 }
 
+// NoSeq stands for a seq of an inbox where there is none; inboxes begin at 0.
+const NoSeq = -1
+
 // MarkResult is what a mark did: the notifications as they are now, the ids
 // that name nothing in this inbox, and the inbox's numbers after it.
 type MarkResult struct {

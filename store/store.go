@@ -44,6 +44,8 @@ type Store struct {
 	w        *bun.DB // for transactions that write
 	r        *bun.DB // for reads outside of them
 	prepared prepared
+	newest   together[newestAsk]
+	userIDs  together[userIDAsk]
 	ids      ids
 	epoch    uint64
 	path     string          // of an SQLite file
@@ -81,6 +83,7 @@ func OpenUnmigrated(ctx context.Context, cfg Config) (*Store, error) {
 		d = postgresDialect
 	}
 	s := &Store{dialect: d, clock: cfg.Now, path: cfg.URL}
+	s.newest.read, s.userIDs.read = readNewest, readUserIDs
 	w, r, err := d.open(cfg, &s.connections)
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)

@@ -187,14 +187,15 @@ func (w *World) EnvironmentByAPIKey(_ context.Context, key string) (model.Enviro
 	return model.Environment{}, model.NotFound("is unknown", "environment")
 }
 
-// User implements auth.Lookup.
-func (w *World) User(_ context.Context, env model.EnvID, identifier string) (model.User, error) {
+// UserID implements auth.Lookup.
+func (w *World) UserID(_ context.Context, env model.EnvID, identifier string) (model.UserID, error) {
 	leave, err := w.enter()
 	defer leave()
 	if err != nil {
-		return model.User{}, err
+		return 0, err
 	}
-	return w.user(env, identifier)
+	u, err := w.user(env, identifier)
+	return u.ID, err
 }
 
 func (w *World) user(env model.EnvID, identifier string) (model.User, error) {

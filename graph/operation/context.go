@@ -29,20 +29,23 @@ func LastEventID(ctx context.Context) string {
 }
 
 // EventChannel is what a generated subscription resolver returns: a closed
-// channel that holds the one event which is being executed.
+// channel that holds the one event which is being executed, as show shows it.
 //
 //	func (s *subscription) Inbox(ctx context.Context, …) (<-chan *view.InboxEvent, error) {
-//		return operation.EventChannel[*view.InboxEvent](ctx)
+//		return operation.EventChannel(ctx, view.NewInboxEvent)
 //	}
 //
 // The arguments were read when the subscription was opened, by its [Open].
-func EventChannel[T any](ctx context.Context) (<-chan T, error) {
-	event, ok := ctx.Value(eventKey).(T)
+func EventChannel[E, T any](ctx context.Context, show func(E) T) (<-chan T, error) {
+	event, ok := ctx.Value(eventKey).(E)
 	if !ok {
-		return nil, fmt.Errorf("the event is a %T, and the resolver wants a %T", ctx.Value(eventKey), *new(T))
+		return nil, fmt.Errorf("the event is a %T, and the resolver wants a %T", ctx.Value(eventKey), *new(E))
 	}
 	events := make(chan T, 1)
-	events <- event
+	events <- show(event)
 	close(events)
 	return events, nil
 }
+
+// Same shows an event as it is.
+func Same[T any](event T) T { return event }

@@ -27,6 +27,8 @@ type document struct {
 	// notNull names variables that may be left out and must not be null: they
 	// are used where null cannot be, with a default in its place.
 	notNull []string
+	// compiled is what Config.Compile made of it.
+	compiled any
 
 	// introspected is the answer when nothing but introspection is asked for
 	// and no variable matters; nil until it was computed.

@@ -37,8 +37,13 @@ type Config struct {
 	Recover graphql.RecoverFunc
 	// Subscriptions open the root fields of Subscription, by name.
 	Subscriptions map[string]Open
-	// Encoder answers events without executing them; nil: all are executed.
-	Encoder Encoder
+	// Compile makes of a validated operation what Shortcut needs to answer it
+	// soon, or nil; it is asked once for each document. The operation, and what
+	// it was made of, is not to be written to.
+	Compile func(*ast.OperationDefinition) any
+	// Shortcut answers queries and events without executing them; nil: all are
+	// executed.
+	Shortcut Shortcut
 	// Admit is asked before an operation runs and before a subscription is
 	// opened; leave is called when that is done. An error refuses it, like one
 	// of Prepare. nil: everything is let in.
@@ -60,7 +65,8 @@ type Engine struct {
 	present       graphql.ErrorPresenterFunc
 	recover       graphql.RecoverFunc
 	subscriptions map[string]Open
-	encoder       Encoder
+	compile       func(*ast.OperationDefinition) any
+	shortcut      Shortcut
 	entry         func(ctx context.Context, o *Operation) (leave func(), err error)
 }
 
@@ -69,7 +75,7 @@ func New(c Config) *Engine {
 	e := &Engine{
 		exec: c.Schema, schema: Served(c.Schema.Schema()), limits: c.Limits.withDefaults(), introspection: c.Introspection,
 		costLimit: c.CostLimit, authorize: c.Authorize, present: c.Present, recover: c.Recover,
-		subscriptions: c.Subscriptions, encoder: c.Encoder, entry: c.Admit,
+		subscriptions: c.Subscriptions, compile: c.Compile, shortcut: c.Shortcut, entry: c.Admit,
 	}
 	e.documents = newCache(orElse(c.CacheBytes, defaultCache), orElse(c.CacheDocument, defaultCacheMax))
 	e.validator = newValidator(e.schema, e.introspection, e.limits.Errors)
@@ -137,6 +143,9 @@ func (o *Operation) Definition() *ast.OperationDefinition { return o.document.op
 
 // Fragments are those of the document, shared like the definition.
 func (o *Operation) Fragments() ast.FragmentDefinitionList { return o.document.doc.Fragments }
+
+// Compiled is what Config.Compile made of the document; nil: nothing.
+func (o *Operation) Compiled() any { return o.document.compiled }
 
 // Variables are the coerced variables. Nobody writes to them.
 func (o *Operation) Variables() map[string]any { return o.variables }
@@ -229,6 +238,9 @@ func (e *Engine) validate(d *document) (errs gqlerror.List) {
 		return errs
 	}
 	d.settle(e.schema)
+	if e.compile != nil {
+		d.compiled = e.compile(d.op)
+	}
 	return nil
 }
 

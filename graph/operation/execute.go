@@ -35,11 +35,26 @@ func (e *Engine) Execute(ctx context.Context, o *Operation) *Response {
 	if data := o.document.introspected.Load(); data != nil {
 		return &Response{Data: *data}
 	}
-	resp := e.run(ctx, o)
+	resp := e.shortly(ctx, o)
+	if resp == nil {
+		resp = e.run(ctx, o)
+	}
 	if len(resp.Errors) == 0 && o.onlyIntrospects() && e.documents.grow(o.name, o.document, len(resp.Data)) {
 		o.document.introspected.Store((*[]byte)(&resp.Data))
 	}
 	return resp
+}
+
+// shortly answers an operation without executing it; nil: it cannot.
+func (e *Engine) shortly(ctx context.Context, o *Operation) *Response {
+	if e.shortcut == nil || o.document.compiled == nil {
+		return nil
+	}
+	data, ok := e.shortcut.Answer(ctx, o)
+	if !ok {
+		return nil
+	}
+	return &Response{Data: data}
 }
 
 // enter asks whether an operation may run now.

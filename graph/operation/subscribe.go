@@ -36,15 +36,6 @@ type Source interface {
 // A *model.Error refuses the subscription.
 type Open func(ctx context.Context, args map[string]any, wake func()) (Source, error)
 
-// Encoder answers events without executing them, or shares the answer between
-// subscribers: equal are the answers of one event to operations with the same
-// definition and variables, and the same of what the caller may see.
-type Encoder interface {
-	// Encode returns the answer to an event as JSON, {"data":…}; false leaves
-	// it to execution. The bytes are shared: nobody writes to them.
-	Encode(ctx context.Context, o *Operation, event any) (answer []byte, ok bool)
-}
-
 // Stream is an open subscription: a [Source] whose events come out as answers.
 type Stream struct {
 	engine *Engine
@@ -143,8 +134,8 @@ func (s *Stream) Next(ctx context.Context) (answer []byte, id string, ok bool, e
 	if err != nil || !ok {
 		return nil, "", false, err
 	}
-	if e := s.engine.encoder; e != nil {
-		if answer, ok := e.Encode(ctx, s.op, event); ok {
+	if c := s.engine.shortcut; c != nil {
+		if answer, ok := c.Encode(s.op, event); ok {
 			return answer, id, true, nil
 		}
 	}

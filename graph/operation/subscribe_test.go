@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"carillon/graph/internal/testschema"
 	"carillon/graph/operation"
 	"carillon/model"
@@ -146,18 +148,47 @@ func TestSubscriptionsFail(t *testing.T) {
 	}
 }
 
-// shared answers every event with the same bytes.
+// shared answers every event, and every query, with the same bytes.
 type shared struct{}
 
-func (shared) Encode(_ context.Context, o *operation.Operation, event any) ([]byte, bool) {
+func (shared) Encode(o *operation.Operation, event any) ([]byte, bool) {
 	return []byte(`{"data":"` + o.Name() + `"}`), event.(*testschema.Count).N == 1
 }
 
-func TestEncoderComesBeforeExecution(t *testing.T) {
+func (shared) Answer(_ context.Context, o *operation.Operation) ([]byte, bool) {
+	return []byte(`"` + o.Compiled().(string) + `"`), o.Name() == "Short"
+}
+
+func TestShortcutAnswersWhatWasCompiled(t *testing.T) {
+	t.Parallel()
+	compiled := 0
+	e := engine(func(c *operation.Config) {
+		c.Shortcut = shared{}
+		c.Compile = func(op *ast.OperationDefinition) any {
+			if compiled++; op.Name == "Never" {
+				return nil
+			}
+			return "made of " + op.Name
+		}
+	})
+	const document = `query Short { hello } query Long { hello } query Never { hello }`
+	for range 2 {
+		for name, want := range map[string]string{"Short": `{"data":"made of Short"}`, "Long": `{"data":{"hello":"hello world"}}`, "Never": `{"data":{"hello":"hello world"}}`} {
+			if got := answer(t, e, operation.Params{Query: document, OperationName: name}); got != want {
+				t.Errorf("%s: %s, want %s", name, got, want)
+			}
+		}
+	}
+	if compiled != 3 {
+		t.Errorf("compiled %d times, want once for each operation", compiled)
+	}
+}
+
+func TestShortcutComesBeforeExecution(t *testing.T) {
 	t.Parallel()
 	var feed testschema.Feed
 	feed.Advance(2)
-	e := engine(func(c *operation.Config) { c.Subscriptions, c.Encoder = feed.Opens(), shared{} })
+	e := engine(func(c *operation.Config) { c.Subscriptions, c.Shortcut = feed.Opens(), shared{} })
 	s := subscribe(t, e, operation.Params{Query: `subscription S { counter { n } }`}, func() {})
 	for _, want := range []string{`{"data":"S"}`, `{"data":{"counter":{"n":2}}}`} {
 		if answer, _, _, _ := s.Next(t.Context()); string(answer) != want {

@@ -189,26 +189,31 @@ func UnmarshalUserErrorCode(v any) (model.ProblemCode, error) {
 	return model.ProblemCode(s), err
 }
 
-// MarshalBlockType writes what a block is. One that a REST dialect accepted
-// and the schema does not know is text.
-func MarshalBlockType(v string) graphql.Marshaler {
+// BlockType is what a block is. One that a REST dialect accepted and the schema
+// does not know is text.
+func BlockType(v string) string {
 	if !slices.Contains(blockTypes, v) {
-		v = "TYPOGRAPHY"
+		return "TYPOGRAPHY"
 	}
-	return word(v)
+	return v
 }
+
+// MarshalBlockType writes what a block is.
+func MarshalBlockType(v string) graphql.Marshaler { return word(BlockType(v)) }
 
 // UnmarshalBlockType reads what a block is.
 func UnmarshalBlockType(v any) (string, error) { return oneOf(v, blockTypes...) }
 
-// MarshalBlockVariant writes how a block stands out; the model leaves out the
-// default.
-func MarshalBlockVariant(v string) graphql.Marshaler {
+// BlockVariant is how a block stands out; the model leaves out the default.
+func BlockVariant(v string) string {
 	if !slices.Contains(blockVariants, v) {
-		v = "DEFAULT"
+		return "DEFAULT"
 	}
-	return word(v)
+	return v
 }
+
+// MarshalBlockVariant writes how a block stands out.
+func MarshalBlockVariant(v string) graphql.Marshaler { return word(BlockVariant(v)) }
 
 // UnmarshalBlockVariant reads how a block stands out.
 func UnmarshalBlockVariant(v any) (string, error) { return oneOf(v, blockVariants...) }

@@ -55,10 +55,11 @@ var imports = map[string]string{
 	"user":         "model preference" + tools,
 
 	// Floor 3: the surfaces. They translate.
-	"graph":                    surface + "internal/admission internal/shed graph/generated graph/operation graph/transport graph/view graph/internal/...",
+	"graph":                    surface + "internal/admission internal/shed graph/generated graph/operation graph/plan graph/transport graph/view graph/internal/...",
 	"graph/generated":          "model graph/view graph/internal/...",
 	"graph/internal/...":       "model",
 	"graph/operation":          "model graph/internal/..." + tools,
+	"graph/plan":               "model graph/view" + tools,
 	"graph/transport":          "model auth internal/reqlog internal/websocket graph/operation graph/internal/..." + tools,
 	"graph/view":               "model graph/internal/..." + tools,
 	"playground":               "internal/reqlog",

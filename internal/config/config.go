@@ -64,6 +64,7 @@ type Config struct {
 	MaxConnections      int `env:"MAX_CONNECTIONS" envDefault:"20000" doc:"WebSockets and event streams of this process"`
 	MaxUserConns        int `env:"MAX_CONNECTIONS_USER" envDefault:"20" doc:"the same of one user"`
 	MaxSubscriptions    int `env:"MAX_SUBSCRIPTIONS" envDefault:"100" doc:"subscriptions of one WebSocket"`
+	AnswerCache         int `env:"ANSWER_CACHE" envDefault:"67108864" doc:"bytes of answers to the inbox query that are kept to be given again while nothing has changed; 0: none"`
 	MaxWrongCredentials int `env:"MAX_WRONG_CREDENTIALS" envDefault:"20" doc:"wrong credentials a minute from one address before it is told to wait; 0: any number"`
 	MaxConcurrent       int `env:"MAX_CONCURRENT" envDefault:"64" doc:"operations worked on at once, at most: how many it should be, the server finds out; a few more wait a moment, the rest is told to come back"`
 	RateEnvironment     int `env:"RATE_ENVIRONMENT" envDefault:"0" doc:"root fields a second of one environment, with bursts of twice as many; 0: any number"`
@@ -246,6 +247,7 @@ func (c *Config) check() (problems []string) {
 	within("MAX_CONNECTIONS", c.MaxConnections, 1, 1_000_000)
 	within("MAX_CONNECTIONS_USER", c.MaxUserConns, 1, 10_000)
 	within("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 10_000)
+	within("ANSWER_CACHE", c.AnswerCache, 0, 1<<36)
 	within("MAX_WRONG_CREDENTIALS", c.MaxWrongCredentials, 0, 1_000_000)
 	within("MAX_CONCURRENT", c.MaxConcurrent, 4, 100_000)
 	within("RATE_ENVIRONMENT", c.RateEnvironment, 0, 10_000_000)

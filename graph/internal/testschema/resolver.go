@@ -102,11 +102,11 @@ func (resolver) Linger(ctx context.Context) (*string, error) {
 }
 
 func (resolver) Counter(ctx context.Context, _ *int32, _ *string, _ *int32) (<-chan *Count, error) {
-	return operation.EventChannel[*Count](ctx)
+	return operation.EventChannel(ctx, operation.Same[*Count])
 }
 
 func (resolver) Broken(ctx context.Context, _ string) (<-chan *Count, error) {
-	return operation.EventChannel[*Count](ctx)
+	return operation.EventChannel(ctx, operation.Same[*Count])
 }
 
 func (resolver) Boss(_ context.Context, u *User) (*User, error) { return user(u.ID + "0"), nil }
