@@ -43,12 +43,11 @@ const newestRows = model.DefaultPage + 1
 // newestStatement reads the newest rows of several inboxes in one moment. $1 and
 // $2 name them, $3 are the seqs whose rows are not wanted.
 var newestStatement = fmt.Sprintf(`select u.place, i.seq, i.total, i.unseen, i.unread,
-		n.id, n.send_id, n.category_id, n.sort_at, n.seq, %s, %s, n.interacted_at, n.archived_at, n.expires_at, n.reason, n.state, s.title, s.content
+		n.id, n.send_id, n.category_id, n.sort_at, n.seq, %s, %s, n.interacted_at, n.archived_at, n.expires_at, n.reason, n.state
 	from unnest($1::bigint[], $2::bigint[], $3::bigint[]) with ordinality u (env_id, user_id, known, place)
 	join inboxes i on i.env_id = u.env_id and i.user_id = u.user_id
 	left join lateral (select * from notifications n where n.env_id = i.env_id and n.user_id = i.user_id and i.seq <> u.known
-		and n.in_inbox and n.deleted_at is null and n.archived_at is null order by n.sort_at desc, n.id desc limit %d) n on true
-	left join sends s on s.env_id = n.env_id and s.id = n.send_id`, seenAt, readAt, newestRows)
+		and n.in_inbox and n.deleted_at is null and n.archived_at is null order by n.sort_at desc, n.id desc limit %d) n on true`, seenAt, readAt, newestRows)
 
 // newestAsk is a read of newest rows, and what came of it.
 type newestAsk struct {
@@ -58,17 +57,22 @@ type newestAsk struct {
 
 	found bool // the inbox is there
 	page  model.Inbox
-	said  []model.Content // of the page's items, until it is full
 }
 
-func readNewest(ctx context.Context, conn *pgx.Conn, batch []*newestAsk) error {
+// readNewest reads the rows of a batch, and then what of their sends is not
+// remembered.
+func (s *Store) readNewest(ctx context.Context, conn *pgx.Conn, batch []*newestAsk) error {
 	size := max(len(batch), togetherLeast)
 	keys := make([]int64, 3*size)
 	envs, users, known := keys[:size:size], keys[size:2*size:2*size], keys[2*size:]
 	for i, a := range batch {
 		envs[i], users[i], known[i] = int64(a.env), int64(a.user), a.known
 	}
-	return ask(ctx, conn, "newest", newestStatement, func(r *rawRow) error { return batch[r.number()-1].add(r) }, envs, users, known)
+	err := ask(ctx, conn, "newest", newestStatement, func(r *rawRow) error { return batch[r.number()-1].add(r) }, envs, users, known)
+	if err != nil {
+		return err
+	}
+	return s.said.fill(ctx, conn, batch)
 }
 
 // add takes a row of the statement, of which the place was read.
@@ -79,14 +83,14 @@ func (a *newestAsk) add(r *rawRow) error {
 	if r.isNull() { // no item
 		return nil
 	}
-	if a.said == nil {
-		p.Items, a.said = make([]model.Notification, 0, newestRows), make([]model.Content, newestRows)
+	if p.Items == nil {
+		p.Items = make([]model.Notification, 0, newestRows)
 	}
 	i := len(p.Items)
 	if i == newestRows {
 		return fmt.Errorf("more than %d rows of one inbox", newestRows)
 	}
-	n := model.Notification{EnvID: a.env, UserID: a.user, InInbox: true, Content: &a.said[i]}
+	n := model.Notification{EnvID: a.env, UserID: a.user, InInbox: true}
 	n.ID, n.SendID, n.CategoryID = model.NotificationID(r.number()), model.SendID(r.number()), model.CategoryID(r.number())
 	n.SortAt, n.Seq = at(r.number()), r.number()
 	n.CreatedAt = n.SortAt
@@ -96,13 +100,6 @@ func (a *newestAsk) add(r *rawRow) error {
 	// The statement gives them in order, though nothing but its plan says so.
 	if i > 0 && newer(&n, &p.Items[i-1]) {
 		newestFirst(p.Items)
-	}
-	if r.isNull() { // its send is no longer kept
-		return nil
-	}
-	title, rest := r.text(), r.text()
-	if err := readContent(&a.said[i], title, rest); err != nil {
-		return fmt.Errorf("send %d: %w", n.SendID, err)
 	}
 	return nil
 }

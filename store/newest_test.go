@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -113,5 +114,40 @@ func TestUserID(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+// TestNewestInboxSaysWhatItsSendsSay reads inboxes that share sends, whose
+// contents are remembered by then, and one send that is no longer kept.
+func TestNewestInboxSaysWhatItsSendsSay(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx, env, other := t.Context(), newEnvironment(t, s), storetest.Env(t, s, "another app")
+		users := []model.UserID{storetest.User(t, s, env, "ada"), storetest.User(t, s, env, "bob")}
+		stranger := storetest.User(t, s, other, "ada")
+		storetest.Send(t, s, env, storetest.Sent{Title: "to both"}, users...)
+		storetest.Send(t, s, env, storetest.Sent{Title: "to one"}, users[0])
+		storetest.Send(t, s, other, storetest.Sent{Title: "elsewhere"}, stranger)
+		titles := func(env model.EnvID, user model.UserID) (out []string) {
+			page, _, err := s.NewestInbox(ctx, env, user, 20, model.NoSeq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range page.Items {
+				out = append(out, n.Content.Title)
+			}
+			return out
+		}
+		for range 2 {
+			if got := titles(env, users[0]); !slices.Equal(got, []string{"to one", "to both"}) {
+				t.Errorf("ada has %q", got)
+			}
+			if got := titles(env, users[1]); !slices.Equal(got, []string{"to both"}) {
+				t.Errorf("bob has %q", got)
+			}
+			if got := titles(other, stranger); !slices.Equal(got, []string{"elsewhere"}) {
+				t.Errorf("another app's ada has %q", got)
+			}
+		}
 	})
 }

@@ -46,6 +46,7 @@ type Store struct {
 	prepared prepared
 	newest   together[newestAsk]
 	userIDs  together[userIDAsk]
+	said     said
 	ids      ids
 	epoch    uint64
 	path     string          // of an SQLite file
@@ -83,7 +84,7 @@ func OpenUnmigrated(ctx context.Context, cfg Config) (*Store, error) {
 		d = postgresDialect
 	}
 	s := &Store{dialect: d, clock: cfg.Now, path: cfg.URL}
-	s.newest.read, s.userIDs.read = readNewest, readUserIDs
+	s.newest.read, s.userIDs.read = s.readNewest, readUserIDs
 	w, r, err := d.open(cfg, &s.connections)
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
