@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -94,68 +95,90 @@ func (a *audience) tell(send func(title string) error, title string) (time.Durat
 	}
 }
 
+// listening is one side of a fan-out: how to subscribe, and how to send.
+type listening struct {
+	*side
+	join   func(i int) (net.Conn, *bufio.Reader, error)
+	path   string
+	secret string
+	body   func(title string) any
+	sent   string // what an answer has in it
+}
+
 // fanOut measures one send to 10,000 open subscribers, until the last has it,
-// and what a subscriber takes who waits.
+// and what a subscriber takes who waits: first with an inbox for each, which is
+// 10,000 rows too, then all with the same one, which is the delivery alone.
 func (p *place) fanOut(ctx context.Context) error {
 	c, err := p.gather(ctx)
 	if err != nil {
 		return err
 	}
-	ours, bare, end, err := p.both(ctx)
+	ours, bare, end, err := p.both(ctx, fmt.Sprintf("MAX_CONNECTIONS_USER=%d", people))
 	if err != nil {
 		return err
 	}
 	defer end()
 	tokens := c.tokens()
-	var (
-		rates  [2]samples
-		memory [2]float64
-	)
-	for i, s := range []struct {
-		*side
-		join func(i int) (net.Conn, *bufio.Reader, error)
-		body func(title string) []byte
-		want string
-	}{
-		{
-			side: ours, join: func(i int) (net.Conn, *bufio.Reader, error) { return joinOurs(ctx, ours.addr, tokens[i]) },
-			body: func(title string) []byte {
-				const text = `mutation ($title: String!) { sendNotification(input: {to: {topics: ["all"]}, title: $title}) { send { id } userErrors { message } } }`
-				b, _ := json.Marshal(map[string]any{"query": text, "variables": map[string]any{"title": title}}) // of text
-				return request("/graphql", c.SecretKey, b)
-			}, want: `"send":{"id":`,
-		},
-		{
-			side: bare, join: func(int) (net.Conn, *bufio.Reader, error) { return joinBare(ctx, bare.addr) },
-			body: func(title string) []byte {
-				b, _ := json.Marshal(map[string]any{"env": c.env, "title": title}) // of text and numbers
-				return request("/sendall", "", b)
-			}, want: `"title":`,
-		},
-	} {
-		if rates[i], memory[i], err = p.fanOutOn(ctx, s.side, s.join, s.body, s.want); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+	const each = `mutation ($title: String!) { sendNotification(input: {to: {topics: ["all"]}, title: $title}) { send { id } userErrors { message } } }`
+	one := strings.Replace(each, `topics: ["all"]`, `users: ["`+userName(0)+`"]`, 1)
+	ourSide := func(text string, token func(i int) string) listening {
+		return listening{
+			side: ours, path: "/graphql", secret: c.SecretKey, sent: `"send":{"id":`,
+			join: func(i int) (net.Conn, *bufio.Reader, error) { return joinOurs(ctx, ours.addr, token(i)) },
+			body: func(title string) any {
+				return map[string]any{"query": text, "variables": map[string]any{"title": title}}
+			},
 		}
 	}
-	p.addRates(fmt.Sprintf("W3 deliveries of one send to %s open subscribers", count(people)), rates[0], rates[1])
-	p.add(result{
-		work: "W3 memory of an idle subscriber (RSS)", ours: fmt.Sprintf("%.1f KB", memory[0]/1024), bare: fmt.Sprintf("%.1f KB", memory[1]/1024),
-		ratio: fmt.Sprintf("%.2f", memory[0]/memory[1]),
-	})
+	bareSide := func(path string, body map[string]any) listening {
+		return listening{
+			side: bare, path: path, sent: `"title":`,
+			join: func(int) (net.Conn, *bufio.Reader, error) { return joinBare(ctx, bare.addr) },
+			body: func(title string) any {
+				body["title"] = title
+				return body
+			},
+		}
+	}
+	for i, work := range []struct {
+		name  string
+		sides [2]listening
+	}{
+		{"an inbox for each", [2]listening{ourSide(each, func(i int) string { return tokens[i] }), bareSide("/sendall", map[string]any{"env": c.env})}},
+		{"all of one inbox", [2]listening{ourSide(one, func(int) string { return tokens[0] }), bareSide("/send", map[string]any{"user": 3})}},
+	} {
+		var (
+			rates  [2]samples
+			memory [2]float64
+		)
+		for j, s := range work.sides {
+			if rates[j], memory[j], err = p.fanOutOn(ctx, s); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+		p.addRates(fmt.Sprintf("W3 deliveries of one send to %s open subscribers, %s", count(people), work.name), rates[0], rates[1])
+		if i > 0 {
+			continue // the counterpart has not noticed yet who left
+		}
+		p.add(result{
+			work: "W3 memory of an idle subscriber (RSS)", ours: fmt.Sprintf("%.1f KB", memory[0]/1024), bare: fmt.Sprintf("%.1f KB", memory[1]/1024),
+			ratio: fmt.Sprintf("%.2f", memory[0]/memory[1]),
+		})
+	}
 	return nil
 }
 
-func (p *place) fanOutOn(ctx context.Context, s *side, join func(int) (net.Conn, *bufio.Reader, error), body func(string) []byte, want string) (rates samples, memory float64, err error) {
-	before, err := p.rests(ctx, s)
+func (p *place) fanOutOn(ctx context.Context, s listening) (rates samples, memory float64, err error) {
+	before, err := p.rests(ctx, s.side)
 	if err != nil {
 		return nil, 0, err
 	}
-	a, err := assemble(people, join)
+	a, err := assemble(people, s.join)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer a.leave()
-	after, err := p.rests(ctx, s)
+	after, err := p.rests(ctx, s.side)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -165,8 +188,12 @@ func (p *place) fanOutOn(ctx context.Context, s *side, join func(int) (net.Conn,
 	}
 	defer w.conn.Close()
 	send := func(title string) error {
-		answer, err := w.do(body(title))
-		if err == nil && !bytes.Contains(answer, []byte(want)) {
+		body, err := json.Marshal(s.body(title))
+		if err != nil {
+			return err
+		}
+		answer, err := w.do(request(s.path, s.secret, body))
+		if err == nil && !bytes.Contains(answer, []byte(s.sent)) {
 			err = fmt.Errorf("answer: %s", answer)
 		}
 		return err
@@ -177,7 +204,7 @@ func (p *place) fanOutOn(ctx context.Context, s *side, join func(int) (net.Conn,
 	}
 	n := 0
 	for range p.rounds {
-		sample, err := p.watch(ctx, s, "fanout", func() (sent int, took time.Duration, err error) {
+		sample, err := p.watch(ctx, s.side, "fanout", func() (sent int, took time.Duration, err error) {
 			for took < p.length/2 {
 				n++
 				one, err := a.tell(send, fmt.Sprintf("fan-out %d", n))
