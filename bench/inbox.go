@@ -99,7 +99,9 @@ func (c *crowd) askAll(ctx context.Context, s *side, a asking) error {
 			}
 			defer w.conn.Close()
 			for user := lane; user < people && errs[lane] == nil; user += askers {
-				_, errs[lane] = w.do(a.requests[user])
+				if _, err := w.do(a.requests[user]); err != nil && !errors.Is(err, errBusy) {
+					errs[lane] = err
+				}
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,6 +40,9 @@ func request(path, credential string, body []byte) []byte {
 	b = fmt.Appendf(b, "Content-Length: %d\r\n\r\n", len(body))
 	return append(b, body...)
 }
+
+// errBusy is an answer that asks to come back.
+var errBusy = errors.New("503 Service Unavailable")
 
 // do sends a request and returns the body of its answer, which counts until the
 // next call. An answer that is not 200 is an error.
@@ -73,11 +77,18 @@ func (w *wire) do(request []byte) ([]byte, error) {
 	if _, err := io.ReadFull(w.in, w.body); err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(status, "HTTP/1.1 503 ") {
+		return nil, errBusy
+	}
 	if status != "HTTP/1.1 200 OK" {
 		return nil, fmt.Errorf("%s: %s", status, w.body)
 	}
 	return w.body, nil
 }
+
+// refusedMost is the part of the requests that may be told to come back, as a
+// server does that is busier than it should be. They are not counted.
+const refusedMost = 0.05
 
 // flood has so many connections ask as fast as they are answered. ask gives a
 // request and what to do with its answer; both are called by one connection at
@@ -93,6 +104,7 @@ func flood(ctx context.Context, addr string, connections int, length time.Durati
 	var (
 		wg     sync.WaitGroup
 		counts = make([]int, connections)
+		busy   = make([]int, connections)
 		errs   = make([]error, connections)
 		began  = time.Now()
 	)
@@ -101,17 +113,26 @@ func flood(ctx context.Context, addr string, connections int, length time.Durati
 			for n := 0; time.Since(began) < length && ctx.Err() == nil && errs[i] == nil; n++ {
 				request, check := ask(i, n)
 				body, err := w.do(request)
+				if errors.Is(err, errBusy) {
+					busy[i]++
+					continue
+				}
 				if err == nil {
 					err = check(body)
 				}
-				counts[i], errs[i] = n+1, err
+				counts[i], errs[i] = counts[i]+1, err
 			}
 		})
 	}
 	wg.Wait()
 	took = time.Since(began)
-	for _, n := range counts {
+	refused := 0
+	for i, n := range counts {
 		count += n
+		refused += busy[i]
+	}
+	if refused > 0 && float64(refused) > refusedMost*float64(count) {
+		errs = append(errs, fmt.Errorf("%d of %d requests were told to come back", refused, count+refused))
 	}
 	return count, took, errors.Join(append(errs, ctx.Err())...)
 }
