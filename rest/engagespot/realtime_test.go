@@ -86,6 +86,7 @@ func (l *liveWorld) socket(e *app.Created, user string) *socket {
 	switch e.Environment.UserAuth {
 	case model.AuthHMAC:
 		query.Set("userSignature", sign(e, user))
+	case model.AuthOpen:
 	case model.AuthToken:
 		connect += fmt.Sprintf(`{"token":%q}`, token(e, user))
 	}
