@@ -94,7 +94,7 @@ process.once('SIGTERM', () => process.exit(1));
 
 /** Starts a server and waits until it is ready. */
 export async function startServer(store, env = {}) {
-  const port = await freePort();
+  const port = env.ADDR ? Number(env.ADDR.split(':').pop()) : await freePort();
   const child = spawn(binary, ['serve'], {
     env: { PATH: process.env.PATH, ADDR: `127.0.0.1:${port}`, METRICS_ADDR: 'off', DEMO: 'false', ...store.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
