@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"sync"
+
+	"github.com/uptrace/bun"
 )
 
 // idBlock is how many integer ids are taken from the database at once.
@@ -71,8 +73,13 @@ func (s *Store) NewIDs(ctx context.Context, n int) ([]int64, error) {
 func (s *Store) takeBlock(ctx context.Context) error {
 	var first, size int64
 	defer func() { s.ids.put(first, size) }()
-	if err := s.w.NewRaw(s.dialect.nextIDs).Scan(ctx, &first); err != nil {
-		return s.fail("taking ids", err)
+	// In a transaction, whose end tells of a full disk: SQLite gives the row of
+	// a lone statement before it is written, and then the block is given again.
+	err := s.write(ctx, "taking ids", func(ctx context.Context, tx bun.Tx) error {
+		return tx.NewRaw(s.dialect.nextIDs).Scan(ctx, &first)
+	})
+	if err != nil {
+		return err
 	}
 	size = idBlock
 	return nil
