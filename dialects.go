@@ -5,6 +5,7 @@ import (
 
 	"carillon/auth"
 	"carillon/rest"
+	"carillon/rest/engage"
 	"carillon/rest/engagespot"
 	"carillon/rest/engagespot/socketio"
 )
@@ -16,6 +17,10 @@ func (s *server) dialects(next http.Handler) http.Handler {
 	p := s.parts
 	engagespot.New(engagespot.Config{
 		Inbox: p.inboxes, Sends: p.sends, Users: p.users, Catalog: p.catalog, Topics: p.audience, Apps: p.apps,
+		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
+	}).Mount(router)
+	engage.New(engage.Config{
+		Users: p.users, Topics: p.audience,
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
 	}).Mount(router)
 	return router

@@ -127,7 +127,7 @@ func (s *Service) checkNew(in model.NewCredential) error {
 	switch in.Kind {
 	case model.CredentialTokenKey:
 		s.checkTokenKey(in, &c)
-	case model.CredentialSecretKey, model.CredentialAPISecret, model.CredentialSigningSecret:
+	case model.CredentialSecretKey, model.CredentialAPISecret, model.CredentialSigningSecret, model.CredentialEngage:
 		c.That(in.PublicKey == "", "must only be given for a token key", "publicKey")
 		if in.Secret != "" {
 			checkSecret(in.Secret, &c, "secret")
@@ -200,12 +200,12 @@ func (s *Service) credential(env model.EnvID, in model.NewCredential) (model.Cre
 		return c, nil
 	case model.CredentialSigningSecret:
 		c.Algorithm = model.HS256
-	case model.CredentialSecretKey, model.CredentialAPISecret:
+	case model.CredentialSecretKey, model.CredentialAPISecret, model.CredentialEngage:
 	default:
 		return c, errors.New("a credential of no kind")
 	}
 	c.Hint, c.LookupHash = s.Keys.Hint(in.Secret), s.Keys.Hash(in.Secret)
-	if in.Kind != model.CredentialSecretKey {
+	if in.Kind != model.CredentialSecretKey && in.Kind != model.CredentialEngage {
 		c.Sealed = s.Keys.Seal(env, c.ID, in.Secret)
 	}
 	return c, nil

@@ -22,6 +22,8 @@ type Store interface {
 	TopicByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error)
 	Topics(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error)
 	Subscriptions(ctx context.Context, env model.EnvID, user model.UserID, page model.PageRequest) (model.Page[model.TopicSubscription], error)
+	TopicsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.TopicSubscription, error)
+	SubscriberCounts(ctx context.Context, env model.EnvID, topics []model.TopicID) (map[model.TopicID]int64, error)
 	Subscribers(ctx context.Context, env model.EnvID, topic model.TopicID, page model.PageRequest) (model.Page[model.TopicSubscription], error)
 }
 
@@ -199,4 +201,15 @@ func (s *Service) Of(ctx context.Context, env model.EnvID, user model.UserID, pa
 // Members lists the users on a topic, newest user first.
 func (s *Service) Members(ctx context.Context, env model.EnvID, topic model.TopicID, page model.PageRequest) (model.Page[model.TopicSubscription], error) {
 	return s.Store.Subscribers(ctx, env, topic, page)
+}
+
+// OfUsers lists the topics that users are on, in the order of joining. Of the
+// topics it gives the ids.
+func (s *Service) OfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.TopicSubscription, error) {
+	return s.Store.TopicsOfUsers(ctx, env, users)
+}
+
+// Counts counts the users on topics, subscribed or not.
+func (s *Service) Counts(ctx context.Context, env model.EnvID, topics []model.TopicID) (map[model.TopicID]int64, error) {
+	return s.Store.SubscriberCounts(ctx, env, topics)
 }

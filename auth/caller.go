@@ -44,6 +44,10 @@ type Caller struct {
 	// the identifier, or the key that verified the token. Empty in an OPEN
 	// environment without a signature.
 	Credential model.CredentialID
+	// Public says that the credential was shown without its secret, as clients
+	// do that everybody can read: only the Engage dialect lets them in, for what
+	// they may.
+	Public bool
 	// Expires is when the credential stops to count, the earlier of the
 	// token's exp and the end of the key; zero: never.
 	Expires time.Time

@@ -46,7 +46,7 @@ func newKey(c model.Credential, box *seal.Box) *key {
 		if k.broken == nil && k.algorithm != c.Algorithm {
 			k.broken = fmt.Errorf("is registered for %s, but is a key for %s", c.Algorithm, k.algorithm)
 		}
-	case model.CredentialSecretKey: // looked up by its hash, verifies nothing
+	case model.CredentialSecretKey, model.CredentialEngage: // looked up by its hash, verifies nothing
 	}
 	if k.broken == nil && k.algorithm == model.HS256 && len(k.secret) == 0 {
 		k.broken = errors.New("is empty")

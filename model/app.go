@@ -90,6 +90,10 @@ const (
 	CredentialAPISecret CredentialKind = "api_secret"
 	// CredentialSigningSecret signs user tokens with HS256. Kept encrypted.
 	CredentialSigningSecret CredentialKind = "signing_secret"
+	// CredentialEngage serves the Engage dialect: its id is the public key, its
+	// secret the private one. Only the SHA-256 of the secret is kept. It is a
+	// kind of its own since there the public key alone may write users.
+	CredentialEngage CredentialKind = "engage"
 	// CredentialTokenKey is a public key that verifies user tokens.
 	CredentialTokenKey CredentialKind = "token_key"
 )

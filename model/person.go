@@ -68,6 +68,8 @@ type UserChange struct {
 	Addresses     []NewAddress
 	NewIDs        []AddressID        // as many as Addresses
 	Replace       func(Address) bool // which added addresses to remove, asked before Addresses are added; nil: none
+	LeaveTopics   []TopicID
+	Accounts      []MembershipChange // accounts to be a member of, which must be there
 	Topics        []TopicID          // topics to be put on, subscribed; an archived one changes nothing
 }
 

@@ -159,6 +159,7 @@ type ProfilePatch struct {
 
 // UserFilter chooses users. Zero values do not filter.
 type UserFilter struct {
+	Topic            TopicID
 	Enabled          *bool
 	IdentifierPrefix string
 	Email            string
@@ -168,6 +169,7 @@ type UserFilter struct {
 // identifier.
 type UserOrder struct {
 	ByIdentifier bool
+	ByID         bool // by internal id, which has a meaning in dialects only
 	Ascending    bool
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"slices"
 
 	"github.com/uptrace/bun"
 
@@ -72,36 +71,41 @@ func (s *Store) JoinAccounts(ctx context.Context, env model.EnvID, o model.Once,
 		if err != nil {
 			return u, err
 		}
-		names := make([]string, len(changes))
-		for i, ch := range changes {
-			names[i] = ch.Account
-		}
-		ids, missing, err := userIDs(ctx, tx, env, names, s.dialect.forKeep)
-		if err != nil {
-			return u, err
-		}
-		if len(missing) > 0 {
-			return u, model.NotFound("names no user", "account")
-		}
-		for _, ch := range changes {
-			if ids[ch.Account] == u.ID {
-				return u, &model.Error{Kind: model.KindInvalid, Message: "invalid input", Problems: []model.Problem{{
-					Code: model.ProblemInvalid, Path: []string{"account"}, Message: "must be another user: nobody is a member of themselves",
-				}}}
-			}
-			if err := s.join(ctx, tx, u, ids[ch.Account], ch.Role); err != nil {
-				return u, err
-			}
-		}
-		var n int
-		if err := tx.NewRaw("select count(*) from memberships where env_id = ? and user_id = ?", env, u.ID).Scan(ctx, &n); err != nil {
-			return u, err
-		}
-		if n > model.MaxMemberships {
-			return u, model.Errorf(model.KindLimit, "a user is a member of at most %d accounts", model.MaxMemberships)
-		}
-		return u, nil
+		return u, s.joinAll(ctx, tx, u, changes)
 	})
+}
+
+// joinAll works on a user whose row is locked.
+func (s *Store) joinAll(ctx context.Context, tx bun.Tx, u model.User, changes []model.MembershipChange) error {
+	names := make([]string, len(changes))
+	for i, ch := range changes {
+		names[i] = ch.Account
+	}
+	ids, missing, err := userIDs(ctx, tx, u.EnvID, names, s.dialect.forKeep)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return model.NotFound("names no user", "account")
+	}
+	for _, ch := range changes {
+		if ids[ch.Account] == u.ID {
+			return &model.Error{Kind: model.KindInvalid, Message: "invalid input", Problems: []model.Problem{{
+				Code: model.ProblemInvalid, Path: []string{"account"}, Message: "must be another user: nobody is a member of themselves",
+			}}}
+		}
+		if err := s.join(ctx, tx, u, ids[ch.Account], ch.Role); err != nil {
+			return err
+		}
+	}
+	var n int
+	if err := tx.NewRaw("select count(*) from memberships where env_id = ? and user_id = ?", u.EnvID, u.ID).Scan(ctx, &n); err != nil {
+		return err
+	}
+	if n > model.MaxMemberships {
+		return model.Errorf(model.KindLimit, "a user is a member of at most %d accounts", model.MaxMemberships)
+	}
+	return nil
 }
 
 func (s *Store) join(ctx context.Context, tx bun.Tx, u model.User, account model.UserID, role *string) error {
@@ -159,17 +163,42 @@ func (s *Store) SetRole(ctx context.Context, env model.EnvID, o model.Once, user
 	})
 }
 
-// TopicsOfUsers lists the topics that users are on, by user, at most limit of
-// each, oldest topic first.
-func (s *Store) TopicsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID, limit int) (map[model.UserID][]model.TopicSubscription, error) {
+// TopicsOfUsers lists the topics that users are on, in the order of joining.
+func (s *Store) TopicsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.TopicSubscription, error) {
 	out := map[model.UserID][]model.TopicSubscription{}
-	for _, user := range slices.Compact(slices.Sorted(slices.Values(users))) {
-		page, err := s.Subscriptions(ctx, env, user, model.PageRequest{Limit: limit, Backward: true})
-		if err != nil {
-			return nil, err
-		}
-		slices.Reverse(page.Items)
-		out[user] = page.Items
+	if len(users) == 0 {
+		return out, nil
 	}
-	return out, nil
+	var rows []struct {
+		UserID     model.UserID
+		TopicID    model.TopicID
+		Subscribed bool
+		CreatedAt  int64
+	}
+	err := s.r.NewRaw("select user_id, topic_id, subscribed, created_at from topic_members where env_id = ? and user_id in (?) order by user_id, created_at, topic_id", env, bun.List(users)).Scan(ctx, &rows)
+	for _, r := range rows {
+		out[r.UserID] = append(out[r.UserID], model.TopicSubscription{
+			Topic: model.Topic{ID: r.TopicID, EnvID: env}, UserID: r.UserID, Subscribed: r.Subscribed, CreatedAt: at(r.CreatedAt),
+		})
+	}
+	return out, s.fail("reading subscriptions", err)
+}
+
+// SubscriberCounts counts the users on topics, subscribed or not; a topic
+// without any is absent.
+func (s *Store) SubscriberCounts(ctx context.Context, env model.EnvID, topics []model.TopicID) (map[model.TopicID]int64, error) {
+	out := map[model.TopicID]int64{}
+	if len(topics) == 0 {
+		return out, nil
+	}
+	var (
+		id model.TopicID
+		n  int64
+	)
+	rows, err := s.r.QueryContext(ctx, "select topic_id, count(*) from topic_members where env_id = ? and topic_id in (?) group by topic_id", env, bun.List(topics))
+	err = scanEach(rows, err, []any{&id, &n}, func() error {
+		out[id] = n
+		return nil
+	})
+	return out, s.fail("counting subscribers", err)
 }

@@ -47,7 +47,7 @@ func (c *userChanging) run(ctx context.Context, id model.UserID) (model.Identifi
 			return c.out, err
 		}
 	}
-	for _, step := range []func(context.Context) error{c.profile, c.columns, c.devices, c.addresses, c.topics} {
+	for _, step := range []func(context.Context) error{c.profile, c.columns, c.devices, c.addresses, c.topics, c.accounts} {
 		if err := step(ctx); err != nil {
 			return c.out, err
 		}
@@ -270,6 +270,11 @@ func (c *userChanging) addresses(ctx context.Context) error {
 }
 
 func (c *userChanging) topics(ctx context.Context) error {
+	if len(c.ch.LeaveTopics) > 0 {
+		if _, err := c.tx.NewRaw("delete from topic_members where env_id = ? and user_id = ? and topic_id in (?)", c.env, c.u.ID, bun.List(c.ch.LeaveTopics)).Exec(ctx); err != nil {
+			return err
+		}
+	}
 	if len(c.ch.Topics) == 0 {
 		return nil
 	}
@@ -283,6 +288,13 @@ func (c *userChanging) topics(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (c *userChanging) accounts(ctx context.Context) error {
+	if len(c.ch.Accounts) == 0 {
+		return nil
+	}
+	return c.s.joinAll(ctx, c.tx, c.u, c.ch.Accounts)
 }
 
 // FormerIdentifiers lists the identifiers that a user had before, in the order

@@ -107,11 +107,18 @@ func (s *Store) ListUsers(ctx context.Context, env model.EnvID, f model.UserFilt
 			where.add("u.identifier < ?", end)
 		}
 	}
+	if f.Topic != 0 {
+		where.add("exists (select 1 from topic_members m where m.env_id = u.env_id and m.topic_id = ? and m.user_id = u.id)", f.Topic)
+	}
 	columns, key := "(u.created_at, u.id)", func(k *model.PageKey) []any { return []any{micros(k.At), k.ID} }
 	order := "u.created_at %[1]s, u.id %[1]s"
 	if o.ByIdentifier {
 		columns, key = "(u.identifier)", func(k *model.PageKey) []any { return []any{k.Text} }
 		order = "u.identifier %[1]s"
+	}
+	if o.ByID {
+		columns, key = "(u.id)", func(k *model.PageKey) []any { return []any{k.ID} }
+		order = "u.id %[1]s"
 	}
 	beyond, before := "<", ">"
 	if o.Ascending {

@@ -13,6 +13,11 @@ func (s *Service) Addresses(ctx context.Context, user model.UserRef) ([]model.Ad
 	return found[user], err
 }
 
+// AddressesOf is Addresses for several users.
+func (s *Service) AddressesOf(ctx context.Context, users []model.UserRef) (map[model.UserRef][]model.Address, error) {
+	return s.Store.Addresses(ctx, users)
+}
+
 // AddAddress adds an address to a user, or changes the platform, provider and
 // state of the one of the channel that is the same. Push tokens and
 // subscriptions are not for here: see RegisterDevice.

@@ -34,6 +34,7 @@ func (s *Service) Change(ctx context.Context, env model.EnvID, once model.Once, 
 		checkNewAddress(&ch.Addresses[i], c.At("addresses", strconv.Itoa(i)))
 		ch.NewIDs = append(ch.NewIDs, model.AddressID(s.ids.New()))
 	}
+	checkMemberships(ch.Accounts, &c)
 	if err := c.Err(); err != nil {
 		return model.Outcome[model.Identified]{}, err
 	}
@@ -164,11 +165,20 @@ func (s *Service) JoinAccounts(ctx context.Context, env model.EnvID, once model.
 		return model.Outcome[model.User]{}, errUnknown
 	}
 	var c model.Check
-	switch n := len(changes); {
-	case n == 0:
+	if len(changes) == 0 {
 		c.Add(model.ProblemRequired, "must name at least one account", "accounts")
-	case n > model.MaxMemberships:
+	}
+	checkMemberships(changes, &c)
+	if err := c.Err(); err != nil {
+		return model.Outcome[model.User]{}, err
+	}
+	return s.Store.JoinAccounts(ctx, env, once, user, changes)
+}
+
+func checkMemberships(changes []model.MembershipChange, c *model.Check) {
+	if len(changes) > model.MaxMemberships {
 		c.Add(model.ProblemLimit, fmt.Sprintf("must name at most %d accounts", model.MaxMemberships), "accounts")
+		return
 	}
 	for i, ch := range changes {
 		at := c.At("accounts", strconv.Itoa(i))
@@ -181,10 +191,6 @@ func (s *Service) JoinAccounts(ctx context.Context, env model.EnvID, once model.
 			}
 		}
 	}
-	if err := c.Err(); err != nil {
-		return model.Outcome[model.User]{}, err
-	}
-	return s.Store.JoinAccounts(ctx, env, once, user, changes)
 }
 
 // SetRole changes the role of a user in an account.

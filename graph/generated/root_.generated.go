@@ -1233,6 +1233,8 @@ enum CredentialKind {
   SIGNING_SECRET
   "A public key that verifies user tokens."
   TOKEN_KEY
+  "Serves the Engage dialect: its id is the public key, its secret the private one. The public key alone may write users and events there."
+  ENGAGE
 }
 
 "The signature of user tokens that a credential verifies."

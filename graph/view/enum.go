@@ -24,7 +24,7 @@ var (
 	rungOutcomes    = []model.RungOutcome{model.RungPassed, model.RungAllow, model.RungBlock, model.RungNotReached}
 	resetReasons    = []model.ResetReason{model.ResetFirst, model.ResetTooFarBehind, model.ResetUnknownPosition, model.ResetOtherEpoch}
 	envKinds        = []model.EnvKind{model.EnvTest, model.EnvLive}
-	credentialKinds = []model.CredentialKind{model.CredentialSecretKey, model.CredentialAPISecret, model.CredentialSigningSecret, model.CredentialTokenKey}
+	credentialKinds = []model.CredentialKind{model.CredentialSecretKey, model.CredentialAPISecret, model.CredentialSigningSecret, model.CredentialTokenKey, model.CredentialEngage}
 	algorithms      = []model.Algorithm{model.HS256, model.RS256, model.ES256, model.EdDSA}
 	blockTypes      = []string{"BUTTON", "IMAGE", "INPUT", "TEXTAREA", "RATING_STAR", "TYPOGRAPHY", "BOX", "CARD", "BLUE_DOT"}
 	blockVariants   = []string{"DEFAULT", "PRIMARY", "SECONDARY"}
