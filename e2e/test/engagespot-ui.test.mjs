@@ -74,6 +74,7 @@ for (const setup of setups) {
       await badge(other, '12');
       await app.send('ada', 'Before it is opened', { category: 'orders' });
       await Promise.all([badge(tab, '13'), badge(other, '13')]);
+      await tab.bringToFront(); // a tab behind another draws once a second
       await shoot(tab, 'bell');
 
       await openPanel(tab);
@@ -91,10 +92,12 @@ for (const setup of setups) {
       await app.send('ada', 'It is live', { message: 'And <b>bold</b>' });
       await item(tab, 'It is live').waitFor({ state: 'attached' });
       await badge(other, ''); // it was seen in the tab that is open
+      await other.bringToFront();
       await bell(other).click();
       await item(other, 'It is live').waitFor();
       await shoot(other, 'live');
 
+      await tab.bringToFront();
       await item(tab, 'Order 12').click();
       await eventually('the click', async () => (await clicked('ada')).join() === 'Order 12');
       const opened = await eventually('its page', () => visitor.context.pages().find((p) => p.url().includes('opened')));
@@ -104,13 +107,13 @@ for (const setup of setups) {
         await bell(tab).click();
       }
 
+      await other.bringToFront();
       await item(other, 'Order 11').hover();
       await other.getByLabel('More').nth(4).click(); // the panel's own, then those of the items from the top
       await other.locator('[data-name="Delete"]:visible').first().click();
       await eventually('the deletion', async () => !(await app.list('ada', '&limit=100')).data.some((n) => n.title === 'Order 11'));
       await item(other, 'Order 11').waitFor({ state: 'detached' });
       await item(tab, 'Order 11').waitFor({ state: 'detached' });
-      await shoot(tab, 'deleted');
 
       await menu(other, 'Preferences');
       const box = other.getByLabel('In-App');
@@ -126,6 +129,8 @@ for (const setup of setups) {
       await box.click();
       await eventually('the other choice', async () => (await chosen()) === true);
 
+      await tab.bringToFront();
+      await shoot(tab, 'deleted');
       await menu(tab, 'Mark All As Read');
       await eventually('all to be read', async () => (await clicked('ada')).length === 13);
       await shoot(tab, 'all-read');
