@@ -14,7 +14,8 @@ var worker string
 
 // Worker serves the script that shows web pushes, for the service workers of
 // sites to import. A script that is imported cannot know where it came from, so
-// it is told: clicks go to the server that it was asked of.
+// it is told: clicks go to the server that it was asked of, with the API key
+// that the query names.
 func Worker(w http.ResponseWriter, r *http.Request) {
 	scheme := "https"
 	if r.TLS == nil && r.Header.Get("X-Forwarded-Proto") != "https" {
@@ -26,17 +27,19 @@ func Worker(w http.ResponseWriter, r *http.Request) {
 	header.Set("Access-Control-Allow-Origin", "*")
 	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	header.Set("Cache-Control", "no-cache")
-	_, _ = w.Write([]byte(strings.Replace(worker, "%API%", origin(scheme, r.Host)+"/v3", 1))) //nolint:gosec // origin lets nothing through that ends a text; else the client has gone
+	filled := strings.NewReplacer("%API%", scheme+"://"+harmless(r.Host)+"/v3", "%KEY%", harmless(r.URL.Query().Get("apiKey"))).Replace(worker)
+	_, _ = w.Write([]byte(filled)) //nolint:gosec // harmless lets nothing through that ends a text; else the client has gone
 }
 
-// origin is of a host as its client wrote it, which can be trusted with nothing:
-// what no host may have in it is left out, so that it ends no text of a script.
-func origin(scheme, host string) string {
-	return scheme + "://" + strings.Map(func(r rune) rune {
+// harmless is a host or a key as a client wrote it, which can be trusted with
+// nothing: what neither may have in it is left out, so that it ends no text of
+// a script.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune(".-:[]_", r):
 			return r
 		}
 		return -1
-	}, host)
+	}, text)
 }

@@ -1,10 +1,11 @@
 // Shows web pushes of Carillon on a site that came from Engagespot. The site's
 // own service worker, /service-worker.js, imports it:
 //
-//   importScripts('https://HOST/engagespot/worker.js');
+//   importScripts('https://HOST/engagespot/worker.js?apiKey=KEY');
 //
-// HOST is this server. self.Engagespot = {apiOverride: 'https://OTHER/v3/'} before the
-// import sends clicks elsewhere.
+// HOST is this server, and KEY the API key of the site, with which clicks are
+// told. self.Engagespot = {apiOverride: 'https://OTHER/v3/'} before the import sends
+// them elsewhere.
 'use strict';
 
 (() => {
@@ -34,8 +35,9 @@
 
   /** Tells the server that the item was opened. That it fails must not keep the page from opening. */
   async function click({ as, item }) {
-    if (!as.apiKey || !as.userIdentifier || item.id == null) return;
-    const headers = { 'Content-Type': 'application/json', 'X-ENGAGESPOT-API-KEY': as.apiKey, 'X-ENGAGESPOT-USER-ID': as.userIdentifier };
+    const key = as.apiKey || '%KEY%';
+    if (!key || !as.userIdentifier || item.id == null) return;
+    const headers = { 'Content-Type': 'application/json', 'X-ENGAGESPOT-API-KEY': key, 'X-ENGAGESPOT-USER-ID': as.userIdentifier };
     if (as.userSignature) headers['X-ENGAGESPOT-USER-SIGNATURE'] = as.userSignature;
     await fetch(`${api()}/notifications/${encodeURIComponent(item.id)}/click`, { method: 'POST', headers }).catch(() => {});
   }
