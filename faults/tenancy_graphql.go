@@ -143,6 +143,8 @@ func (w *graphWriter) liking(name string) int {
 	switch name {
 	case "last", "before", "after", "email", "phoneNumber", "locale", "timeZone", "expectedVersion", "channels", "jsonPatch", "icon", "url", "expiresAt":
 		return 8
+	case "newIdentifier": // then nobody could tell any more who is who
+		return 0
 	case "everyone", "topics", "inlineUsers", "segments":
 		return 6
 	case "title", "users", "first", "name":

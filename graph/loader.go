@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"carillon/auth"
 	"carillon/graph/view"
 	"carillon/model"
 )
@@ -132,8 +133,12 @@ func (l *loader) Interactions(ctx context.Context, id model.NotificationID) ([]m
 	return l.interactions.get(ctx, id)
 }
 
-// Skipped is whom a send left out.
+// Skipped is whom a send left out. A user, who sees a send through a
+// notification, is not told of others and what they chose.
 func (l *loader) Skipped(ctx context.Context, id model.SendID) ([]model.Skipped, error) {
+	if caller, ok := auth.FromContext(ctx); !ok || caller.Kind != auth.Secret {
+		return nil, nil
+	}
 	return l.skipped.get(ctx, id)
 }
 

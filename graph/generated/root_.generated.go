@@ -959,7 +959,7 @@ type Send implements Node {
   expiresAt: DateTime
   "When it was accepted."
   createdAt: DateTime!
-  "Recipients named one by one, 1,000 at most, whom it left out, and why; by identifier."
+  "Recipients named one by one, 1,000 at most, whom it left out, and why; by identifier. A user credential is told of none."
   skipped: [SkippedRecipient!]!
 }
 
