@@ -15,6 +15,7 @@ type (
 	NotificationID int64
 	CategoryID     int64
 	TopicID        int64
+	TemplateID     int64
 )
 
 // Text ids, time-ordered.

@@ -72,6 +72,7 @@ type SendTarget struct {
 type SendRequest struct {
 	To        SendTarget
 	Content   Content
+	Template  string // identifier of what says it instead; empty: Content does
 	Category  string // identifier; empty: none
 	Channels  []Channel
 	Options   SendOptions

@@ -1,0 +1,2 @@
+drop table template_versions;
+drop table templates;
