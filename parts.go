@@ -32,6 +32,7 @@ type parts struct {
 	bus      *redis.Bus // nil without Redis
 	users    *user.Service
 	catalog  *catalog.Service
+	template *catalog.Templates
 	audience *audience.Service
 	inboxes  *inbox.Service
 	sends    *notify.Service
@@ -83,9 +84,10 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	p.apps = &app.Service{Store: p.store, Keys: auth.Keys{Box: box}}
 	p.users = &user.Service{Store: p.store, Live: p.hub}
 	p.catalog = &catalog.Service{Store: p.store}
+	p.template = &catalog.Templates{Store: p.store, Users: p.users}
 	p.audience = &audience.Service{Store: p.store}
 	p.inboxes = &inbox.Service{Store: p.store, Live: p.hub, Logger: log}
-	p.sends = &notify.Service{Store: p.store, Users: p.users, Catalog: p.catalog, Live: p.hub, Log: log, MaxQueue: cfg.MaxQueuedSends}
+	p.sends = &notify.Service{Store: p.store, Users: p.users, Catalog: p.catalog, Templates: p.template, Live: p.hub, Log: log, MaxQueue: cfg.MaxQueuedSends}
 	if store.IsPostgres(cfg.Database()) {
 		p.sends.Expanders = 2 // SQLite has one writer, which two would only compete for
 	}
@@ -93,7 +95,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	p.sessions = auth.NewSessions(p.store, log)
 	out := dial.New(dial.Config{Guard: dial.Guard{Allow: cfg.OutgoingAllow}})
 	p.delivery = &delivery.Service{
-		Store: p.store, Kinds: kinds(p.apps), Box: box, Changed: p.auth.Forget, Log: log,
+		Store: p.store, Kinds: kinds(p.apps), Box: box, Changed: p.auth.Forget, Log: log, Render: rendering{p.template},
 		Outside: delivery.Outside{Dial: out.DialContext, HTTP: out.HTTP(), Guard: out.Guard, TLS: out.TLS()},
 	}
 	p.sends.Deliver = p.delivery.Wake

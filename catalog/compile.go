@@ -22,6 +22,7 @@ type compiledText struct {
 // compiled is a version of a template.
 type compiled struct {
 	name     string
+	size     int // of its sources
 	all      compiledText
 	channels map[model.Channel]compiledText
 }
@@ -42,7 +43,7 @@ func compile(t model.Template, c *model.Check) *compiled {
 		}
 		out.channels[channel] = compileText(text, i, &size, c)
 	}
-	if size > model.MaxTemplateContent {
+	if out.size = size; size > model.MaxTemplateContent {
 		c.Add(model.ProblemLimit, fmt.Sprintf("must have at most %d bytes with all channels, has %d", model.MaxTemplateContent, size), "content")
 	}
 	return out
@@ -54,8 +55,11 @@ func compileText(text model.TemplateText, i int, size *int, c *model.Check) (out
 		mode         render.Mode
 		into         **render.Template
 	}{
-		{"title", text.Title, render.Text, &out.title}, {"body", text.Body, render.Text, &out.body}, {"html", text.HTML, render.HTML, &out.html},
-		{"url", text.URL, render.URL, &out.url}, {"icon", text.Icon, render.URL, &out.icon},
+		{"title", text.Title, render.Text, &out.title},
+		{"body", text.Body, render.Text, &out.body},
+		{"html", text.HTML, render.HTML, &out.html},
+		{"url", text.URL, render.URL, &out.url},
+		{"icon", text.Icon, render.URL, &out.icon},
 	} {
 		*size += len(f.source)
 		if f.source == "" {
@@ -135,8 +139,11 @@ func (t *compiled) render(c model.Channel, about subject) (model.RenderedText, e
 		into     *string
 		only     model.Channel
 	}{
-		{"title", text.title, &out.Title, 0}, {"body", text.body, &out.Body, 0}, {"html", text.html, &out.HTML, model.ChannelEmail},
-		{"url", text.url, &out.URL, 0}, {"icon", text.icon, &out.Icon, 0},
+		{"title", text.title, &out.Title, 0},
+		{"body", text.body, &out.Body, 0},
+		{"html", text.html, &out.HTML, model.ChannelEmail},
+		{"url", text.url, &out.URL, 0},
+		{"icon", text.icon, &out.Icon, 0},
 	}
 	for _, f := range fields {
 		if f.template == nil || f.only != 0 && f.only != c {
@@ -183,6 +190,7 @@ func (t *compiled) finish(out *model.RenderedText, check *model.Check) {
 type templateCache struct {
 	mu   sync.Mutex
 	kept map[templateKey]*compiled
+	size int // of their sources
 }
 
 type templateKey struct {
@@ -190,8 +198,9 @@ type templateKey struct {
 	ref model.TemplateRef
 }
 
-// maxCompiled is how many versions are kept; when there are more, all are dropped.
-const maxCompiled = 512
+// maxCompiled is how many bytes of sources are kept parsed; when there are more, all
+// are dropped.
+const maxCompiled = 16 << 20
 
 func (s *Templates) version(ctx context.Context, env model.EnvID, ref model.TemplateRef) (*compiled, error) {
 	key := templateKey{env, ref}
@@ -212,10 +221,11 @@ func (s *Templates) version(ctx context.Context, env model.EnvID, ref model.Temp
 	}
 	s.cache.mu.Lock()
 	defer s.cache.mu.Unlock()
-	if s.cache.kept == nil || len(s.cache.kept) >= maxCompiled {
-		s.cache.kept = map[templateKey]*compiled{}
+	if s.cache.kept == nil || s.cache.size+found.size > maxCompiled {
+		s.cache.kept, s.cache.size = map[templateKey]*compiled{}, 0
 	}
 	s.cache.kept[key] = found
+	s.cache.size += found.size
 	return found, nil
 }
 

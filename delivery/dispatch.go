@@ -26,11 +26,21 @@ func (s *Service) dispatch(ctx context.Context, c claimed, x *surroundings) mode
 		return done
 	}
 	message, err := s.message(ctx, c, x)
-	if err != nil {
+	switch model.KindOf(err) {
+	case "":
+	case model.KindInvalid, model.KindNotFound:
 		return ended(c, model.DeliveryFailed, cutText("it could not be rendered: "+err.Error(), 500))
+	default: // not the template's fault: the database's, which may come back
+		s.log().WarnContext(ctx, "rendering a delivery", "delivery", c.ID, "error", err)
+		f := model.FinishedDelivery{ClaimedDelivery: c.ClaimedDelivery, Delay: renderAgain}
+		f.State = model.DeliveryQueued
+		return f
 	}
 	return s.round(ctx, c, message)
 }
+
+// renderAgain is how long a delivery waits whose template could not be read.
+const renderAgain = 5 * time.Second
 
 // ended is the end of a delivery without another attempt.
 func ended(c claimed, state model.DeliveryState, detail string) model.FinishedDelivery {
@@ -120,7 +130,7 @@ func (s *Service) message(ctx context.Context, c claimed, x *surroundings) (Mess
 	if s.Render == nil {
 		return m, nil
 	}
-	err := s.Render.Render(ctx, &m, Subject{Env: x.env, Send: send, Notification: n, User: user, Category: category})
+	err := s.Render.Render(ctx, &m, Subject{Env: x.env, Send: send, Notification: n, User: user, Category: category, Options: x.options[c.SendID]})
 	return m, err
 }
 

@@ -73,6 +73,7 @@ type Subject struct {
 	Notification model.Notification
 	User         model.User
 	Category     *model.Category // nil: none
+	Options      model.SendOptions
 }
 
 // Service sends, and answers for what was sent. Fill in the exported fields

@@ -95,6 +95,17 @@ var abuseCalls = []abuseCall{
 	{field: "topics", args: `{"first":2}`},
 	{field: "createTopic", args: `{"input":{"identifier":"t#","name":"T","description":"D","doubleOptIn":true,"redirectUrl":"https://example.com/","idempotencyKey":"k#"}}`},
 	{field: "updateTopic", args: `{"input":{"identifier":"news","name":"N#","description":"D","doubleOptIn":true,"redirectUrl":"https://example.com/","archived":false,"idempotencyKey":"k#"}}`},
+	{field: "templates", args: `{"first":2}`},
+	{field: "template", args: `{"identifier":"none"}`},
+	{field: "createTemplate", args: `{"input":{"identifier":"t#","name":"T","content":{"title":"T {{data.a}}","body":"B","html":"<p>","url":"/u","icon":"https://example.com/i.png"},"channels":[{"channel":"SMS","content":{"title":"S","body":"B","url":"/u","icon":"https://example.com/i.png"}}],"idempotencyKey":"k#"}}`},
+	{
+		field: "updateTemplate", args: `{"input":{"identifier":"u#","name":"T","content":{"title":"T","body":"B","html":"<p>","url":"/u","icon":"https://example.com/i.png"},"channels":[{"channel":"SMS","content":{"title":"S","body":"B","url":"/u","icon":"https://example.com/i.png"}}],"expectedVersion":1,"idempotencyKey":"k#"}}`,
+		before: "createTemplate", beforeArgs: `{"input":{"identifier":"u#","name":"T","content":{"title":"T"}}}`,
+	},
+	{field: "deleteTemplate", args: `{"input":{"identifier":"d#","idempotencyKey":"k#"}}`, before: "createTemplate", beforeArgs: `{"input":{"identifier":"d#","name":"T","content":{"title":"T"}}}`},
+	{field: "previewTemplate", args: `{"input":{"content":{"title":"T {{data.a}}","body":"B","html":"<p>","url":"/u","icon":"https://example.com/i.png"},"channels":[{"channel":"SMS","content":{"title":"S","body":"B","url":"/u","icon":"https://example.com/i.png"}}],"user":"ada","data":{"a":1},"show":["SMS"],"idempotencyKey":"k#"}}`},
+	{field: "previewTemplate", args: `{"input":{"template":"p#"}}`, before: "createTemplate", beforeArgs: `{"input":{"identifier":"p#","name":"T","content":{"title":"T"}}}`},
+	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"template":"s#","data":{"a":1}}}`, before: "createTemplate", beforeArgs: `{"input":{"identifier":"s#","name":"T","content":{"title":"T {{data.a}}"}}}`},
 	{field: "deleteTopic", args: `{"input":{"identifier":"t#","idempotencyKey":"k#"}}`, before: "createTopic", beforeArgs: `{"input":{"identifier":"t#","name":"T"}}`},
 	{field: "subscribeToTopic", args: `{"input":{"topic":"news","users":[{"identifier":"bob","channels":["IN_APP"],"subscribed":true},{"identifier":"nobody"}],"idempotencyKey":"k#"}}`},
 	{field: "unsubscribeFromTopic", args: `{"input":{"topic":"posts/7","users":["bob","nobody"],"idempotencyKey":"k#"}}`},
@@ -119,6 +130,7 @@ const stateQuery = `{
 	categories { identifier name }
 	topics(first: 50) { nodes { identifier name description redirectUrl } }
 	properties { name }
+	templates(first: 50) { nodes { identifier name content { title body html url icon } channels { content { title body html url icon } } } }
 	credentials { name expiresAt }
 }`
 

@@ -18,6 +18,8 @@ var forApplications = map[string]bool{
 	"Mutation.updateUser": true, "Mutation.mergeUsers": true, "Mutation.joinAccount": true, "Mutation.leaveAccount": true, "Mutation.trackEvents": true, "Mutation.setProperty": true,
 	"Mutation.addAddress": true, "Mutation.setAddressEnabled": true, "Mutation.removeAddress": true,
 	"Mutation.createCategory": true, "Mutation.updateCategory": true, "Mutation.deleteCategory": true,
+	"Query.templates": true, "Query.template": true,
+	"Mutation.createTemplate": true, "Mutation.updateTemplate": true, "Mutation.deleteTemplate": true, "Mutation.previewTemplate": true,
 	"Mutation.createTopic": true, "Mutation.updateTopic": true, "Mutation.deleteTopic": true,
 	"Mutation.subscribeToTopic": true, "Mutation.unsubscribeFromTopic": true,
 	"Mutation.sendNotification": true, "Mutation.cancelSend": true,

@@ -20,6 +20,7 @@ const (
 	pageScheduled   = 'p'
 	pageInbox       = 'b'
 	pageTopics      = 't'
+	pageTemplates   = 'l'
 	pageUserTopics  = 'o'
 	pageSubscribers = 'm'
 	pageEvents      = 'e'

@@ -48,6 +48,11 @@ func (r *Resolver) node(ctx context.Context, caller auth.Caller, ref view.Ref) (
 		if caller.Kind == auth.Secret {
 			return some(r.topicNode(ctx, env, model.TopicID(ref.Number)))
 		}
+	case view.KindTemplate:
+		if caller.Kind == auth.Secret {
+			t, err := r.Templates.ByID(ctx, env, model.TemplateID(ref.Number))
+			return found(view.NewTemplate(t), err)
+		}
 	case view.KindDevice:
 		if maySee(caller, model.UserID(ref.Number)) {
 			d, err := r.Users.Device(ctx, env, model.UserID(ref.Number), model.DeviceID(ref.Text))

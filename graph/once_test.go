@@ -32,6 +32,9 @@ var replays = map[string]struct{ input, change, payload string }{
 	"createCategory":       {`"identifier":"news","name":"News"`, `"name":"Other"`, `category { id name }`},
 	"updateCategory":       {`"identifier":"comments","name":"News"`, `"hideInInbox":true`, `category { id name }`},
 	"deleteCategory":       {`"identifier":"comments"`, `"identifier":"billing"`, `deletedCategoryId`},
+	"createTemplate":       {`"identifier":"order","name":"Order","content":{"title":"T"}`, `"name":"Other"`, `template { id version createdAt }`},
+	"updateTemplate":       {`"identifier":"receipt","content":{"title":"T"}`, `"name":"Other"`, `template { id version updatedAt }`},
+	"deleteTemplate":       {`"identifier":"receipt"`, `"identifier":"reminder"`, `deletedTemplateId`},
 	"createTopic":          {`"identifier":"deals","name":"Deals"`, `"name":"Other"`, `topic { id name }`},
 	"updateTopic":          {`"identifier":"news","name":"Deals"`, `"name":"Other"`, `topic { id name updatedAt }`},
 	"deleteTopic":          {`"identifier":"news"`, `"identifier":"olds"`, `deletedTopicId`},
@@ -54,7 +57,7 @@ var replays = map[string]struct{ input, change, payload string }{
 func TestEveryMutationReplays(t *testing.T) {
 	t.Parallel()
 	for _, f := range loadSchema(t, "../schema.graphqls").Mutation.Fields {
-		if strings.HasPrefix(f.Name, "__") {
+		if strings.HasPrefix(f.Name, "__") || f.Name == "previewTemplate" { // which changes nothing
 			continue
 		}
 		c, ok := replays[f.Name]

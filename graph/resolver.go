@@ -34,6 +34,7 @@ type Resolver struct {
 	Users      Users
 	Categories Categories
 	Topics     Topics
+	Templates  Templates
 	Apps       Apps
 	Inbox      Inbox
 	Sends      Sends

@@ -160,7 +160,7 @@ func sendRequest(in *generated.SendNotificationInput) model.SendRequest {
 			Title: value(in.Title), Body: value(in.Body), Icon: value(in.Icon), URL: value(in.URL),
 			Data: in.Data, Blocks: blocks(in.Blocks),
 		},
-		Category: value(in.Category), Channels: in.Channels,
+		Template: value(in.Template), Category: value(in.Category), Channels: in.Channels,
 		SendAt: value(in.SendAt), ExpiresAt: value(in.ExpiresAt),
 		OnUnknown: value(in.OnUnknown), DryRun: value(in.DryRun),
 	}

@@ -59,6 +59,17 @@ type Categories interface {
 	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.CategoryID], error)
 }
 
+// Templates is what the surface asks of templates; *catalog.Templates has it.
+type Templates interface {
+	Find(ctx context.Context, env model.EnvID, identifier string) (model.Template, error)
+	ByID(ctx context.Context, env model.EnvID, id model.TemplateID) (model.Template, error)
+	List(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Template], error)
+	Create(ctx context.Context, env model.EnvID, once model.Once, t model.Template) (model.Outcome[model.Template], error)
+	Update(ctx context.Context, env model.EnvID, once model.Once, identifier string, change model.TemplateChange) (model.Outcome[model.Template], error)
+	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.TemplateID], error)
+	Preview(ctx context.Context, env model.EnvID, p model.TemplatePreview) ([]model.RenderedText, error)
+}
+
 // Topics is what the surface asks of topics; *audience.Service has it.
 type Topics interface {
 	ByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error)

@@ -55,15 +55,16 @@ type world struct {
 	store *store.Store
 	calls *countingStore
 
-	users    *user.Service
-	catalog  *catalog.Service
-	audience *audience.Service
-	apps     *app.Service
-	inbox    *inbox.Service
-	sends    *notify.Service
-	config   graph.Config
-	api      *graph.API
-	http     *httptest.Server
+	users     *user.Service
+	catalog   *catalog.Service
+	audience  *audience.Service
+	templates *catalog.Templates
+	apps      *app.Service
+	inbox     *inbox.Service
+	sends     *notify.Service
+	config    graph.Config
+	api       *graph.API
+	http      *httptest.Server
 
 	envs  map[string]*environment
 	names map[string]string // what is named in operations and answers → its id
@@ -100,14 +101,15 @@ func emptyWorld(t *testing.T, url string) *world {
 	w.apps = &app.Service{Store: w.store, Keys: auth.Keys{Box: box}, Now: w.clock.Now}
 	w.users = &user.Service{Store: w.calls, Live: hub}
 	w.catalog = &catalog.Service{Store: w.calls, Now: w.clock.Now}
+	w.templates = &catalog.Templates{Store: w.store, Users: w.users}
 	w.audience = &audience.Service{Store: w.calls}
 	w.inbox = &inbox.Service{Store: w.calls, Live: hub}
-	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Live: hub, Now: w.clock.Now}
+	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Templates: w.templates, Live: hub, Now: w.clock.Now}
 	authService := auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
 	sessions := auth.NewSessions(w.store, slog.New(slog.DiscardHandler))
 	sessions.Now = w.clock.Now
 	w.config = graph.Config{
-		Users: w.users, Categories: w.catalog, Topics: w.audience, Apps: w.apps, Inbox: w.inbox, Sends: w.sends,
+		Users: w.users, Categories: w.catalog, Topics: w.audience, Templates: w.templates, Apps: w.apps, Inbox: w.inbox, Sends: w.sends,
 		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler), AnswerCache: 1 << 20,
 		Status: func(context.Context) graph.Status {
 			return graph.Status{Version: "1.2.3", Database: "any", LiveAcrossProcesses: true, Warnings: []string{"it is late"}}
@@ -248,6 +250,10 @@ func (w *world) seed() {
 	w.topic(shop, "news", "News", model.TopicMember{Identifier: "ada"}, model.TopicMember{Identifier: "eve", Channels: []string{"EMAIL", "IN_APP", "pigeon"}})
 	w.topic(shop, "posts/7", "Answers to post 7", model.TopicMember{Identifier: "ada", Channels: []string{"EMAIL"}}, model.TopicMember{Identifier: "bob"})
 	w.topic(other, "news", "News elsewhere", model.TopicMember{Identifier: "zoe"})
+
+	for _, name := range []string{"receipt", "reminder"} {
+		must(w.templates.Create(ctx, shop.ID, model.Once{}, model.Template{Identifier: name, Name: name, Content: model.TemplateText{Title: name}}))(t)
+	}
 
 	w.send(shop, "welcome", "", model.Content{Title: "Welcome", Body: "Glad you are here."}, "ada", "bob")
 	w.send(shop, "comment", "comments", model.Content{

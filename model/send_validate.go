@@ -74,7 +74,7 @@ func (t SendTarget) check(c *Check, identify func(IdentifyInput) []Problem) {
 
 func (k Content) check(c *Check) {
 	if strings.TrimSpace(k.Title) == "" {
-		c.Add(ProblemRequired, "must not be empty", "title")
+		c.Add(ProblemRequired, "must not be empty where no template says it", "title")
 	} else if m := CheckText(k.Title, MaxTitle); m != "" {
 		c.Add(ProblemInvalid, m, "title")
 	}

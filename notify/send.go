@@ -41,8 +41,11 @@ func (s *Service) Send(ctx context.Context, env model.Environment, req model.Sen
 
 func (s *Service) send(ctx context.Context, env model.Environment, req model.SendRequest) (model.Outcome[model.SendResult], error) {
 	var none model.Outcome[model.SendResult]
-	req, err := req.Checked(s.now(), s.Users.CheckIdentify)
+	req, err := s.applied(ctx, env.ID, req)
 	if err != nil {
+		return none, err
+	}
+	if req, err = req.Checked(s.now(), s.Users.CheckIdentify); err != nil {
 		return none, err
 	}
 	topics, err := s.topics(ctx, env.ID, req.To.Topics)
@@ -86,6 +89,18 @@ func (s *Service) send(ctx context.Context, env model.Environment, req model.Sen
 		s.expect(j.req.SendAt)
 	}
 	return model.Outcome[model.SendResult]{Value: j.pending.Result, Replayed: j.replayed}, nil
+}
+
+// applied has the template that a request names say what the request says.
+func (s *Service) applied(ctx context.Context, env model.EnvID, req model.SendRequest) (model.SendRequest, error) {
+	req.Options.Template = nil
+	if req.Template == "" {
+		return req, nil
+	}
+	if s.Templates == nil {
+		return req, model.NotFound("names no template", "template")
+	}
+	return s.Templates.Apply(ctx, env, req)
 }
 
 // everyoneUntil is when the last user was made who is there now. Clocks of

@@ -50,6 +50,12 @@ type Catalog interface {
 	CategoriesByID(ctx context.Context, env model.EnvID, ids []model.CategoryID) (map[model.CategoryID]model.Category, error)
 }
 
+// Templates says what a send says that names one; *catalog.Templates has it. The
+// request that it returns has the content for the inbox, and a note of the version.
+type Templates interface {
+	Apply(ctx context.Context, env model.EnvID, req model.SendRequest) (model.SendRequest, error)
+}
+
 // Hub carries hints to the streams; *live.Hub has it.
 type Hub interface {
 	Publish(ctx context.Context, hints ...model.Hint)
@@ -63,6 +69,8 @@ type Service struct {
 	Users   Users
 	Catalog Catalog
 	Live    Hub
+	// Templates are those that sends may name; nil: there are none.
+	Templates Templates
 	// Deliver is told when deliveries have been saved, after the commit; may be
 	// nil.
 	Deliver func()

@@ -81,6 +81,14 @@ type ChannelDefaultInput struct {
 	Enabled bool `json:"enabled"`
 }
 
+// What a channel says instead of what all say, part by part.
+type ChannelTemplateInput struct {
+	// The channel; each once.
+	Channel model.Channel `json:"channel"`
+	// Its own parts; html is for EMAIL only.
+	Content *TemplateContentInput `json:"content"`
+}
+
 // A new category.
 type CreateCategoryInput struct {
 	// The application's own name for it; 1 to 255 bytes, unique in the environment.
@@ -133,6 +141,30 @@ type CreateCredentialPayload struct {
 	Credential *view.Credential `json:"credential,omitzero"`
 	// The secret, this once. Null for a token key and in a replayed answer.
 	Secret *string `json:"secret,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// A template to make. What cannot be read as template is a user error of its part, with line and column.
+type CreateTemplateInput struct {
+	// The application's own name for it; 1 to 255 bytes, never changed.
+	Identifier string `json:"identifier"`
+	// What people see; 1 to 255 bytes.
+	Name string `json:"name"`
+	// What every channel says that says nothing else; must have a title.
+	Content *TemplateContentInput `json:"content"`
+	// What single channels say instead.
+	Channels []*ChannelTemplateInput `json:"channels,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The new template.
+type CreateTemplatePayload struct {
+	// The template; null when there are user errors.
+	Template *view.Template `json:"template,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
@@ -203,6 +235,24 @@ type DeleteNotificationsPayload struct {
 	Counters *model.Counters `json:"counters"`
 	// The inbox's position after it.
 	Position string `json:"position"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// Which template to delete.
+type DeleteTemplateInput struct {
+	// The template's identifier.
+	Identifier string `json:"identifier"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The template is gone.
+type DeleteTemplatePayload struct {
+	// The id of the template that was; null when there are user errors.
+	DeletedTemplateID *string `json:"deletedTemplateId,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
@@ -605,6 +655,34 @@ type PreferenceChange struct {
 	Enabled *bool `json:"enabled,omitzero"`
 }
 
+// What to render: a template that there is, or a draft of one.
+type PreviewTemplateInput struct {
+	// Identifier of a template; left out: `content` and `channels` are rendered.
+	Template *string `json:"template,omitzero"`
+	// A draft's content for all channels.
+	Content *TemplateContentInput `json:"content,omitzero"`
+	// What single channels say instead in the draft.
+	Channels []*ChannelTemplateInput `json:"channels,omitzero"`
+	// Identifier of the user whom it is rendered for; left out: nobody, so that `recipient` is empty.
+	User *string `json:"user,omitzero"`
+	// What the send would bring along; an object.
+	Data json.RawMessage `json:"data,omitzero"`
+	// Which channels to show; left out: the inbox, and those that say something of their own.
+	Show []model.Channel `json:"show,omitzero"`
+	// Ignored: a preview changes nothing.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What would be said.
+type PreviewTemplatePayload struct {
+	// What each channel says; empty when there are user errors.
+	Previews []*view.TemplatePreview `json:"previews"`
+	// What must be mended.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// Always false.
+	Replayed bool `json:"replayed"`
+}
+
 // What can be read.
 type Query struct {
 }
@@ -751,6 +829,9 @@ type SendFilter struct {
 type SendNotificationInput struct {
 	// Who should hear.
 	To *SendTargetInput `json:"to"`
+	// Identifier of a template that says it, with `data` and the recipient; then title, body, icon and url are left out. The inbox keeps one content for all recipients
+	// of a send: a template that prints the recipient there is sent to one user at a time.
+	Template *string `json:"template,omitzero"`
 	// The headline; 1 to 1,024 bytes.
 	Title *string `json:"title,omitzero"`
 	// The text; at most 64 KB.
@@ -928,6 +1009,38 @@ type SubscribeToTopicPayload struct {
 type Subscription struct {
 }
 
+// A page of templates.
+type TemplateConnection struct {
+	// The rows with their cursors.
+	Edges []*TemplateEdge `json:"edges"`
+	// The rows.
+	Nodes []*view.Template `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// The sources of a content. A part that is left out is not there. At most 128 KB each, and 512 KB with all channels.
+type TemplateContentInput struct {
+	// The headline, or the subject of an e-mail.
+	Title *string `json:"title,omitzero"`
+	// The text.
+	Body *string `json:"body,omitzero"`
+	// The HTML of e-mails. Values can stand between tags, and in attributes with quotes.
+	HTML *string `json:"html,omitzero"`
+	// Where a press leads.
+	URL *string `json:"url,omitzero"`
+	// Address of a picture.
+	Icon *string `json:"icon,omitzero"`
+}
+
+// A template in a list.
+type TemplateEdge struct {
+	// Its place in the list.
+	Cursor string `json:"cursor"`
+	// The template.
+	Node *view.Template `json:"node"`
+}
+
 // A page of topics.
 type TopicConnection struct {
 	// The rows with their cursors.
@@ -1034,6 +1147,32 @@ type UpdateCategoryInput struct {
 type UpdateCategoryPayload struct {
 	// The category; null when there are user errors.
 	Category *view.Category `json:"category,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// A change of a template. What is left out, or null, stays.
+type UpdateTemplateInput struct {
+	// The template's identifier, which never changes.
+	Identifier string `json:"identifier"`
+	// What people see; 1 to 255 bytes.
+	Name *string `json:"name,omitzero"`
+	// Replaces the content for all channels.
+	Content *TemplateContentInput `json:"content,omitzero"`
+	// Replaces what single channels say; empty: none says anything else.
+	Channels []*ChannelTemplateInput `json:"channels,omitzero"`
+	// Refuses the change with VERSION_CONFLICT when the template is at another version.
+	ExpectedVersion *int32 `json:"expectedVersion,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The template as it is now.
+type UpdateTemplatePayload struct {
+	// The template; null when there are user errors.
+	Template *view.Template `json:"template,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.

@@ -58,11 +58,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputBlockInput,
 		ec.unmarshalInputCancelSendInput,
 		ec.unmarshalInputChannelDefaultInput,
+		ec.unmarshalInputChannelTemplateInput,
 		ec.unmarshalInputCreateCategoryInput,
 		ec.unmarshalInputCreateCredentialInput,
+		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputCreateTopicInput,
 		ec.unmarshalInputDeleteCategoryInput,
 		ec.unmarshalInputDeleteNotificationsInput,
+		ec.unmarshalInputDeleteTemplateInput,
 		ec.unmarshalInputDeleteTopicInput,
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputEventInput,
@@ -77,6 +80,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputNotificationFilter,
 		ec.unmarshalInputPatchProfileInput,
 		ec.unmarshalInputPreferenceChange,
+		ec.unmarshalInputPreviewTemplateInput,
 		ec.unmarshalInputRegisterDeviceInput,
 		ec.unmarshalInputRemoveAddressInput,
 		ec.unmarshalInputRemoveDeviceInput,
@@ -90,10 +94,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSetPropertyInput,
 		ec.unmarshalInputSetUserEnabledInput,
 		ec.unmarshalInputSubscribeToTopicInput,
+		ec.unmarshalInputTemplateContentInput,
 		ec.unmarshalInputTopicSubscriberInput,
 		ec.unmarshalInputTrackEventsInput,
 		ec.unmarshalInputUnsubscribeFromTopicInput,
 		ec.unmarshalInputUpdateCategoryInput,
+		ec.unmarshalInputUpdateTemplateInput,
 		ec.unmarshalInputUpdateTopicInput,
 		ec.unmarshalInputUpdateUserInput,
 		ec.unmarshalInputUserFilter,
@@ -380,6 +386,19 @@ type Query {
     "Rows before this cursor."
     before: PageCursor
   ): TopicConnection!
+  "The templates of the environment, newest first. Secret key only."
+  templates(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): TemplateConnection!
+  "One template; null when there is none. Secret key only."
+  template("The application's own name for it." identifier: String!): Template
   "The credentials of the environment, newest first, without their secrets. Secret key only."
   credentials: [Credential!]!
   "What would be decided if the user were sent something now, and by which rule. A user credential may ask about its own user."
@@ -1318,6 +1337,14 @@ type Mutation {
   deleteCategory("Which." input: DeleteCategoryInput!): DeleteCategoryPayload!
   "Sets or forgets choices of a user, all or nothing. What is not named stays."
   setPreferences("The choices." input: SetPreferencesInput!): SetPreferencesPayload!
+  "Makes a template. Secret key only."
+  createTemplate("The new template." input: CreateTemplateInput!): CreateTemplatePayload!
+  "Changes a template; what is left out stays. Secret key only."
+  updateTemplate("What to change." input: UpdateTemplateInput!): UpdateTemplatePayload!
+  "Deletes a template. Sends that were accepted with it go out as they would have. Secret key only."
+  deleteTemplate("Which." input: DeleteTemplateInput!): DeleteTemplatePayload!
+  "Says what a template, or a draft of one, would say to a user. Changes nothing. Secret key only."
+  previewTemplate("What to render." input: PreviewTemplateInput!): PreviewTemplatePayload!
   "Makes a topic. Secret key only."
   createTopic("The new topic." input: CreateTopicInput!): CreateTopicPayload!
   "Changes a topic. Secret key only."
@@ -1983,6 +2010,11 @@ type SetPreferencesPayload {
 input SendNotificationInput {
   "Who should hear."
   to: SendTargetInput!
+  """
+  Identifier of a template that says it, with ` + "`" + `data` + "`" + ` and the recipient; then title, body, icon and url are left out. The inbox keeps one content for all recipients
+  of a send: a template that prints the recipient there is sent to one user at a time.
+  """
+  template: String
   "The headline; 1 to 1,024 bytes."
   title: String
   "The text; at most 64 KB."
@@ -2330,6 +2362,208 @@ type InboxMark {
   "When."
   at: DateTime!
 }
+
+"""
+What sends say, written once: a content for all channels, and what single channels say instead. Texts are Handlebars in spirit: ` + "`" + `{{recipient.firstName}}` + "`" + `,
+` + "`" + `{{data.order.id}}` + "`" + `, ` + "`" + `{{default recipient.firstName "friend"}}` + "`" + `, ` + "`" + `{{#if}}` + "`" + `, ` + "`" + `{{#unless}}` + "`" + `, ` + "`" + `{{#each}}` + "`" + `, ` + "`" + `{{#with}}` + "`" + `, ` + "`" + `{{else}}` + "`" + `, and the helpers default, eq, ne,
+lt, gt, and, or, not, length. What is printed is escaped for its place; data is never read as template.
+"""
+type Template implements Node {
+  "Opaque id."
+  id: ID!
+  "The id as a number in text."
+  number: String!
+  "The application's own name for it, unique in the environment. Compared byte for byte."
+  identifier: String!
+  "What people see; also the title of a notification whose own would be blank."
+  name: String!
+  "Counts the changes of the content, from 1. A send keeps the version that it was accepted with."
+  version: Int!
+  "What every channel says that says nothing else."
+  content: TemplateContent!
+  "What single channels say instead, part by part."
+  channels: [ChannelTemplate!]!
+  "When it was made."
+  createdAt: DateTime!
+  "When it last changed."
+  updatedAt: DateTime!
+}
+
+"The sources of a content. A part that is null is not there."
+type TemplateContent {
+  "The headline, or the subject of an e-mail; printed as one line."
+  title: String
+  "The text."
+  body: String
+  "The HTML of e-mails, beside the text."
+  html: String
+  "Where a press leads. Values are escaped as parts of a URL, but for one that begins it."
+  url: String
+  "Address of a picture."
+  icon: String
+}
+
+"What a channel says."
+type ChannelTemplate {
+  "The channel."
+  channel: Channel!
+  "Its own parts; those that are null are the template's."
+  content: TemplateContent!
+}
+
+"A page of templates."
+type TemplateConnection {
+  "The rows with their cursors."
+  edges: [TemplateEdge!]!
+  "The rows."
+  nodes: [Template!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A template in a list."
+type TemplateEdge {
+  "Its place in the list."
+  cursor: PageCursor!
+  "The template."
+  node: Template!
+}
+
+"The sources of a content. A part that is left out is not there. At most 128 KB each, and 512 KB with all channels."
+input TemplateContentInput {
+  "The headline, or the subject of an e-mail."
+  title: String
+  "The text."
+  body: String
+  "The HTML of e-mails. Values can stand between tags, and in attributes with quotes."
+  html: String
+  "Where a press leads."
+  url: String
+  "Address of a picture."
+  icon: String
+}
+
+"What a channel says instead of what all say, part by part."
+input ChannelTemplateInput {
+  "The channel; each once."
+  channel: Channel!
+  "Its own parts; html is for EMAIL only."
+  content: TemplateContentInput!
+}
+
+"A template to make. What cannot be read as template is a user error of its part, with line and column."
+input CreateTemplateInput {
+  "The application's own name for it; 1 to 255 bytes, never changed."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String!
+  "What every channel says that says nothing else; must have a title."
+  content: TemplateContentInput!
+  "What single channels say instead."
+  channels: [ChannelTemplateInput!]
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The new template."
+type CreateTemplatePayload {
+  "The template; null when there are user errors."
+  template: Template
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"A change of a template. What is left out, or null, stays."
+input UpdateTemplateInput {
+  "The template's identifier, which never changes."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String
+  "Replaces the content for all channels."
+  content: TemplateContentInput
+  "Replaces what single channels say; empty: none says anything else."
+  channels: [ChannelTemplateInput!]
+  "Refuses the change with VERSION_CONFLICT when the template is at another version."
+  expectedVersion: Int
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The template as it is now."
+type UpdateTemplatePayload {
+  "The template; null when there are user errors."
+  template: Template
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which template to delete."
+input DeleteTemplateInput {
+  "The template's identifier."
+  identifier: String!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The template is gone."
+type DeleteTemplatePayload {
+  "The id of the template that was; null when there are user errors."
+  deletedTemplateId: ID
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"What to render: a template that there is, or a draft of one."
+input PreviewTemplateInput {
+  "Identifier of a template; left out: ` + "`" + `content` + "`" + ` and ` + "`" + `channels` + "`" + ` are rendered."
+  template: String
+  "A draft's content for all channels."
+  content: TemplateContentInput
+  "What single channels say instead in the draft."
+  channels: [ChannelTemplateInput!]
+  "Identifier of the user whom it is rendered for; left out: nobody, so that ` + "`" + `recipient` + "`" + ` is empty."
+  user: String
+  "What the send would bring along; an object."
+  data: JSON
+  "Which channels to show; left out: the inbox, and those that say something of their own."
+  show: [Channel!]
+  "Ignored: a preview changes nothing."
+  idempotencyKey: String
+}
+
+"What would be said."
+type PreviewTemplatePayload {
+  "What each channel says; empty when there are user errors."
+  previews: [TemplatePreview!]!
+  "What must be mended."
+  userErrors: [UserError!]!
+  "Always false."
+  replayed: Boolean!
+}
+
+"What a template says on a channel."
+type TemplatePreview {
+  "The channel."
+  channel: Channel!
+  "The headline, or the subject."
+  title: String!
+  "The text."
+  body: String
+  "The HTML of an e-mail."
+  html: String
+  "Where a press leads."
+  url: String
+  "Address of a picture."
+  icon: String
+  "Names that it prints and that neither the data nor the profile have; at most 20 a part."
+  missing: [String!]!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -2490,6 +2724,16 @@ func (ec *executionContext) childFields_ChannelPreference(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type ChannelPreference", field.Name)
 }
 
+func (ec *executionContext) childFields_ChannelTemplate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "channel":
+		return ec.fieldContext_ChannelTemplate_channel(ctx, field)
+	case "content":
+		return ec.fieldContext_ChannelTemplate_content(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChannelTemplate", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateCategoryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "category":
@@ -2514,6 +2758,18 @@ func (ec *executionContext) childFields_CreateCredentialPayload(ctx context.Cont
 		return ec.fieldContext_CreateCredentialPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateCredentialPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "template":
+		return ec.fieldContext_CreateTemplatePayload_template(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateTemplatePayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateTemplatePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateTemplatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2594,6 +2850,18 @@ func (ec *executionContext) childFields_DeleteNotificationsPayload(ctx context.C
 		return ec.fieldContext_DeleteNotificationsPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteNotificationsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedTemplateId":
+		return ec.fieldContext_DeleteTemplatePayload_deletedTemplateId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteTemplatePayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DeleteTemplatePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteTemplatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2994,6 +3262,18 @@ func (ec *executionContext) childFields_PatchProfilePayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type PatchProfilePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_PreviewTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "previews":
+		return ec.fieldContext_PreviewTemplatePayload_previews(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PreviewTemplatePayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_PreviewTemplatePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PreviewTemplatePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Profile(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "version":
@@ -3292,6 +3572,88 @@ func (ec *executionContext) childFields_SubscribeToTopicPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type SubscribeToTopicPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Template(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Template_id(ctx, field)
+	case "number":
+		return ec.fieldContext_Template_number(ctx, field)
+	case "identifier":
+		return ec.fieldContext_Template_identifier(ctx, field)
+	case "name":
+		return ec.fieldContext_Template_name(ctx, field)
+	case "version":
+		return ec.fieldContext_Template_version(ctx, field)
+	case "content":
+		return ec.fieldContext_Template_content(ctx, field)
+	case "channels":
+		return ec.fieldContext_Template_channels(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Template_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Template_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Template", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplateConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TemplateConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_TemplateConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TemplateConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplateConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplateContent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "title":
+		return ec.fieldContext_TemplateContent_title(ctx, field)
+	case "body":
+		return ec.fieldContext_TemplateContent_body(ctx, field)
+	case "html":
+		return ec.fieldContext_TemplateContent_html(ctx, field)
+	case "url":
+		return ec.fieldContext_TemplateContent_url(ctx, field)
+	case "icon":
+		return ec.fieldContext_TemplateContent_icon(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplateContent", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplateEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TemplateEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_TemplateEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplateEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TemplatePreview(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "channel":
+		return ec.fieldContext_TemplatePreview_channel(ctx, field)
+	case "title":
+		return ec.fieldContext_TemplatePreview_title(ctx, field)
+	case "body":
+		return ec.fieldContext_TemplatePreview_body(ctx, field)
+	case "html":
+		return ec.fieldContext_TemplatePreview_html(ctx, field)
+	case "url":
+		return ec.fieldContext_TemplatePreview_url(ctx, field)
+	case "icon":
+		return ec.fieldContext_TemplatePreview_icon(ctx, field)
+	case "missing":
+		return ec.fieldContext_TemplatePreview_missing(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TemplatePreview", field.Name)
+}
+
 func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3408,6 +3770,18 @@ func (ec *executionContext) childFields_UpdateCategoryPayload(ctx context.Contex
 		return ec.fieldContext_UpdateCategoryPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCategoryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "template":
+		return ec.fieldContext_UpdateTemplatePayload_template(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateTemplatePayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateTemplatePayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateTemplatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateTopicPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -18,6 +18,7 @@ const (
 	KindSend         Kind = "snd"
 	KindCategory     Kind = "cat"
 	KindTopic        Kind = "top"
+	KindTemplate     Kind = "tpl"
 	KindDevice       Kind = "dev"
 	KindCredential   Kind = "crd"
 	KindAddress      Kind = "adr"
@@ -54,7 +55,7 @@ func ParseRef(s string) (Ref, bool) {
 	id := Ref{Kind: Kind(prefix)}
 	var ok bool
 	switch id.Kind {
-	case KindApp, KindUser, KindNotification, KindSend, KindCategory, KindTopic:
+	case KindApp, KindUser, KindNotification, KindSend, KindCategory, KindTopic, KindTemplate:
 		id.Number, ok = parseNumber(rest)
 	case KindCredential:
 		id.Text, ok = rest, isTextID(rest)
@@ -128,4 +129,9 @@ func isTextID(s string) bool {
 		}
 	}
 	return true
+}
+
+// TemplateID writes the id of a template.
+func TemplateID(id model.TemplateID) string {
+	return Ref{Kind: KindTemplate, Number: int64(id)}.String()
 }

@@ -47,7 +47,7 @@ var imports = map[string]string{
 	// interfaces of their own, so none of them imports it.
 	"app":          "model auth" + tools,
 	"audience":     "model" + tools,
-	"catalog":      "model" + tools,
+	"catalog":      "model render" + tools,
 	"delivery":     "model preference render" + tools,
 	"delivery/...": "model delivery" + tools, // a provider each
 	"inbox":        "model live" + tools,
