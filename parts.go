@@ -82,7 +82,8 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	}
 	p.hub = live.NewHub(live.Config{Bus: bus, Heads: p.store, Log: log})
 	p.apps = &app.Service{Store: p.store, Keys: auth.Keys{Box: box}}
-	p.users = &user.Service{Store: p.store, Live: p.hub}
+	guard := dial.Guard{Allow: cfg.OutgoingAllow}
+	p.users = &user.Service{Store: p.store, Live: p.hub, Guard: guard}
 	p.catalog = &catalog.Service{Store: p.store}
 	p.template = &catalog.Templates{Store: p.store, Users: p.users}
 	p.audience = &audience.Service{Store: p.store}
@@ -93,7 +94,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	}
 	p.auth = auth.NewService(auth.Config{Lookup: p.store, Box: box, Users: p.store, Log: log})
 	p.sessions = auth.NewSessions(p.store, log)
-	out := dial.New(dial.Config{Guard: dial.Guard{Allow: cfg.OutgoingAllow}})
+	out := dial.New(dial.Config{Guard: guard})
 	p.delivery = &delivery.Service{
 		Store: p.store, Kinds: kinds(p.apps), Box: box, Changed: p.auth.Forget, Log: log, Render: rendering{p.template},
 		Outside: delivery.Outside{Dial: out.DialContext, HTTP: out.HTTP(), Guard: out.Guard, TLS: out.TLS()},

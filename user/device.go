@@ -7,9 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"strings"
 
+	"carillon/internal/dial"
 	"carillon/model"
 )
 
@@ -44,7 +44,7 @@ var errNoDevice = model.NotFound("names no device of this user", "deviceId")
 // is taken from it: the phone or browser has changed hands. Beyond
 // model.MaxDevices the least recently used device is forgotten.
 func (s *Service) RegisterDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, in model.DeviceInput) (model.Outcome[model.Device], error) {
-	webPush, err := checkDevice(in)
+	webPush, err := checkDevice(in, s.Guard)
 	if err != nil {
 		return model.Outcome[model.Device]{}, err
 	}
@@ -96,7 +96,7 @@ func (s *Service) RemoveDevice(ctx context.Context, env model.EnvID, once model.
 }
 
 // checkDevice returns the subscription as it is kept.
-func checkDevice(in model.DeviceInput) (webPush json.RawMessage, err error) {
+func checkDevice(in model.DeviceInput, guard dial.Guard) (webPush json.RawMessage, err error) {
 	var c model.Check
 	if m := model.CheckIdentifier(in.Key); m != "" {
 		c.Add(model.ProblemInvalid, m, "deviceId")
@@ -121,7 +121,7 @@ func checkDevice(in model.DeviceInput) (webPush json.RawMessage, err error) {
 		at := c.At("webPushSubscription")
 		at.That(in.Token == "", "must not be given together with token: a device is reached in one way")
 		at.That(in.Platform == model.PlatformWeb, "must only be given for the platform WEB")
-		webPush = checkSubscription(in.WebPush, at)
+		webPush = checkSubscription(in.WebPush, guard, at)
 	}
 	return webPush, c.Err()
 }
@@ -139,7 +139,7 @@ type subscriptionKeys struct {
 	P256dh string `json:"p256dh"`
 }
 
-func checkSubscription(raw json.RawMessage, c *model.Check) json.RawMessage {
+func checkSubscription(raw json.RawMessage, guard dial.Guard, c *model.Check) json.RawMessage {
 	if m := model.CheckJSONObject(raw, 2*maxEndpoint, model.MaxProfileDepth); m != "" {
 		c.Add(model.ProblemInvalid, m)
 		return nil
@@ -149,9 +149,9 @@ func checkSubscription(raw json.RawMessage, c *model.Check) json.RawMessage {
 		c.Add(model.ProblemInvalid, "must be a PushSubscription: an object with the text endpoint and the object keys with the texts p256dh and auth")
 		return nil
 	}
-	u, err := url.Parse(s.Endpoint)
-	c.That(err == nil && len(s.Endpoint) <= maxEndpoint && u.Scheme == "https" && u.Hostname() != "" && u.User == nil,
-		"must be an https address of at most 2,048 bytes", "endpoint")
+	if _, err := guard.CheckPushEndpoint(s.Endpoint); err != nil {
+		c.Add(model.ProblemInvalid, err.Error(), "endpoint")
+	}
 	checkPushKey(s.Keys.P256dh, c.At("keys", "p256dh"))
 	checkPushKey(s.Keys.Auth, c.At("keys", "auth"))
 	kept, err := model.EncodeJSON(s)

@@ -65,7 +65,7 @@ func (s *Service) Token(in model.DeviceInput, path ...string) (model.DeviceSave,
 	if in.WebPush != nil {
 		in.Key = "token-" + tokenKey(string(in.WebPush))
 	}
-	webPush, err := checkDevice(in)
+	webPush, err := checkDevice(in, s.Guard)
 	if err != nil {
 		for _, p := range problemsOf(err) {
 			at.Add(p.Code, p.Message, p.Path...)

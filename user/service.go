@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"log/slog"
 
+	"carillon/internal/dial"
 	"carillon/internal/id"
 	"carillon/model"
 )
@@ -82,6 +83,8 @@ type Service struct {
 	Store Store
 	Live  Publisher
 	Log   *slog.Logger // nil: slog's default
+	// Guard says which push endpoints may be called at all.
+	Guard dial.Guard
 
 	ids   id.Source
 	noted noted
