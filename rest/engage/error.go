@@ -8,9 +8,9 @@ import (
 	"carillon/model"
 )
 
-// renamed puts the paths of problems into the vendor's words, in pairs: what a
-// path begins with, and what it begins with there.
-func renamed(err error, pairs ...string) error {
+// renamed puts the paths of problems into the vendor's words: what a path begins
+// with, and what it begins with there.
+func renamed(err error, words ...[2]string) error {
 	e, ok := errors.AsType[*model.Error](err)
 	if !ok {
 		return err
@@ -19,9 +19,9 @@ func renamed(err error, pairs ...string) error {
 	out.Problems = slices.Clone(e.Problems)
 	for i, p := range out.Problems {
 		field := p.Field()
-		for n := 0; n < len(pairs); n += 2 {
-			if rest, found := strings.CutPrefix(field, pairs[n]); found {
-				field = pairs[n+1] + rest
+		for _, word := range words {
+			if rest, found := strings.CutPrefix(field, word[0]); found {
+				field = word[1] + rest
 			}
 		}
 		out.Problems[i].Path = strings.Split(field, ".")

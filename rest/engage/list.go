@@ -75,7 +75,7 @@ func (a *API) createList(r *http.Request) (int, any, error) {
 		Description: value(ch.Description), DoubleOptIn: value(ch.DoubleOptIn), RedirectURL: value(ch.RedirectURL),
 	})
 	if err != nil {
-		return 0, nil, renamed(err, "name", "title", "redirectUrl", "redirect_url")
+		return 0, nil, renamed(err, [2]string{"name", "title"}, [2]string{"redirectUrl", "redirect_url"})
 	}
 	return c.answerList(http.StatusCreated, out.Value)
 }
@@ -146,7 +146,7 @@ func (a *API) putList(r *http.Request) (int, any, error) {
 	}
 	out, err := a.Topics.Update(c.ctx(), c.env, c.once, t.Identifier, ch)
 	if err != nil {
-		return 0, nil, renamed(err, "name", "title", "redirectUrl", "redirect_url")
+		return 0, nil, renamed(err, [2]string{"name", "title"}, [2]string{"redirectUrl", "redirect_url"})
 	}
 	return c.answerList(http.StatusOK, out.Value)
 }

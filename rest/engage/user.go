@@ -148,7 +148,7 @@ func (a *API) track(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	_, err = a.Users.Track(c.ctx(), c.env, c.once, r.PathValue("uid"), []user.EventInput{in})
-	return http.StatusOK, done, renamed(err, "events.0.name", "event", "events.0.", "", "occurredAt", "timestamp")
+	return http.StatusOK, done, renamed(err, [2]string{"events.0.name", "event"}, [2]string{"events.0.", ""}, [2]string{"occurredAt", "timestamp"})
 }
 
 func (a *API) deleteToken(r *http.Request) (int, any, error) {
@@ -221,7 +221,7 @@ func (a *API) mergeUsers(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	if _, err := a.Users.MergeUsers(c.ctx(), c.env, c.once, from, into, false); err != nil {
-		return 0, nil, renamed(err, "from", "source", "into", "destination")
+		return 0, nil, renamed(err, [2]string{"from", "source"}, [2]string{"into", "destination"})
 	}
 	a.Gate.Service.ForgetUser(c.env, from)
 	return http.StatusOK, status{"queued"}, nil
