@@ -117,7 +117,7 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	t.Run("OfACredential", func(t *testing.T) {
 		t.Parallel()
-		s := serve(t, socketio.Settings{InitTimeout: 200 * time.Millisecond})
+		s := serve(t, socketio.Settings{InitTimeout: 2 * time.Second})
 		c := s.dial("")
 		c.say("40/x,")
 		c.hears(`44/x,{"message":"who are you?"}`)
@@ -245,6 +245,7 @@ func TestNobodyStaysWithoutANamespace(t *testing.T) {
 	t.Parallel()
 	s := serve(t, socketio.Settings{InitTimeout: 100 * time.Millisecond})
 	s.dial("ada").ends(1008)
+	s = serve(t, socketio.Settings{InitTimeout: 2 * time.Second})
 	c := s.connect("ada", "")
 	c.say("41")
 	c.ends(1008)
@@ -310,14 +311,16 @@ func TestDrainCutsOffWhoDoesNotGo(t *testing.T) {
 // nobody and is dropped.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	s := serve(t, socketio.Settings{WriteTimeout: 300 * time.Millisecond, Writers: 1})
+	s := serve(t, socketio.Settings{WriteTimeout: time.Second, Writers: 1})
 	s.connect("slow", "")
 	quick := s.connect("quick", "")
 	big := `"` + strings.Repeat("x", 1<<20) + `"`
 	for range 30 {
 		s.tell("slow", "BIG", big)
 	}
-	eventually(t, "the slow one to be full", func() bool { return s.handler.Stats().Blocked.Load() == 1 })
+	eventually(t, "the slow one to be full", func() bool {
+		return s.handler.Stats().Blocked.Load() == 1 || s.handler.Stats().SlowReaders.Load() == 1 // already
+	})
 	s.tell("quick", "NEW", "{}")
 	quick.hears(`42["NEW",{}]`)
 	eventually(t, "the slow one to be dropped", func() bool { return s.handler.Stats().SlowReaders.Load() == 1 })
