@@ -21,8 +21,8 @@ import (
 	"carillon/auth"
 	"carillon/auth/authtest"
 	"carillon/catalog"
-	"carillon/model"
 	"carillon/live/livetest"
+	"carillon/model"
 	"carillon/rest/engagespot"
 	"carillon/rest/engagespot/socketio"
 )
