@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -132,7 +133,7 @@ func (k *Kind) check(c *model.Check, object json.RawMessage, secret bool) {
 		}
 		delete(members, f.Name)
 	}
-	for name := range members {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if i := slices.IndexFunc(k.Fields, func(f Field) bool { return f.Name == name }); i >= 0 && secret {
 			c.Add(model.ProblemInvalid, "is no secret: it belongs into config", name)
 		} else if i >= 0 {

@@ -17,6 +17,9 @@ func providerContext(env model.EnvID, id model.ProviderID) []byte {
 	return fmt.Appendf(nil, "provider %d %s", env, id)
 }
 
+// AllKinds lists the kinds of provider that this server has.
+func (s *Service) AllKinds() []*Kind { return s.Kinds.All() }
+
 // Providers lists the providers of an environment, by channel and position.
 func (s *Service) Providers(ctx context.Context, env model.EnvID) ([]model.Provider, error) {
 	return s.Store.Providers(ctx, env)
@@ -209,38 +212,37 @@ func (s *Service) changed(env model.EnvID, err error) {
 	s.Wake()
 }
 
-// TestResult is what came of testing a provider.
-type TestResult struct {
-	OK     bool
-	Class  model.ErrorClass
-	Status int    // of HTTP or SMTP; zero: none
-	Detail string // what was wrong, in a few fixed words
-}
-
 // TestProvider finds out whether a provider works: by sending a test message to
 // a target or, without one, by asking the provider about the account, where
 // that is possible. What it tells of a failure names its class and nothing that
 // the other side said, so that it is no way of looking at what listens where.
-func (s *Service) TestProvider(ctx context.Context, env model.EnvID, id model.ProviderID, to *Target) (TestResult, error) {
+func (s *Service) TestProvider(ctx context.Context, env model.EnvID, once model.Once, id model.ProviderID, to *Target) (model.Outcome[model.ProviderTest], error) {
+	return s.Store.TestOnce(ctx, env, once, func() (model.ProviderTest, error) { return s.testProvider(ctx, env, id, to) })
+}
+
+func (s *Service) testProvider(ctx context.Context, env model.EnvID, id model.ProviderID, to *Target) (none model.ProviderTest, err error) {
 	p, err := s.Store.Provider(ctx, env, id)
 	if err != nil {
-		return TestResult{}, err
+		return none, err
 	}
 	sender, err := s.sender(p)
 	if err != nil {
-		return TestResult{Class: model.ClassConfig, Detail: err.Error()}, nil
+		return model.ProviderTest{Class: model.ClassConfig, Detail: testWords[model.ClassConfig]}, nil //nolint:nilerr // that is what the test found
 	}
 	ctx, cancel := context.WithTimeout(ctx, testTime)
 	defer cancel()
 	if to == nil {
 		prober, ok := sender.(Prober)
 		if !ok {
-			return TestResult{}, invalid("is required: this kind of provider can only be tested by a message", "to")
+			return none, invalid("is required: this kind of provider can only be tested by a message", "to")
 		}
 		return tested(prober.Probe(ctx)), nil
 	}
-	if !takes(sender, *to) {
-		return TestResult{}, invalid("is no address that this provider can carry to", "to")
+	if text := model.CheckText(to.Address, maxSetting); text != "" {
+		return none, invalid(text, "to")
+	}
+	if to.Address == "" || !takes(sender, *to) {
+		return none, invalid("is no address that this provider can carry to", "to")
 	}
 	now := s.now()
 	_, err = s.send(ctx, &madeSender{Sender: sender}, Message{
@@ -250,12 +252,12 @@ func (s *Service) TestProvider(ctx context.Context, env model.EnvID, id model.Pr
 	return tested(err), nil
 }
 
-func tested(err error) TestResult {
+func tested(err error) model.ProviderTest {
 	e := Classify(err)
 	if e == nil {
-		return TestResult{OK: true}
+		return model.ProviderTest{Works: true}
 	}
-	return TestResult{Class: e.Class, Detail: testWords[e.Class]}
+	return model.ProviderTest{Class: e.Class, Detail: testWords[e.Class]}
 }
 
 // testTime is what a test may take.

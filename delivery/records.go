@@ -35,8 +35,8 @@ func (s *Service) AttemptsOf(ctx context.Context, env model.EnvID, ids []model.D
 	return s.Store.Attempts(ctx, env, ids)
 }
 
-// Retry makes a delivery that ended without being sent due again at once, its
-// schedule beginning anew. In another state it is a KindConflict error.
+// Retry makes a delivery that waits, or ended without being sent, due at once,
+// its schedule beginning anew. In another state it is a KindConflict error.
 func (s *Service) Retry(ctx context.Context, env model.EnvID, once model.Once, id model.DeliveryID) (model.Outcome[model.Delivery], error) {
 	out, err := s.Store.RetryDelivery(ctx, env, once, id)
 	if err == nil {

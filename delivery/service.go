@@ -41,6 +41,8 @@ type Records interface {
 	DeleteProvider(ctx context.Context, env model.EnvID, once model.Once, id model.ProviderID) (model.Outcome[model.ProviderID], error)
 	OrderProviders(ctx context.Context, env model.EnvID, once model.Once, channel model.Channel, ids []model.ProviderID) (model.Outcome[[]model.ProviderID], error)
 
+	TestOnce(ctx context.Context, env model.EnvID, once model.Once, test func() (model.ProviderTest, error)) (model.Outcome[model.ProviderTest], error)
+
 	Delivery(ctx context.Context, env model.EnvID, id model.DeliveryID) (model.Delivery, error)
 	DeliveriesOf(ctx context.Context, env model.EnvID, ids []model.NotificationID) ([]model.Delivery, error)
 	ListDeliveries(ctx context.Context, env model.EnvID, f model.DeliveryFilter, page model.PageRequest) (model.Page[model.Delivery], error)

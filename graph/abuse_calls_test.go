@@ -69,6 +69,21 @@ var abuseCalls = []abuseCall{
 	{field: "addAddress", args: `{"input":{"user":"bob","channel":"EMAIL","address":"bob@example.com","platform":"OTHER","provider":"smtp","enabled":true,"idempotencyKey":"k#"}}`},
 	{field: "setAddressEnabled", args: `{"input":{"id":"$","enabled":false,"idempotencyKey":"k#"}}`, before: "addAddress", beforeArgs: `{"input":{"user":"bob","channel":"SLACK","address":"U7"}}`, path: "address/id"},
 	{field: "removeAddress", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "addAddress", beforeArgs: `{"input":{"user":"bob","channel":"TEAMS","address":"U7"}}`, path: "address/id"},
+	{field: "explainDelivery", args: `{"notification":"@welcome/ada","channel":"EMAIL"}`, user: true},
+	{field: "delivery", args: `{"id":"@welcome/ada/first"}`, user: true},
+	{field: "deliveries", args: `{"first":2,"filter":{"states":["FAILED"],"channels":["EMAIL"],"provider":"@shop/mail","user":"ada","send":"@welcome","since":"2026-01-01T00:00:00Z","until":"2026-02-01T00:00:00Z"}}`},
+	{field: "deliveries", args: `{"last":2}`},
+	{field: "suppressions", args: `{"first":2,"filter":{"channel":"EMAIL","reason":"MANUAL","address":"gone@example.com"}}`},
+	{field: "suppressions", args: `{"last":2}`},
+	{field: "createProvider", args: `{"input":{"kind":"recorder","channel":"VOICE","name":"N","config":{"from":"x"},"secrets":{"token":"t"},"enabled":false,"concurrency":2,"perSecond":3,"idempotencyKey":"k#"}}`},
+	{field: "updateProvider", args: `{"input":{"id":"@shop/mail","name":"N#","config":{"from":"x"},"secrets":{"token":"t"},"enabled":false,"paused":false,"concurrency":2,"perSecond":3,"idempotencyKey":"k#"}}`},
+	{field: "deleteProvider", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "createProvider", beforeArgs: `{"input":{"kind":"recorder","channel":"VOICE","enabled":false}}`, path: "provider/id"},
+	{field: "orderProviders", args: `{"input":{"channel":"EMAIL","ids":["@shop/spare","@shop/mail"],"idempotencyKey":"k#"}}`},
+	{field: "testProvider", args: `{"input":{"id":"@shop/mail","to":"somebody@example.com","platform":"IOS","idempotencyKey":"k#"}}`},
+	{field: "retryDeliveries", args: `{"input":{"filter":{"states":["FAILED"],"channels":["SMS"],"provider":"@shop/mail","user":"ada","send":"@welcome","since":"2026-01-01T00:00:00Z","until":"2026-02-01T00:00:00Z"},"idempotencyKey":"k#"}}`},
+	{field: "retryDelivery", args: `{"input":{"id":"@welcome/ada/first","idempotencyKey":"k#"}}`},
+	{field: "suppressAddress", args: `{"input":{"channel":"EMAIL","address":"away@example.com","reason":"COMPLAINT","detail":"D","expiresAt":"2026-02-01T00:00:00Z","idempotencyKey":"k#"}}`},
+	{field: "removeSuppression", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "suppressAddress", beforeArgs: `{"input":{"channel":"EMAIL","address":"x@example.com"}}`, path: "suppression/id"},
 	{field: "createCategory", args: `{"input":{"identifier":"c#","name":"N","defaultEnabled":true,"channelDefaults":[{"channel":"IN_APP","enabled":true}],"requiredChannels":["EMAIL"],"hideInInbox":false,"hideInPreferences":false,"idempotencyKey":"k#"}}`},
 	{field: "updateCategory", args: `{"input":{"identifier":"comments","name":"N#","defaultEnabled":true,"channelDefaults":[{"channel":"IN_APP","enabled":true}],"requiredChannels":["EMAIL"],"hideInInbox":false,"hideInPreferences":false,"idempotencyKey":"k#"}}`},
 	{field: "deleteCategory", args: `{"input":{"identifier":"d#","idempotencyKey":"k#"}}`, before: "createCategory", beforeArgs: `{"input":{"identifier":"d#","name":"D"}}`},
@@ -77,7 +92,7 @@ var abuseCalls = []abuseCall{
 		user: true, userArgs: `{"input":{"changes":[{"category":"comments","channel":"IN_APP","enabled":false}]}}`,
 	},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada","bob"],"inlineUsers":[{"identifier":"in line","firstName":"I","profile":{"a":1}}]},"title":"T#","body":"B","icon":"https://example.com/i.png","url":"/u","category":"comments","data":{"a":1},
-		"blocks":[{"id":"b1","type":"BUTTON","text":"x","variant":"PRIMARY","link":"/l","externalLink":true,"src":"https://example.com/s.png"}],"channels":["IN_APP"],"onUnknown":"SKIP","dryRun":false,"idempotencyKey":"k#"}}`},
+		"blocks":[{"id":"b1","type":"BUTTON","text":"x","variant":"PRIMARY","link":"/l","externalLink":true,"src":"https://example.com/s.png"}],"channels":["IN_APP"],"onUnknown":"SKIP","dryRun":false,"collapseKey":"c","escalations":[{"channel":"SMS","afterSeconds":60,"unless":"READ"}],"idempotencyKey":"k#"}}`},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z","expiresAt":"2026-01-30T00:00:00Z","onUnknown":"REJECT"}}`},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","onUnknown":"CREATE","dryRun":true}}`},
 	{field: "cancelSend", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z"}}`, path: "send/id"},
@@ -125,6 +140,8 @@ var abuseCalls = []abuseCall{
 const stateQuery = `{
 	bob: user(identifier: "bob") { identifier profile { attributes } }
 	users(first: 50) { nodes { identifier profile { attributes } devices { deviceId browser provider } addresses { address provider } formerIdentifiers signedUpAt memberships { role } events(first: 50) { nodes { name value properties occurredAt } } } }
+	providers { name config secrets }
+	suppressions(first: 50) { nodes { address detail } }
 	notifications(first: 50) { nodes { title body icon url data blocks { id text link src } expiresAt } }
 	sends(first: 50) { nodes { title sendAt expiresAt } }
 	categories { identifier name }
@@ -137,7 +154,7 @@ const stateQuery = `{
 // unshown are arguments that are not shown in answers, so that nobody can read
 // them back.
 var unshown = map[string]bool{
-	"idempotencyKey": true, "token": true, "webPushSubscription": true, "secret": true, "publicKey": true, "upTo": true, "unset": true, "id": true, "ids": true, "category": true, "categories": true,
+	"idempotencyKey": true, "token": true, "webPushSubscription": true, "secret": true, "publicKey": true, "upTo": true, "unset": true, "id": true, "ids": true, "category": true, "categories": true, "to": true, "secrets": true, "collapseKey": true,
 	"jsonPatch": true, "users": true, "user": true, "mergePatch": true, "topic": true,
 }
 

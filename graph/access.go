@@ -24,6 +24,10 @@ var forApplications = map[string]bool{
 	"Mutation.subscribeToTopic": true, "Mutation.unsubscribeFromTopic": true,
 	"Mutation.sendNotification": true, "Mutation.cancelSend": true,
 	"Mutation.createCredential": true, "Mutation.rotateCredential": true, "Mutation.revokeCredential": true,
+	"Query.deliveries": true, "Query.providerKinds": true, "Query.providers": true, "Query.suppressions": true,
+	"Mutation.createProvider": true, "Mutation.updateProvider": true, "Mutation.deleteProvider": true, "Mutation.orderProviders": true,
+	"Mutation.testProvider": true, "Mutation.retryDelivery": true, "Mutation.retryDeliveries": true,
+	"Mutation.suppressAddress": true, "Mutation.removeSuppression": true,
 	"Subscription.sendProgress": true,
 }
 

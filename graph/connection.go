@@ -7,6 +7,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"carillon/graph/generated"
+	"carillon/graph/view"
 	"carillon/internal/cursor"
 	"carillon/model"
 )
@@ -24,6 +25,8 @@ const (
 	pageUserTopics  = 'o'
 	pageSubscribers = 'm'
 	pageEvents      = 'e'
+	pageDeliveries  = 'd'
+	pageSuppressed  = 'x'
 )
 
 // pageArgs are the four arguments of a connection, as given.
@@ -50,7 +53,7 @@ func (a pageArgs) request(kind byte) (model.PageRequest, error) {
 			return nil
 		}
 		key, err := cursor.DecodePage(kind, *s)
-		if err != nil {
+		if err != nil || (kind == pageDeliveries || kind == pageSuppressed) && !view.IsTextID(key.Text) {
 			check.That(false, "must be a cursor that this list gave out", name)
 		}
 		return &key

@@ -17,6 +17,7 @@ import (
 	"carillon/auth"
 	"carillon/auth/authtest"
 	"carillon/catalog"
+	"carillon/delivery"
 	"carillon/graph"
 	"carillon/inbox"
 	"carillon/internal/id"
@@ -68,7 +69,7 @@ func TestFaultsShowNothing(t *testing.T) {
 			env := authWorld.NewEnv(t, model.AuthOpen)
 			log := &strings.Builder{}
 			api, err := graph.New(graph.Config{
-				Users: broken{err: tt.err}, Categories: &catalog.Service{}, Topics: &audience.Service{}, Templates: &catalog.Templates{}, Apps: &app.Service{}, Inbox: &inbox.Service{}, Sends: &notify.Service{},
+				Users: broken{err: tt.err}, Categories: &catalog.Service{}, Topics: &audience.Service{}, Templates: &catalog.Templates{}, Apps: &app.Service{}, Inbox: &inbox.Service{}, Sends: &notify.Service{}, Deliveries: &delivery.Service{},
 				Auth: authWorld.Service(), Sessions: auth.NewSessions(authWorld, slog.New(slog.DiscardHandler)), Log: slog.New(slog.NewTextHandler(log, nil)),
 			})
 			if err != nil {
@@ -102,7 +103,7 @@ func TestFaultsShowNothing(t *testing.T) {
 func TestPartsAreRequired(t *testing.T) {
 	t.Parallel()
 	_, err := graph.New(graph.Config{})
-	for _, part := range []string{"Users", "Categories", "Apps", "Inbox", "Sends", "Auth", "Sessions"} {
+	for _, part := range []string{"Users", "Categories", "Apps", "Inbox", "Sends", "Deliveries", "Auth", "Sessions"} {
 		if err == nil || !strings.Contains(err.Error(), part+" is missing") {
 			t.Errorf("the error %v does not name %s", err, part)
 		}

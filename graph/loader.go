@@ -24,7 +24,10 @@ type loader struct {
 	interactions  batch[model.NotificationID, []model.Interaction]
 	skipped       batch[model.SendID, []model.Skipped]
 
-	page []model.Notification // the last that was shown, for what few ask for
+	page       []model.Notification // the last that was shown, for what few ask for
+	deliveries batch[model.NotificationID, []model.Delivery]
+	attempts   batch[model.DeliveryID, []model.Attempt]
+	providers  batch[model.ProviderID, *view.Provider]
 }
 
 func (r *Resolver) loader(env model.EnvID) *loader {
@@ -58,6 +61,7 @@ func (r *Resolver) loader(env model.EnvID) *loader {
 	l.skipped.load = func(ctx context.Context, ids []model.SendID) (map[model.SendID][]model.Skipped, error) {
 		return r.Sends.Skipped(ctx, env, ids)
 	}
+	r.loadDeliveries(env, l)
 	return l
 }
 
@@ -143,7 +147,7 @@ func (l *loader) Skipped(ctx context.Context, id model.SendID) ([]model.Skipped,
 }
 
 // batch remembers look-ups by id and makes them for all wanted ids at once.
-type batch[K ~int64, V any] struct {
+type batch[K ~int64 | ~string, V any] struct {
 	load func(ctx context.Context, ids []K) (map[K]V, error)
 
 	mu     sync.Mutex
@@ -152,9 +156,10 @@ type batch[K ~int64, V any] struct {
 	failed error   // of an earlier look-up; the page will not try again
 }
 
-// want says that id may be asked for. Zero names nothing.
+// want says that id may be asked for. The zero id names nothing.
 func (b *batch[K, V]) want(id K) {
-	if id == 0 {
+	var none K
+	if id == none {
 		return
 	}
 	b.mu.Lock()

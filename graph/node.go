@@ -58,6 +58,7 @@ func (r *Resolver) node(ctx context.Context, caller auth.Caller, ref view.Ref) (
 			d, err := r.Users.Device(ctx, env, model.UserID(ref.Number), model.DeviceID(ref.Text))
 			return found(view.NewDevice(d), err)
 		}
+	case view.KindDelivery, view.KindProvider, view.KindSuppression: // no nodes of their own
 	case view.KindAddress: // no node of its own: it is read through its user
 	case view.KindCredential:
 		if caller.Kind == auth.Secret {

@@ -38,6 +38,7 @@ type Resolver struct {
 	Apps       Apps
 	Inbox      Inbox
 	Sends      Sends
+	Deliveries Deliveries
 
 	Sessions Sessions
 	Memory   Memory

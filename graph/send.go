@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"carillon/auth"
 	"carillon/graph/generated"
@@ -163,6 +164,12 @@ func sendRequest(in *generated.SendNotificationInput) model.SendRequest {
 		Template: value(in.Template), Category: value(in.Category), Channels: in.Channels,
 		SendAt: value(in.SendAt), ExpiresAt: value(in.ExpiresAt),
 		OnUnknown: value(in.OnUnknown), DryRun: value(in.DryRun),
+		Options: model.SendOptions{CollapseKey: value(in.CollapseKey)},
+	}
+	for _, e := range in.Escalations {
+		req.Options.Escalations = append(req.Options.Escalations, model.Escalation{
+			Channel: e.Channel, After: time.Duration(e.AfterSeconds) * time.Second, Unless: value(e.Unless),
+		})
 	}
 	return req
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"carillon/app"
+	"carillon/delivery"
 	"carillon/inbox"
 	"carillon/model"
 	"carillon/notify"
@@ -89,6 +90,31 @@ type Apps interface {
 	CreateCredential(ctx context.Context, env model.EnvID, once model.Once, in model.NewCredential) (model.Outcome[model.IssuedCredential], error)
 	RotateCredential(ctx context.Context, env model.EnvID, once model.Once, id model.CredentialID, overlap time.Duration) (model.Outcome[app.RotationIssued], error)
 	RevokeCredential(ctx context.Context, env model.EnvID, once model.Once, id model.CredentialID) (model.Outcome[model.Credential], error)
+}
+
+// Deliveries is what the surface asks of deliveries and providers;
+// *delivery.Service has it.
+type Deliveries interface {
+	Delivery(ctx context.Context, env model.EnvID, id model.DeliveryID) (model.Delivery, error)
+	Of(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID][]model.Delivery, error)
+	List(ctx context.Context, env model.EnvID, f model.DeliveryFilter, page model.PageRequest) (model.Page[model.Delivery], error)
+	AttemptsOf(ctx context.Context, env model.EnvID, ids []model.DeliveryID) (map[model.DeliveryID][]model.Attempt, error)
+	Retry(ctx context.Context, env model.EnvID, once model.Once, id model.DeliveryID) (model.Outcome[model.Delivery], error)
+	RetryAll(ctx context.Context, env model.EnvID, once model.Once, f model.DeliveryFilter) (model.Outcome[int], error)
+	Explain(ctx context.Context, env model.Environment, n model.Notification, channel model.Channel) (model.Decision, error)
+
+	AllKinds() []*delivery.Kind
+	Providers(ctx context.Context, env model.EnvID) ([]model.Provider, error)
+	Provider(ctx context.Context, env model.EnvID, id model.ProviderID) (model.Provider, error)
+	CreateProvider(ctx context.Context, env model.EnvID, once model.Once, in model.ProviderInput) (model.Outcome[model.Provider], error)
+	UpdateProvider(ctx context.Context, env model.EnvID, once model.Once, id model.ProviderID, change model.ProviderChange) (model.Outcome[model.Provider], error)
+	DeleteProvider(ctx context.Context, env model.EnvID, once model.Once, id model.ProviderID) (model.Outcome[model.ProviderID], error)
+	OrderProviders(ctx context.Context, env model.EnvID, once model.Once, channel model.Channel, ids []model.ProviderID) (model.Outcome[[]model.ProviderID], error)
+	TestProvider(ctx context.Context, env model.EnvID, once model.Once, id model.ProviderID, to *delivery.Target) (model.Outcome[model.ProviderTest], error)
+
+	Suppress(ctx context.Context, env model.EnvID, once model.Once, m model.Suppression) (model.Outcome[model.Suppression], error)
+	Unsuppress(ctx context.Context, env model.EnvID, once model.Once, id model.SuppressionID) (model.Outcome[model.Suppression], error)
+	Suppressions(ctx context.Context, env model.EnvID, f model.SuppressionFilter, page model.PageRequest) (model.Page[model.Suppression], error)
 }
 
 // Inbox is what the surface asks of inboxes; *inbox.Service has it.

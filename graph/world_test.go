@@ -16,6 +16,8 @@ import (
 	"carillon/auth"
 	"carillon/auth/authtest"
 	"carillon/catalog"
+	"carillon/delivery"
+	"carillon/delivery/deliverytest"
 	"carillon/graph"
 	"carillon/graph/view"
 	"carillon/inbox"
@@ -65,6 +67,9 @@ type world struct {
 	config    graph.Config
 	api       *graph.API
 	http      *httptest.Server
+	delivery  *delivery.Service
+	recorder  *deliverytest.Recorder
+	url       string
 
 	envs  map[string]*environment
 	names map[string]string // what is named in operations and answers → its id
@@ -90,7 +95,7 @@ func newWorld(t *testing.T, url string) *world {
 
 func emptyWorld(t *testing.T, url string) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{now: start}, envs: map[string]*environment{}, names: map[string]string{}}
+	w := &world{t: t, clock: &clock{now: start}, envs: map[string]*environment{}, names: map[string]string{}, url: url, recorder: &deliverytest.Recorder{}}
 	w.store = storetest.Open(t, store.Config{URL: url, MaxConns: 6, Now: w.clock.Now})
 	w.calls = &countingStore{Store: w.store}
 	box, err := seal.NewBox(seal.NewKey())
@@ -106,10 +111,15 @@ func emptyWorld(t *testing.T, url string) *world {
 	w.inbox = &inbox.Service{Store: w.calls, Live: hub}
 	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Templates: w.templates, Live: hub, Now: w.clock.Now}
 	authService := auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
+	w.delivery = &delivery.Service{
+		Store: w.calls, Kinds: delivery.NewKinds(w.recorder.Kind("recorder"), w.recorder.Kind("other")), Box: box, Changed: authService.Forget,
+		Now: w.clock.Now, Log: slog.New(slog.DiscardHandler), Tick: 10 * time.Millisecond,
+	}
+	w.sends.Deliver = w.delivery.Wake
 	sessions := auth.NewSessions(w.store, slog.New(slog.DiscardHandler))
 	sessions.Now = w.clock.Now
 	w.config = graph.Config{
-		Users: w.users, Categories: w.catalog, Topics: w.audience, Templates: w.templates, Apps: w.apps, Inbox: w.inbox, Sends: w.sends,
+		Users: w.users, Categories: w.catalog, Topics: w.audience, Templates: w.templates, Apps: w.apps, Inbox: w.inbox, Sends: w.sends, Deliveries: w.delivery,
 		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler), AnswerCache: 1 << 20,
 		Status: func(context.Context) graph.Status {
 			return graph.Status{Version: "1.2.3", Database: "any", LiveAcrossProcesses: true, Warnings: []string{"it is late"}}
@@ -266,6 +276,8 @@ func (w *world) seed() {
 		To: model.SendTarget{Users: []string{"ada"}}, Content: model.Content{Title: "Later"}, SendAt: start.Add(48 * time.Hour),
 	}))(t).Value
 	w.name("later", later)
+
+	w.seedDeliveries(shop, ada)
 
 	read := must(strconv.ParseInt(w.names["welcome/ada"][4:], 10, 64))(t)
 	must(w.inbox.Mark(ctx, shop.ID, model.Once{}, ada.ID, []model.NotificationID{model.NotificationID(read)}, model.MarkRead))(t)

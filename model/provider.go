@@ -7,7 +7,7 @@ import (
 
 // Limits of providers.
 const (
-	MaxProviders           = 100 // of an environment
+	MaxProviders           = 1000 // of an environment
 	MaxProviderConcurrency = 256
 	MaxProviderRate        = 10_000 // messages a second
 	MaxProviderName        = 255
@@ -69,4 +69,11 @@ type ProviderChange struct {
 type ProviderRef struct {
 	Env EnvID
 	ID  ProviderID
+}
+
+// ProviderTest is what came of testing a provider.
+type ProviderTest struct {
+	Works  bool
+	Class  ErrorClass // of the failure
+	Detail string     // what was wrong, in a few fixed words
 }

@@ -36,6 +36,7 @@ func (r SendRequest) Checked(now time.Time, identify func(IdentifyInput) []Probl
 	default:
 		c.Add(ProblemInvalid, "must be SKIP, REJECT or CREATE", "onUnknown")
 	}
+	r.Options.check(&c)
 	if m := CheckIdentifier(r.Once.Key); m != "" && r.Once.Set() && !r.DryRun {
 		c.Add(ProblemInvalid, m, "idempotencyKey")
 	}
@@ -212,3 +213,26 @@ func checkURL(s, want string, ok func(*url.URL) bool) string {
 	}
 	return ""
 }
+
+// check finds what is wrong with what a send says about its delivery.
+func (o SendOptions) check(c *Check) {
+	if len(o.CollapseKey) > maxCollapseKey || o.CollapseKey != "" && CheckIdentifier(o.CollapseKey) != "" {
+		c.Add(ProblemInvalid, fmt.Sprintf("must be at most %d bytes of text without control characters or blanks at either end", maxCollapseKey), "collapseKey")
+	}
+	if len(o.Escalations) > MaxEscalations {
+		c.Add(ProblemLimit, fmt.Sprintf("must have at most %d entries, has %d", MaxEscalations, len(o.Escalations)), "escalations")
+		return
+	}
+	seen := map[Channel]bool{}
+	for i, e := range o.Escalations {
+		at := c.At("escalations", strconv.Itoa(i))
+		at.That(e.Channel.Valid() && e.Channel != ChannelInApp, "must be a channel other than IN_APP", "channel")
+		at.That(!seen[e.Channel], "is there twice", "channel")
+		at.That(e.After >= 0 && e.After <= MaxAfter, fmt.Sprintf("must be between 0 and %d", int64(MaxAfter/time.Second)), "afterSeconds")
+		at.That(e.Unless == "" || e.Unless == MarkSeen || e.Unless == MarkRead, "must be SEEN or READ", "unless")
+		seen[e.Channel] = true
+	}
+}
+
+// maxCollapseKey is what the narrowest provider takes, in bytes.
+const maxCollapseKey = 64

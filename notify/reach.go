@@ -158,11 +158,7 @@ func (p *planner) deliveries(r model.Recipient, n *model.Notification) []model.P
 		return nil
 	}
 	var out []model.PlannedDelivery
-	requested := p.requestedFor(r)
 	for _, c := range p.carries {
-		if requested != nil && !slices.Contains(requested, c) {
-			continue
-		}
 		d := model.PlannedDelivery{Delivery: model.Delivery{
 			EnvID: n.EnvID, UserID: n.UserID, Channel: c, State: model.DeliverySkipped, ExpiresAt: n.ExpiresAt, CreatedAt: n.CreatedAt,
 		}}

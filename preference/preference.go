@@ -115,3 +115,25 @@ func as(enabled bool) verdict {
 	}
 	return block
 }
+
+// Told is a decision of earlier, of which it is known how it ended and which
+// rule decided: the rules before it had nothing to say. Of in it takes what the
+// sentences name: channel and category.
+func Told(in Input, allowed bool, reason model.Reason) model.Decision {
+	d := model.Decision{Allowed: allowed, Reason: reason, Ladder: make([]model.Rung, len(ladder))}
+	decided := false
+	for i, rule := range ladder {
+		rung := model.Rung{Reason: rule, Outcome: model.RungNotReached}
+		switch {
+		case decided:
+			rung.Detail = "not asked: " + reason.String() + " had decided"
+		case rule == reason:
+			v := as(allowed)
+			rung.Outcome, rung.Detail, decided = v.outcome(), in.tell(rule, v), true
+		default:
+			rung.Outcome, rung.Detail = pass.outcome(), in.tell(rule, pass)
+		}
+		d.Ladder[i] = rung
+	}
+	return d
+}

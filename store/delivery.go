@@ -272,8 +272,8 @@ func (s *Store) Attempts(ctx context.Context, env model.EnvID, ids []model.Deliv
 	return out, s.fail("reading attempts", err)
 }
 
-// RetryDelivery makes a delivery that has ended without being sent due again at
-// once, with a schedule that begins anew. One that waits or was sent is a
+// RetryDelivery makes a delivery that waits, or has ended without being sent, due
+// at once, with a schedule that begins anew. In another state it is a
 // KindConflict error.
 func (s *Store) RetryDelivery(ctx context.Context, env model.EnvID, o model.Once, id model.DeliveryID) (model.Outcome[model.Delivery], error) {
 	return once(ctx, s, env, o, "retrying delivery", func(ctx context.Context, tx bun.Tx) (model.Delivery, error) {
@@ -284,10 +284,10 @@ func (s *Store) RetryDelivery(ctx context.Context, env model.EnvID, o model.Once
 		if len(list) == 0 {
 			return model.Delivery{}, errNoDelivery
 		}
-		if d := list[0]; !slices.Contains(replayable, d.State) || d.Address == "" {
-			return d, model.Conflict(fmt.Sprintf("names a delivery that is %s: only one that is FAILED, UNKNOWN, EXPIRED, CANCELED or BOUNCED can be tried again", d.State), "id")
+		if d := list[0]; d.State != model.DeliveryQueued && !slices.Contains(replayable, d.State) || d.Address == "" {
+			return d, model.Conflict(fmt.Sprintf("names a delivery that is %s: only one that waits or is FAILED, UNKNOWN, EXPIRED, CANCELED or BOUNCED can be tried again", d.State), "id")
 		}
-		n, err := s.replayDeliveries(ctx, tx, "d.env_id = ? and d.id = ?", env, id)
+		n, err := s.replayDeliveries(ctx, tx, append(slices.Clone(replayable), model.DeliveryQueued), "d.env_id = ? and d.id = ?", env, id)
 		if err == nil && n == 0 {
 			err = errors.New("the delivery is gone though its row is locked")
 		}
@@ -315,13 +315,13 @@ func (s *Store) RetryDeliveries(ctx context.Context, env model.EnvID, o model.On
 		}
 		where := deliveryConditions(env, f)
 		ids := "select d.id from deliveries d " + where.sql() + " order by d.created_at, d.id limit ?" + s.dialect.skipLocked
-		return s.replayDeliveries(ctx, tx, "d.env_id = ? and d.id in (select id from ("+ids+") x)", append(append([]any{env}, where.args...), model.MaxReplay)...)
+		return s.replayDeliveries(ctx, tx, replayable, "d.env_id = ? and d.id in (select id from ("+ids+") x)", append(append([]any{env}, where.args...), model.MaxReplay)...)
 	})
 }
 
-func (s *Store) replayDeliveries(ctx context.Context, tx bun.Tx, where string, args ...any) (int, error) {
+func (s *Store) replayDeliveries(ctx context.Context, tx bun.Tx, out []model.DeliveryState, where string, args ...any) (int, error) {
 	clock, clockArgs := s.dialectNow()
-	states := bun.List(column(replayable, func(s model.DeliveryState) int16 { return int16(s) }))
+	states := bun.List(column(out, func(s model.DeliveryState) int16 { return int16(s) }))
 	res, err := tx.NewRaw(`update deliveries as d set state = 1, tries = 0, lost = 0, began_at = 0, unless = 0, detail = '', run_at = `+clock+`, updated_at = ?,
 		expires_at = case when d.expires_at > ? then d.expires_at else 0 end
 		where d.state in (?) and d.address <> '' and `+where,

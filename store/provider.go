@@ -247,3 +247,18 @@ func (s *Store) dialectNow() (string, []any) {
 	}
 	return "?", []any{micros(s.now())}
 }
+
+// TestOnce runs a test outside of any transaction and remembers its result under
+// an idempotency key: a later call with the key gets it, and tests nothing.
+func (s *Store) TestOnce(ctx context.Context, env model.EnvID, o model.Once, test func() (model.ProviderTest, error)) (out model.Outcome[model.ProviderTest], err error) {
+	if o.Set() {
+		if out.Replayed, err = Replay(ctx, s, env, o, &out.Value); err != nil || out.Replayed {
+			return out, err
+		}
+	}
+	if out.Value, err = test(); err != nil || !o.Set() {
+		return out, err
+	}
+	result := out.Value
+	return once(ctx, s, env, o, "remembering a test", func(context.Context, bun.Tx) (model.ProviderTest, error) { return result, nil })
+}

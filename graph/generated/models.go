@@ -147,6 +147,38 @@ type CreateCredentialPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A provider to be made.
+type CreateProviderInput struct {
+	// The kind, such as `smtp`.
+	Kind string `json:"kind"`
+	// The channel; left out: the only one that the kind carries.
+	Channel *model.Channel `json:"channel,omitzero"`
+	// What people call it; at most 255 bytes.
+	Name *string `json:"name,omitzero"`
+	// The settings, without secrets: an object.
+	Config json.RawMessage `json:"config,omitzero"`
+	// The secrets: an object.
+	Secrets json.RawMessage `json:"secrets,omitzero"`
+	// Whether it is used.
+	Enabled *bool `json:"enabled,omitzero"`
+	// Attempts at the same time in one process: 1 to 256; left out: 16.
+	Concurrency *int32 `json:"concurrency,omitzero"`
+	// Messages a second of all processes together: 1 to 10,000; left out: any number.
+	PerSecond *int32 `json:"perSecond,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `createProvider` did.
+type CreateProviderPayload struct {
+	// The provider; null when there are `userErrors`.
+	Provider *view.Provider `json:"provider,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // A template to make. What cannot be read as template is a user error of its part, with line and column.
 type CreateTemplateInput struct {
 	// The application's own name for it; 1 to 255 bytes, never changed.
@@ -241,6 +273,24 @@ type DeleteNotificationsPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A provider to be deleted.
+type DeleteProviderInput struct {
+	// The `id`.
+	ID string `json:"id"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `deleteProvider` did.
+type DeleteProviderPayload struct {
+	// The `id` that it had; null when there are `userErrors`.
+	DeletedProviderID *string `json:"deletedProviderId,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // Which template to delete.
 type DeleteTemplateInput struct {
 	// The template's identifier.
@@ -293,6 +343,52 @@ type DeleteUserPayload struct {
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
 	Replayed bool `json:"replayed"`
+}
+
+// A page of deliveries.
+type DeliveryConnection struct {
+	// The rows with their cursors.
+	Edges []*DeliveryEdge `json:"edges"`
+	// The rows.
+	Nodes []*view.Delivery `json:"nodes"`
+	// Whether there are more.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A row of a page of deliveries.
+type DeliveryEdge struct {
+	// The row's place in the list.
+	Cursor string `json:"cursor"`
+	// The row.
+	Node *view.Delivery `json:"node"`
+}
+
+// Chooses deliveries. What is left out does not filter.
+type DeliveryFilter struct {
+	// In one of these states; DEFERRED and RETRYING are QUEUED here.
+	States []view.DeliveryState `json:"states,omitzero"`
+	// Over one of these channels.
+	Channels []model.Channel `json:"channels,omitzero"`
+	// Last tried with this provider, by `id`.
+	Provider *string `json:"provider,omitzero"`
+	// To this user, by identifier.
+	User *string `json:"user,omitzero"`
+	// Of this send, by `id`.
+	Send *string `json:"send,omitzero"`
+	// Made at or after this time.
+	Since *time.Time `json:"since,omitzero"`
+	// Made before this time.
+	Until *time.Time `json:"until,omitzero"`
+}
+
+// A channel that waits.
+type EscalationInput struct {
+	// The channel; not `IN_APP`.
+	Channel model.Channel `json:"channel"`
+	// How long it waits, in seconds: 0 to 2,592,000 (30 days).
+	AfterSeconds int32 `json:"afterSeconds"`
+	// The mark that calls it off: SEEN or READ. READ counts as seen. Left out: nothing does.
+	Unless *model.MarkState `json:"unless,omitzero"`
 }
 
 // A page of events.
@@ -605,6 +701,26 @@ type NotificationFilter struct {
 	Categories []string `json:"categories,omitzero"`
 }
 
+// An order of providers.
+type OrderProvidersInput struct {
+	// The channel.
+	Channel model.Channel `json:"channel"`
+	// The `id` of each of its providers, once.
+	Ids []string `json:"ids"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `orderProviders` did.
+type OrderProvidersPayload struct {
+	// The providers of the channel in their new order; empty when there are `userErrors`.
+	Providers []*view.Provider `json:"providers"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // Where a page lies in its list.
 type PageInfo struct {
 	// Whether rows follow this page. Only known when paging forward; else false.
@@ -757,6 +873,60 @@ type RemoveDevicePayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A suppression to be ended.
+type RemoveSuppressionInput struct {
+	// The `id`.
+	ID string `json:"id"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `removeSuppression` did.
+type RemoveSuppressionPayload struct {
+	// What it was; null when there are `userErrors`.
+	Suppression *view.Suppression `json:"suppression,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
+// Deliveries to be tried again.
+type RetryDeliveriesInput struct {
+	// Which; without states, those that are FAILED.
+	Filter *DeliveryFilter `json:"filter"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `retryDeliveries` did.
+type RetryDeliveriesPayload struct {
+	// How many are due again. With 10,000 there may be more: call again.
+	Retried int32 `json:"retried"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
+// A delivery to be tried again.
+type RetryDeliveryInput struct {
+	// The `id`.
+	ID string `json:"id"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `retryDelivery` did.
+type RetryDeliveryPayload struct {
+	// The delivery as it is now; null when there are `userErrors`.
+	Delivery *view.Delivery `json:"delivery,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // Which credential to end.
 type RevokeCredentialInput struct {
 	// The `id` of the credential.
@@ -848,6 +1018,10 @@ type SendNotificationInput struct {
 	Blocks []*BlockInput `json:"blocks,omitzero"`
 	// Only these channels; left out: all.
 	Channels []model.Channel `json:"channels,omitzero"`
+	// Channels that wait, and are left out when the notification has been marked by then; at most 10.
+	Escalations []*EscalationInput `json:"escalations,omitzero"`
+	// A newer message with the same key replaces one that was not shown yet, on the channels that can do that; at most 64 bytes.
+	CollapseKey *string `json:"collapseKey,omitzero"`
 	// When to send, at most 366 days ahead; left out or past: now.
 	SendAt *time.Time `json:"sendAt,omitzero"`
 	// When the notifications disappear by themselves.
@@ -1009,6 +1183,60 @@ type SubscribeToTopicPayload struct {
 type Subscription struct {
 }
 
+// An address that nothing is to be sent to.
+type SuppressAddressInput struct {
+	// The channel; not `IN_APP`.
+	Channel model.Channel `json:"channel"`
+	// The address, exactly as it is sent to.
+	Address string `json:"address"`
+	// Why.
+	Reason *model.SuppressionReason `json:"reason,omitzero"`
+	// More about it, for people; at most 500 bytes.
+	Detail *string `json:"detail,omitzero"`
+	// Until when; left out: for good.
+	ExpiresAt *time.Time `json:"expiresAt,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `suppressAddress` did.
+type SuppressAddressPayload struct {
+	// The suppression; null when there are `userErrors`.
+	Suppression *view.Suppression `json:"suppression,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
+// A page of suppressions.
+type SuppressionConnection struct {
+	// The rows with their cursors.
+	Edges []*SuppressionEdge `json:"edges"`
+	// The rows.
+	Nodes []*view.Suppression `json:"nodes"`
+	// Whether there are more.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A row of a page of suppressions.
+type SuppressionEdge struct {
+	// The row's place in the list.
+	Cursor string `json:"cursor"`
+	// The row.
+	Node *view.Suppression `json:"node"`
+}
+
+// Chooses suppressions. What is left out does not filter.
+type SuppressionFilter struct {
+	// Of this channel.
+	Channel *model.Channel `json:"channel,omitzero"`
+	// For this reason.
+	Reason *model.SuppressionReason `json:"reason,omitzero"`
+	// Of exactly this address.
+	Address *string `json:"address,omitzero"`
+}
+
 // A page of templates.
 type TemplateConnection struct {
 	// The rows with their cursors.
@@ -1039,6 +1267,32 @@ type TemplateEdge struct {
 	Cursor string `json:"cursor"`
 	// The template.
 	Node *view.Template `json:"node"`
+}
+
+// A provider to be tested.
+type TestProviderInput struct {
+	// The `id`.
+	ID string `json:"id"`
+	// An address that a test message is sent to; left out: the account is tried without a message, where its kind can do that.
+	To *string `json:"to,omitzero"`
+	// The platform of a push token; left out: iOS.
+	Platform *model.Platform `json:"platform,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `testProvider` did.
+type TestProviderPayload struct {
+	// Whether it works.
+	Works bool `json:"works"`
+	// What kind of failure it was; null: none.
+	ErrorClass *model.ErrorClass `json:"errorClass,omitzero"`
+	// What was wrong, in a few fixed words; null: nothing.
+	Detail *string `json:"detail,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
 }
 
 // A page of topics.
@@ -1150,6 +1404,38 @@ type UpdateCategoryPayload struct {
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// What to change of a provider. What is left out stays.
+type UpdateProviderInput struct {
+	// The `id`.
+	ID string `json:"id"`
+	// What people call it.
+	Name *string `json:"name,omitzero"`
+	// All of the settings, without secrets: an object.
+	Config json.RawMessage `json:"config,omitzero"`
+	// Secrets to change: each member replaces its own, and null removes it.
+	Secrets json.RawMessage `json:"secrets,omitzero"`
+	// Whether it is used.
+	Enabled *bool `json:"enabled,omitzero"`
+	// True: deliveries wait for it, or go to the next one; false: it goes on.
+	Paused *bool `json:"paused,omitzero"`
+	// Attempts at the same time in one process: 1 to 256.
+	Concurrency *int32 `json:"concurrency,omitzero"`
+	// Messages a second of all processes together: 1 to 10,000; 0: any number.
+	PerSecond *int32 `json:"perSecond,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `updateProvider` did.
+type UpdateProviderPayload struct {
+	// The provider as it is now; null when there are `userErrors`.
+	Provider *view.Provider `json:"provider,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
 	Replayed bool `json:"replayed"`
 }
 

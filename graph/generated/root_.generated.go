@@ -61,13 +61,17 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputChannelTemplateInput,
 		ec.unmarshalInputCreateCategoryInput,
 		ec.unmarshalInputCreateCredentialInput,
+		ec.unmarshalInputCreateProviderInput,
 		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputCreateTopicInput,
 		ec.unmarshalInputDeleteCategoryInput,
 		ec.unmarshalInputDeleteNotificationsInput,
+		ec.unmarshalInputDeleteProviderInput,
 		ec.unmarshalInputDeleteTemplateInput,
 		ec.unmarshalInputDeleteTopicInput,
 		ec.unmarshalInputDeleteUserInput,
+		ec.unmarshalInputDeliveryFilter,
+		ec.unmarshalInputEscalationInput,
 		ec.unmarshalInputEventInput,
 		ec.unmarshalInputIdentifyUserInput,
 		ec.unmarshalInputIdentifyUsersInput,
@@ -78,12 +82,16 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMarkNotificationsInput,
 		ec.unmarshalInputMergeUsersInput,
 		ec.unmarshalInputNotificationFilter,
+		ec.unmarshalInputOrderProvidersInput,
 		ec.unmarshalInputPatchProfileInput,
 		ec.unmarshalInputPreferenceChange,
 		ec.unmarshalInputPreviewTemplateInput,
 		ec.unmarshalInputRegisterDeviceInput,
 		ec.unmarshalInputRemoveAddressInput,
 		ec.unmarshalInputRemoveDeviceInput,
+		ec.unmarshalInputRemoveSuppressionInput,
+		ec.unmarshalInputRetryDeliveriesInput,
+		ec.unmarshalInputRetryDeliveryInput,
 		ec.unmarshalInputRevokeCredentialInput,
 		ec.unmarshalInputRotateCredentialInput,
 		ec.unmarshalInputSendFilter,
@@ -94,11 +102,15 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSetPropertyInput,
 		ec.unmarshalInputSetUserEnabledInput,
 		ec.unmarshalInputSubscribeToTopicInput,
+		ec.unmarshalInputSuppressAddressInput,
+		ec.unmarshalInputSuppressionFilter,
 		ec.unmarshalInputTemplateContentInput,
+		ec.unmarshalInputTestProviderInput,
 		ec.unmarshalInputTopicSubscriberInput,
 		ec.unmarshalInputTrackEventsInput,
 		ec.unmarshalInputUnsubscribeFromTopicInput,
 		ec.unmarshalInputUpdateCategoryInput,
+		ec.unmarshalInputUpdateProviderInput,
 		ec.unmarshalInputUpdateTemplateInput,
 		ec.unmarshalInputUpdateTopicInput,
 		ec.unmarshalInputUpdateUserInput,
@@ -410,6 +422,48 @@ type Query {
     "The channel in question."
     channel: Channel!
   ): Decision!
+  """
+  Why a notification went out over a channel, or did not: the ladder as it was walked when that was decided last. Null for a notification that does not
+  exist, or is another user's.
+  """
+  explainDelivery(
+    "The ` + "`" + `id` + "`" + ` of the notification."
+    notification: ID!
+    "The channel in question."
+    channel: Channel!
+  ): Decision
+  "A delivery by its ` + "`" + `id` + "`" + `; null when there is none. A user credential sees its own user's, without what concerns the provider."
+  delivery("The ` + "`" + `id` + "`" + `." id: ID!): Delivery
+  "The deliveries of the environment, newest first. Secret key only."
+  deliveries(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+    "Which deliveries; left out: all."
+    filter: DeliveryFilter
+  ): DeliveryConnection!
+  "The kinds of provider that this server has, with the settings that each asks for. Secret key only."
+  providerKinds: [ProviderKind!]!
+  "The providers of the environment, by channel and in the order in which a channel tries them. Secret key only."
+  providers: [Provider!]!
+  "The addresses that nothing is sent to, newest first. Secret key only."
+  suppressions(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+    "Which; left out: all."
+    filter: SuppressionFilter
+  ): SuppressionConnection!
   "How this server is doing. Secret key only."
   serverStatus: ServerStatus!
 }
@@ -816,6 +870,8 @@ type Notification implements Node {
   archivedAt: DateTime
   "When it disappears by itself; null: never."
   expiresAt: DateTime
+  "How it went out over other channels than the inbox, and over which it did not, and why. A user credential does not see what concerns the provider."
+  deliveries: [Delivery!]!
 }
 
 "What a block is."
@@ -1374,6 +1430,24 @@ type Mutation {
   rotateCredential("Which, and for how long." input: RotateCredentialInput!): RotateCredentialPayload!
   "Ends a credential at once, with every stream opened by it. Secret key only."
   revokeCredential("Which." input: RevokeCredentialInput!): RevokeCredentialPayload!
+  "Makes a provider, the last one that its channel tries. Secret key only."
+  createProvider("What." input: CreateProviderInput!): CreateProviderPayload!
+  "Changes a provider. One that the server paused because it refused its credentials goes on when its settings change. Secret key only."
+  updateProvider("Which, and what to change." input: UpdateProviderInput!): UpdateProviderPayload!
+  "Deletes a provider. What waits for it goes to the channel's next one. Secret key only."
+  deleteProvider("Which." input: DeleteProviderInput!): DeleteProviderPayload!
+  "Sets the order in which a channel tries its providers. Secret key only."
+  orderProviders("The channel, and all of its providers." input: OrderProvidersInput!): OrderProvidersPayload!
+  "Finds out whether a provider works. What it tells of a failure is only its class. Secret key only."
+  testProvider("Which, and where to." input: TestProviderInput!): TestProviderPayload!
+  "Makes a delivery that waits, or ended without being sent, due at once. Secret key only."
+  retryDelivery("Which." input: RetryDeliveryInput!): RetryDeliveryPayload!
+  "The same with all that a filter chooses, the oldest first, at most 10,000 at a time. Secret key only."
+  retryDeliveries("Which." input: RetryDeliveriesInput!): RetryDeliveriesPayload!
+  "Has nothing sent to an address of a channel, whoever has it. Secret key only."
+  suppressAddress("Which." input: SuppressAddressInput!): SuppressAddressPayload!
+  "Ends a suppression. Secret key only."
+  removeSuppression("Which." input: RemoveSuppressionInput!): RemoveSuppressionPayload!
 }
 
 "What is known of a user. What is left out stays as it is; a null in ` + "`" + `profile` + "`" + ` removes the attribute."
@@ -2031,6 +2105,10 @@ input SendNotificationInput {
   blocks: [BlockInput!]
   "Only these channels; left out: all."
   channels: [Channel!]
+  "Channels that wait, and are left out when the notification has been marked by then; at most 10."
+  escalations: [EscalationInput!]
+  "A newer message with the same key replaces one that was not shown yet, on the channels that can do that; at most 64 bytes."
+  collapseKey: String
   "When to send, at most 366 days ahead; left out or past: now."
   sendAt: DateTime
   "When the notifications disappear by themselves."
@@ -2104,6 +2182,8 @@ type ChannelPlan {
   channel: Channel!
   "The decision."
   decision: Decision!
+  "In a dry run, the addresses that it would go to; else empty."
+  addresses: [String!]!
 }
 
 "A recipient that was left out."
@@ -2564,6 +2644,496 @@ type TemplatePreview {
   "Names that it prints and that neither the data nor the profile have; at most 20 a part."
   missing: [String!]!
 }
+
+"A channel that waits."
+input EscalationInput {
+  "The channel; not ` + "`" + `IN_APP` + "`" + `."
+  channel: Channel!
+  "How long it waits, in seconds: 0 to 2,592,000 (30 days)."
+  afterSeconds: Int!
+  "The mark that calls it off: SEEN or READ. READ counts as seen. Left out: nothing does."
+  unless: MarkState
+}
+
+"One notification over one channel to one address, or the note that the channel was left out."
+type Delivery {
+  "Opaque id; providers get it with every attempt, so that one message is known again."
+  id: ID!
+  "What it delivers; null when that is gone."
+  notification: Notification
+  "The channel."
+  channel: Channel!
+  "Where it stands."
+  state: DeliveryState!
+  "The rule of the preference ladder that decided last."
+  reason: ReasonCode!
+  "What it goes to, as it was when it was planned; null when the channel was left out as a whole."
+  address: String
+  "Why it ended as it did, for people; null: nothing to say, or not for the caller."
+  detail: String
+  "Who carried it, or tried last; null: nobody yet, one that was deleted, or not for the caller."
+  provider: Provider
+  "The provider's own id of the message; null: it gave none, or not for the caller."
+  messageId: String
+  "Every try, in order."
+  attempts: [DeliveryAttempt!]!
+  "When it is due, while it is QUEUED, DEFERRED or RETRYING; else null."
+  dueAt: DateTime
+  "When it is of no more use; null: never."
+  expiresAt: DateTime
+  "When it was made."
+  createdAt: DateTime!
+  "When its state last changed."
+  updatedAt: DateTime!
+}
+
+"One try of a delivery with one provider. A user credential sees when it was and how it went; the rest is null."
+type DeliveryAttempt {
+  "1 for the first."
+  number: Int!
+  "The kind of the provider, such as ` + "`" + `smtp` + "`" + `."
+  kind: String
+  "When it began."
+  startedAt: DateTime!
+  "How long it took, in milliseconds."
+  tookMs: Int!
+  "What kind of failure it was; null: the provider took the message."
+  errorClass: DeliveryErrorClass
+  "The status of HTTP or SMTP."
+  status: Int
+  "The provider's id of the message."
+  messageId: String
+  "The beginning of the provider's answer, at most 1 KB."
+  answer: String
+  "What was wrong, for people."
+  detail: String
+  "When the next try was to be; null: there was none to be, or another provider followed at once."
+  nextAt: DateTime
+}
+
+"Where a delivery stands."
+enum DeliveryState {
+  "Due now."
+  QUEUED
+  "Waits for its time (see ` + "`" + `escalations` + "`" + `)."
+  DEFERRED
+  "Being tried."
+  ATTEMPTING
+  "Failed for now; tried again when it is due."
+  RETRYING
+  "The provider took it."
+  SENT
+  "The provider says that it arrived."
+  DELIVERED
+  "Given up. Can be tried again."
+  FAILED
+  "It may have been taken; a second try could be a second message. Can be tried again."
+  UNKNOWN
+  "The provider says that it did not arrive. Can be tried again."
+  BOUNCED
+  "The user called it spam."
+  COMPLAINED
+  "Left out, by the rule that ` + "`" + `reason` + "`" + ` names."
+  SKIPPED
+  "Called off. Can be tried again."
+  CANCELED
+  "Its time was over first. Can be tried again."
+  EXPIRED
+}
+
+"What kind of failure ended an attempt, and so what is done about it."
+enum DeliveryErrorClass {
+  "May pass. Tried again."
+  TRANSIENT
+  "Too many for now. Tried again, not before the provider asked for it."
+  RATE_LIMITED
+  "The message was refused. Not tried again."
+  PERMANENT
+  "The address is dead. Not used again."
+  ADDRESS_DEAD
+  "The credentials were refused. The provider is paused."
+  AUTH
+  "The provider's settings are not in order."
+  CONFIG
+  "Lost after the message was written."
+  UNKNOWN
+}
+
+"Chooses deliveries. What is left out does not filter."
+input DeliveryFilter {
+  "In one of these states; DEFERRED and RETRYING are QUEUED here."
+  states: [DeliveryState!]
+  "Over one of these channels."
+  channels: [Channel!]
+  "Last tried with this provider, by ` + "`" + `id` + "`" + `."
+  provider: ID
+  "To this user, by identifier."
+  user: String
+  "Of this send, by ` + "`" + `id` + "`" + `."
+  send: ID
+  "Made at or after this time."
+  since: DateTime
+  "Made before this time."
+  until: DateTime
+}
+
+"A page of deliveries."
+type DeliveryConnection {
+  "The rows with their cursors."
+  edges: [DeliveryEdge!]!
+  "The rows."
+  nodes: [Delivery!]!
+  "Whether there are more."
+  pageInfo: PageInfo!
+}
+
+"A row of a page of deliveries."
+type DeliveryEdge {
+  "The row's place in the list."
+  cursor: PageCursor!
+  "The row."
+  node: Delivery!
+}
+
+"An account at somebody who carries a channel."
+type Provider {
+  "Opaque id."
+  id: ID!
+  "The kind, such as ` + "`" + `smtp` + "`" + `; see ` + "`" + `providerKinds` + "`" + `."
+  kind: String!
+  "The channel that it carries."
+  channel: Channel!
+  "What people call it; null: it has no name."
+  name: String
+  "Its place among the providers of its channel: the first one is tried first."
+  position: Int!
+  "False: it is not used. A channel without an enabled provider is one that the environment does not use."
+  enabled: Boolean!
+  "The settings, without secrets: an object."
+  config: JSON!
+  "The names of the secrets that are set. Their values are never shown."
+  secrets: [String!]!
+  "How many attempts it gets at the same time in one process."
+  concurrency: Int!
+  "How many messages a second it gets from all processes together; null: any number."
+  perSecond: Int
+  "Since when it is paused; null: it is not. Deliveries wait for it, or go to the next one."
+  pausedAt: DateTime
+  "Why the server paused it; null: a person did, or it is not paused."
+  trouble: String
+  "When it was made."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+}
+
+"A kind of provider."
+type ProviderKind {
+  "What to name it by."
+  name: String!
+  "What people call it."
+  title: String!
+  "The channels that it can carry."
+  channels: [Channel!]!
+  "The settings that it asks for."
+  fields: [ProviderField!]!
+}
+
+"A setting of a provider."
+type ProviderField {
+  "The member of ` + "`" + `config` + "`" + `, or of ` + "`" + `secrets` + "`" + `."
+  name: String!
+  "What it is."
+  help: String!
+  "What it holds."
+  type: ProviderFieldType!
+  "It belongs into ` + "`" + `secrets` + "`" + `: kept encrypted and never shown."
+  secret: Boolean!
+  "It must be given."
+  required: Boolean!
+  "What a CHOICE can be; else empty."
+  options: [String!]!
+}
+
+"What a setting holds."
+enum ProviderFieldType {
+  "One line of text."
+  TEXT
+  "Several lines of text."
+  LONG
+  "A whole number."
+  NUMBER
+  "True or false."
+  BOOLEAN
+  "One of the options."
+  CHOICE
+}
+
+"A provider to be made."
+input CreateProviderInput {
+  "The kind, such as ` + "`" + `smtp` + "`" + `."
+  kind: String!
+  "The channel; left out: the only one that the kind carries."
+  channel: Channel
+  "What people call it; at most 255 bytes."
+  name: String
+  "The settings, without secrets: an object."
+  config: JSON
+  "The secrets: an object."
+  secrets: JSON
+  "Whether it is used."
+  enabled: Boolean = true
+  "Attempts at the same time in one process: 1 to 256; left out: 16."
+  concurrency: Int
+  "Messages a second of all processes together: 1 to 10,000; left out: any number."
+  perSecond: Int
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What to change of a provider. What is left out stays."
+input UpdateProviderInput {
+  "The ` + "`" + `id` + "`" + `."
+  id: ID!
+  "What people call it."
+  name: String
+  "All of the settings, without secrets: an object."
+  config: JSON
+  "Secrets to change: each member replaces its own, and null removes it."
+  secrets: JSON
+  "Whether it is used."
+  enabled: Boolean
+  "True: deliveries wait for it, or go to the next one; false: it goes on."
+  paused: Boolean
+  "Attempts at the same time in one process: 1 to 256."
+  concurrency: Int
+  "Messages a second of all processes together: 1 to 10,000; 0: any number."
+  perSecond: Int
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"A provider to be deleted."
+input DeleteProviderInput {
+  "The ` + "`" + `id` + "`" + `."
+  id: ID!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"An order of providers."
+input OrderProvidersInput {
+  "The channel."
+  channel: Channel!
+  "The ` + "`" + `id` + "`" + ` of each of its providers, once."
+  ids: [ID!]!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"A provider to be tested."
+input TestProviderInput {
+  "The ` + "`" + `id` + "`" + `."
+  id: ID!
+  "An address that a test message is sent to; left out: the account is tried without a message, where its kind can do that."
+  to: String
+  "The platform of a push token; left out: iOS."
+  platform: Platform
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"A delivery to be tried again."
+input RetryDeliveryInput {
+  "The ` + "`" + `id` + "`" + `."
+  id: ID!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"Deliveries to be tried again."
+input RetryDeliveriesInput {
+  "Which; without states, those that are FAILED."
+  filter: DeliveryFilter!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"An address of a channel that nothing is sent to."
+type Suppression {
+  "Opaque id."
+  id: ID!
+  "The channel."
+  channel: Channel!
+  "The address."
+  address: String!
+  "Why."
+  reason: SuppressionReason!
+  "More about it, for people; null: nothing."
+  detail: String
+  "Since when."
+  createdAt: DateTime!
+  "Until when; null: for good."
+  expiresAt: DateTime
+}
+
+"Why nothing is sent to an address."
+enum SuppressionReason {
+  "A provider said that it does not exist."
+  BOUNCE
+  "Its owner called a message spam."
+  COMPLAINT
+  "Its owner said stop."
+  UNSUBSCRIBED
+  "The application said so."
+  MANUAL
+}
+
+"Chooses suppressions. What is left out does not filter."
+input SuppressionFilter {
+  "Of this channel."
+  channel: Channel
+  "For this reason."
+  reason: SuppressionReason
+  "Of exactly this address."
+  address: String
+}
+
+"A page of suppressions."
+type SuppressionConnection {
+  "The rows with their cursors."
+  edges: [SuppressionEdge!]!
+  "The rows."
+  nodes: [Suppression!]!
+  "Whether there are more."
+  pageInfo: PageInfo!
+}
+
+"A row of a page of suppressions."
+type SuppressionEdge {
+  "The row's place in the list."
+  cursor: PageCursor!
+  "The row."
+  node: Suppression!
+}
+
+"An address that nothing is to be sent to."
+input SuppressAddressInput {
+  "The channel; not ` + "`" + `IN_APP` + "`" + `."
+  channel: Channel!
+  "The address, exactly as it is sent to."
+  address: String!
+  "Why."
+  reason: SuppressionReason = MANUAL
+  "More about it, for people; at most 500 bytes."
+  detail: String
+  "Until when; left out: for good."
+  expiresAt: DateTime
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"A suppression to be ended."
+input RemoveSuppressionInput {
+  "The ` + "`" + `id` + "`" + `."
+  id: ID!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What ` + "`" + `createProvider` + "`" + ` did."
+type CreateProviderPayload {
+  "The provider; null when there are ` + "`" + `userErrors` + "`" + `."
+  provider: Provider
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `updateProvider` + "`" + ` did."
+type UpdateProviderPayload {
+  "The provider as it is now; null when there are ` + "`" + `userErrors` + "`" + `."
+  provider: Provider
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `deleteProvider` + "`" + ` did."
+type DeleteProviderPayload {
+  "The ` + "`" + `id` + "`" + ` that it had; null when there are ` + "`" + `userErrors` + "`" + `."
+  deletedProviderId: ID
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `orderProviders` + "`" + ` did."
+type OrderProvidersPayload {
+  "The providers of the channel in their new order; empty when there are ` + "`" + `userErrors` + "`" + `."
+  providers: [Provider!]!
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `testProvider` + "`" + ` did."
+type TestProviderPayload {
+  "Whether it works."
+  works: Boolean!
+  "What kind of failure it was; null: none."
+  errorClass: DeliveryErrorClass
+  "What was wrong, in a few fixed words; null: nothing."
+  detail: String
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `retryDelivery` + "`" + ` did."
+type RetryDeliveryPayload {
+  "The delivery as it is now; null when there are ` + "`" + `userErrors` + "`" + `."
+  delivery: Delivery
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `retryDeliveries` + "`" + ` did."
+type RetryDeliveriesPayload {
+  "How many are due again. With 10,000 there may be more: call again."
+  retried: Int!
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `suppressAddress` + "`" + ` did."
+type SuppressAddressPayload {
+  "The suppression; null when there are ` + "`" + `userErrors` + "`" + `."
+  suppression: Suppression
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `removeSuppression` + "`" + ` did."
+type RemoveSuppressionPayload {
+  "What it was; null when there are ` + "`" + `userErrors` + "`" + `."
+  suppression: Suppression
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -2706,6 +3276,8 @@ func (ec *executionContext) childFields_ChannelPlan(ctx context.Context, field g
 		return ec.fieldContext_ChannelPlan_channel(ctx, field)
 	case "decision":
 		return ec.fieldContext_ChannelPlan_decision(ctx, field)
+	case "addresses":
+		return ec.fieldContext_ChannelPlan_addresses(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ChannelPlan", field.Name)
 }
@@ -2758,6 +3330,18 @@ func (ec *executionContext) childFields_CreateCredentialPayload(ctx context.Cont
 		return ec.fieldContext_CreateCredentialPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateCredentialPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "provider":
+		return ec.fieldContext_CreateProviderPayload_provider(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateProviderPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateProviderPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateProviderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2852,6 +3436,18 @@ func (ec *executionContext) childFields_DeleteNotificationsPayload(ctx context.C
 	return nil, fmt.Errorf("no field named %q was found under type DeleteNotificationsPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedProviderId":
+		return ec.fieldContext_DeleteProviderPayload_deletedProviderId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteProviderPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DeleteProviderPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteProviderPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedTemplateId":
@@ -2886,6 +3482,88 @@ func (ec *executionContext) childFields_DeleteUserPayload(ctx context.Context, f
 		return ec.fieldContext_DeleteUserPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteUserPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Delivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Delivery_id(ctx, field)
+	case "notification":
+		return ec.fieldContext_Delivery_notification(ctx, field)
+	case "channel":
+		return ec.fieldContext_Delivery_channel(ctx, field)
+	case "state":
+		return ec.fieldContext_Delivery_state(ctx, field)
+	case "reason":
+		return ec.fieldContext_Delivery_reason(ctx, field)
+	case "address":
+		return ec.fieldContext_Delivery_address(ctx, field)
+	case "detail":
+		return ec.fieldContext_Delivery_detail(ctx, field)
+	case "provider":
+		return ec.fieldContext_Delivery_provider(ctx, field)
+	case "messageId":
+		return ec.fieldContext_Delivery_messageId(ctx, field)
+	case "attempts":
+		return ec.fieldContext_Delivery_attempts(ctx, field)
+	case "dueAt":
+		return ec.fieldContext_Delivery_dueAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Delivery_expiresAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Delivery_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Delivery_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Delivery", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryAttempt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_DeliveryAttempt_number(ctx, field)
+	case "kind":
+		return ec.fieldContext_DeliveryAttempt_kind(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_DeliveryAttempt_startedAt(ctx, field)
+	case "tookMs":
+		return ec.fieldContext_DeliveryAttempt_tookMs(ctx, field)
+	case "errorClass":
+		return ec.fieldContext_DeliveryAttempt_errorClass(ctx, field)
+	case "status":
+		return ec.fieldContext_DeliveryAttempt_status(ctx, field)
+	case "messageId":
+		return ec.fieldContext_DeliveryAttempt_messageId(ctx, field)
+	case "answer":
+		return ec.fieldContext_DeliveryAttempt_answer(ctx, field)
+	case "detail":
+		return ec.fieldContext_DeliveryAttempt_detail(ctx, field)
+	case "nextAt":
+		return ec.fieldContext_DeliveryAttempt_nextAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryAttempt", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DeliveryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DeliveryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DeliveryConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DeliveryEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DeliveryEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3210,6 +3888,8 @@ func (ec *executionContext) childFields_Notification(ctx context.Context, field 
 		return ec.fieldContext_Notification_archivedAt(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_Notification_expiresAt(ctx, field)
+	case "deliveries":
+		return ec.fieldContext_Notification_deliveries(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Notification", field.Name)
 }
@@ -3234,6 +3914,18 @@ func (ec *executionContext) childFields_NotificationEdge(ctx context.Context, fi
 		return ec.fieldContext_NotificationEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type NotificationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderProvidersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "providers":
+		return ec.fieldContext_OrderProvidersPayload_providers(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_OrderProvidersPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_OrderProvidersPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderProvidersPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3316,6 +4008,72 @@ func (ec *executionContext) childFields_Property(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type Property", field.Name)
 }
 
+func (ec *executionContext) childFields_Provider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Provider_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_Provider_kind(ctx, field)
+	case "channel":
+		return ec.fieldContext_Provider_channel(ctx, field)
+	case "name":
+		return ec.fieldContext_Provider_name(ctx, field)
+	case "position":
+		return ec.fieldContext_Provider_position(ctx, field)
+	case "enabled":
+		return ec.fieldContext_Provider_enabled(ctx, field)
+	case "config":
+		return ec.fieldContext_Provider_config(ctx, field)
+	case "secrets":
+		return ec.fieldContext_Provider_secrets(ctx, field)
+	case "concurrency":
+		return ec.fieldContext_Provider_concurrency(ctx, field)
+	case "perSecond":
+		return ec.fieldContext_Provider_perSecond(ctx, field)
+	case "pausedAt":
+		return ec.fieldContext_Provider_pausedAt(ctx, field)
+	case "trouble":
+		return ec.fieldContext_Provider_trouble(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Provider_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Provider_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Provider", field.Name)
+}
+
+func (ec *executionContext) childFields_ProviderField(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_ProviderField_name(ctx, field)
+	case "help":
+		return ec.fieldContext_ProviderField_help(ctx, field)
+	case "type":
+		return ec.fieldContext_ProviderField_type(ctx, field)
+	case "secret":
+		return ec.fieldContext_ProviderField_secret(ctx, field)
+	case "required":
+		return ec.fieldContext_ProviderField_required(ctx, field)
+	case "options":
+		return ec.fieldContext_ProviderField_options(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProviderField", field.Name)
+}
+
+func (ec *executionContext) childFields_ProviderKind(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_ProviderKind_name(ctx, field)
+	case "title":
+		return ec.fieldContext_ProviderKind_title(ctx, field)
+	case "channels":
+		return ec.fieldContext_ProviderKind_channels(ctx, field)
+	case "fields":
+		return ec.fieldContext_ProviderKind_fields(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProviderKind", field.Name)
+}
+
 func (ec *executionContext) childFields_RecipientPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "identifier":
@@ -3364,6 +4122,42 @@ func (ec *executionContext) childFields_RemoveDevicePayload(ctx context.Context,
 		return ec.fieldContext_RemoveDevicePayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RemoveDevicePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RemoveSuppressionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "suppression":
+		return ec.fieldContext_RemoveSuppressionPayload_suppression(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RemoveSuppressionPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RemoveSuppressionPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveSuppressionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryDeliveriesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "retried":
+		return ec.fieldContext_RetryDeliveriesPayload_retried(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryDeliveriesPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RetryDeliveriesPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryDeliveriesPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryDeliveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivery":
+		return ec.fieldContext_RetryDeliveryPayload_delivery(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryDeliveryPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RetryDeliveryPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryDeliveryPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeCredentialPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3572,6 +4366,60 @@ func (ec *executionContext) childFields_SubscribeToTopicPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type SubscribeToTopicPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SuppressAddressPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "suppression":
+		return ec.fieldContext_SuppressAddressPayload_suppression(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SuppressAddressPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_SuppressAddressPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SuppressAddressPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Suppression(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Suppression_id(ctx, field)
+	case "channel":
+		return ec.fieldContext_Suppression_channel(ctx, field)
+	case "address":
+		return ec.fieldContext_Suppression_address(ctx, field)
+	case "reason":
+		return ec.fieldContext_Suppression_reason(ctx, field)
+	case "detail":
+		return ec.fieldContext_Suppression_detail(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Suppression_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Suppression_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Suppression", field.Name)
+}
+
+func (ec *executionContext) childFields_SuppressionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SuppressionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SuppressionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SuppressionConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SuppressionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SuppressionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SuppressionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SuppressionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SuppressionEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Template(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3652,6 +4500,22 @@ func (ec *executionContext) childFields_TemplatePreview(ctx context.Context, fie
 		return ec.fieldContext_TemplatePreview_missing(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TemplatePreview", field.Name)
+}
+
+func (ec *executionContext) childFields_TestProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "works":
+		return ec.fieldContext_TestProviderPayload_works(ctx, field)
+	case "errorClass":
+		return ec.fieldContext_TestProviderPayload_errorClass(ctx, field)
+	case "detail":
+		return ec.fieldContext_TestProviderPayload_detail(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_TestProviderPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_TestProviderPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestProviderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Topic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3770,6 +4634,18 @@ func (ec *executionContext) childFields_UpdateCategoryPayload(ctx context.Contex
 		return ec.fieldContext_UpdateCategoryPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCategoryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "provider":
+		return ec.fieldContext_UpdateProviderPayload_provider(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateProviderPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateProviderPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateProviderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

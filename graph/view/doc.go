@@ -21,6 +21,11 @@ type Loader interface {
 	Send(ctx context.Context, id model.SendID) (*Send, error)
 	// Category returns nil for a category that was deleted.
 	Category(ctx context.Context, id model.CategoryID) (*Category, error)
+	// Deliveries are those of a notification, as the caller may see them.
+	Deliveries(ctx context.Context, id model.NotificationID) ([]*Delivery, error)
+	Attempts(ctx context.Context, id model.DeliveryID) ([]model.Attempt, error)
+	// Provider returns nil for one that was deleted.
+	Provider(ctx context.Context, id model.ProviderID) (*Provider, error)
 	// Notification returns nil for one that is gone.
 	Notification(ctx context.Context, id model.NotificationID) (*Notification, error)
 	Interactions(ctx context.Context, id model.NotificationID) ([]model.Interaction, error)

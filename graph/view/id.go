@@ -22,14 +22,17 @@ const (
 	KindDevice       Kind = "dev"
 	KindCredential   Kind = "crd"
 	KindAddress      Kind = "adr"
+	KindDelivery     Kind = "dlv"
+	KindProvider     Kind = "prv"
+	KindSuppression  Kind = "sup"
 )
 
 // maxTextID is more than any text id of ours has, in bytes.
 const maxTextID = 64
 
 // Ref is an opaque id taken apart. Number is set for everything but
-// credentials; for a device or address it is its user. Text is set for devices,
-// addresses and credentials.
+// what has text ids; for a device or address it is its user. Text is set for devices,
+// addresses, credentials, deliveries, providers and suppressions.
 type Ref struct {
 	Kind   Kind
 	Number int64
@@ -40,7 +43,7 @@ type Ref struct {
 // "dev_<user>_<text>".
 func (r Ref) String() string {
 	switch r.Kind {
-	case KindCredential:
+	case KindCredential, KindDelivery, KindProvider, KindSuppression:
 		return string(r.Kind) + "_" + r.Text
 	case KindDevice, KindAddress:
 		return string(r.Kind) + "_" + number(r.Number) + "_" + r.Text
@@ -57,12 +60,12 @@ func ParseRef(s string) (Ref, bool) {
 	switch id.Kind {
 	case KindApp, KindUser, KindNotification, KindSend, KindCategory, KindTopic, KindTemplate:
 		id.Number, ok = parseNumber(rest)
-	case KindCredential:
-		id.Text, ok = rest, isTextID(rest)
+	case KindCredential, KindDelivery, KindProvider, KindSuppression:
+		id.Text, ok = rest, IsTextID(rest)
 	case KindDevice, KindAddress:
 		user, text, _ := strings.Cut(rest, "_")
 		id.Number, ok = parseNumber(user)
-		id.Text, ok = text, ok && isTextID(text)
+		id.Text, ok = text, ok && IsTextID(text)
 	}
 	if !ok {
 		return Ref{}, false
@@ -110,6 +113,21 @@ func AddressID(user model.UserID, id model.AddressID) string {
 	return Ref{Kind: KindAddress, Number: int64(user), Text: string(id)}.String()
 }
 
+// DeliveryID writes the id of a delivery.
+func DeliveryID(id model.DeliveryID) string {
+	return Ref{Kind: KindDelivery, Text: string(id)}.String()
+}
+
+// ProviderID writes the id of a provider.
+func ProviderID(id model.ProviderID) string {
+	return Ref{Kind: KindProvider, Text: string(id)}.String()
+}
+
+// SuppressionID writes the id of a suppression.
+func SuppressionID(id model.SuppressionID) string {
+	return Ref{Kind: KindSuppression, Text: string(id)}.String()
+}
+
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 // parseNumber reads what number writes, and nothing else: no sign, no zero in
@@ -119,7 +137,8 @@ func parseNumber(s string) (int64, bool) {
 	return n, err == nil && n > 0 && n <= model.MaxID && number(n) == s
 }
 
-func isTextID(s string) bool {
+// IsTextID reports whether s has the form of a text id.
+func IsTextID(s string) bool {
 	if s == "" || len(s) > maxTextID {
 		return false
 	}

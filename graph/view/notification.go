@@ -98,3 +98,8 @@ func (b *Block) Link() *string { return text(b.Block.Link) }
 
 // Src is the address of a picture.
 func (b *Block) Src() *string { return text(b.Block.Src) }
+
+// Deliveries are how it went out over other channels.
+func (n *Notification) Deliveries(ctx context.Context) ([]*Delivery, error) {
+	return n.load.Deliveries(ctx, n.Notification.ID)
+}

@@ -3,7 +3,7 @@ package archtest
 // Names for what several lines below have in common.
 const (
 	// services hold the rules. None imports another, except as listed.
-	services = " notify inbox user audience catalog app "
+	services = " notify inbox user audience catalog app delivery "
 	// tools are not about notifications; any package above the ground may use them.
 	tools = " internal/id internal/cursor internal/seal internal/dial internal/signature "
 	// surface is what a surface, which translates, may use.
@@ -56,12 +56,12 @@ var imports = map[string]string{
 
 	// Floor 3: the surfaces. They translate.
 	"graph":                    surface + "internal/admission internal/shed graph/generated graph/operation graph/plan graph/transport graph/view graph/internal/...",
-	"graph/generated":          "model graph/view graph/internal/...",
+	"graph/generated":          "model delivery graph/view graph/internal/...",
 	"graph/internal/...":       "model",
 	"graph/operation":          "model graph/internal/..." + tools,
 	"graph/plan":               "model graph/view" + tools,
 	"graph/transport":          "model auth internal/reqlog internal/websocket graph/operation graph/internal/..." + tools,
-	"graph/view":               "model graph/internal/..." + tools,
+	"graph/view":               "model delivery graph/internal/..." + tools,
 	"playground":               "internal/reqlog",
 	"internal/admission":       "model auth internal/ratelimit internal/shed", // before all of them
 	"rest":                     surface + "internal/admission internal/shed",
