@@ -47,11 +47,11 @@ imports: ## the import rules alone (internal/archtest)
 
 race: ## all Go tests but the faults, with -race, on both databases
 	@scripts/need.sh gcc gcc libc6-dev
-	$(SERVICES) go test -race -count=1 -timeout=10m $(PACKAGES)
+	$(SERVICES) go test -race -count=1 -timeout=20m $(PACKAGES)
 
 faults: ## the short run of the fault tests, which start servers of their own
 	@scripts/services.sh programs
-	go test -count=1 -timeout=6m ./faults/...
+	go test -count=1 -timeout=12m ./faults/...
 
 e2e: ## the end-to-end suites in e2e/, on a server built from this tree
 	@$(SERVICES) scripts/e2e.sh
