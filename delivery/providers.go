@@ -227,7 +227,7 @@ func (s *Service) testProvider(ctx context.Context, env model.EnvID, id model.Pr
 	}
 	sender, err := s.sender(p)
 	if err != nil {
-		return model.ProviderTest{Class: model.ClassConfig, Detail: testWords[model.ClassConfig]}, nil //nolint:nilerr // that is what the test found
+		return model.ProviderTest{Class: model.ClassConfig, Detail: testWords[model.ClassConfig]}, nil // that is what the test found
 	}
 	ctx, cancel := context.WithTimeout(ctx, testTime)
 	defer cancel()
