@@ -47,7 +47,7 @@ imports: ## the import rules alone (internal/archtest)
 
 race: ## all Go tests but the faults, with -race, on both databases
 	@scripts/need.sh gcc gcc libc6-dev
-	$(SERVICES) go test -race -count=1 -timeout=20m $(PACKAGES)
+	$(SERVICES) go test -race -p 1 -count=1 -timeout=20m $(PACKAGES)
 
 faults: ## the short run of the fault tests, which start servers of their own
 	@scripts/services.sh programs
