@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -199,15 +200,15 @@ func TestOverloadIsRefusedInWords(t *testing.T) {
 func TestNobodyIsToldOfOthers(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {
-		report := tell(t, name, binary, tenancyStory{requests: 10_000, workers: 8, seed: 1}.run)
+		report := tell(t, name, binary, tenancyStory{requests: 20_000, workers: 8, seed: 1}.run)
 		var fruitless []string
 		for operation, o := range report.answers {
-			if o.data == 0 && !slices.Contains(ends, operation) {
+			if o.data == 0 && !slices.Contains(ends, operation) && !strings.Contains(operation, "workflows") {
 				fruitless = append(fruitless, operation)
 			}
 		}
 		// What uses something up finds little of it, and by chance nothing.
-		if len(fruitless) > 12 {
+		if len(fruitless) > len(report.answers)/10 {
 			t.Errorf("%q were never answered with data", fruitless)
 		}
 	})

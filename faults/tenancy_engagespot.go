@@ -30,6 +30,8 @@ type spotWriter struct {
 	actor  *actor
 	user   string
 	text   string // marked with whom it is about
+
+	category int // by number
 }
 
 func (w *spotWriter) name(prefix string) string {
@@ -61,7 +63,7 @@ var spotRoutes = []spotRoute{
 	{"PATCH", "/v3/profile", func(w *spotWriter) any { return object{"note": w.text} }},
 	{"GET", "/v3/preferences", nil},
 	{"PATCH", "/v3/preferences", func(w *spotWriter) any {
-		return object{"preference": []object{{"categoryId": 1, "channels": []object{{"channel": "inApp", "enabled": true}}}}}
+		return object{"preference": []object{{"categoryId": w.category, "channels": []object{{"channel": "inApp", "enabled": true}}}}}
 	}},
 	{"GET", "/v3/categories", nil},
 	{"POST", "/v3/categories", func(w *spotWriter) any { return object{"identifier": w.name("c"), "name": w.shared()} }},
@@ -72,7 +74,7 @@ var spotRoutes = []spotRoute{
 	{"POST", "/v3/topics", func(w *spotWriter) any { return object{"identifier": w.name("t"), "name": w.shared()} }},
 	{"PATCH", "/v3/topics/{t}", func(w *spotWriter) any { return object{"name": w.shared()} }},
 	{"DELETE", "/v3/topics/{t}", nil},
-	{"POST", "/v3/topics/{t}/users", func(w *spotWriter) any { return object{"users": []object{{"identifier": w.user}}} }},
+	{"POST", "/v3/topics/{t}/users", func(w *spotWriter) any { return object{"users": []object{{"identifier": w.user, "channels": []string{"inApp"}}}} }},
 	{"POST", "/v3/topics/{t}/detachUsers", func(w *spotWriter) any { return object{"users": []string{w.user}} }},
 	{"PUT", "/v3/topics/{t}/users/{u}", func(w *spotWriter) any { return object{"channels": []string{"inApp"}} }},
 	{"GET", "/v3/topics/subscriptions/{u}", nil},
@@ -90,6 +92,8 @@ func (s spotAsker) next(ctx context.Context, random *rand.Rand, a *actor) (*http
 		w.user = w.name("x")
 	}
 	w.text = a.mine(w.user)
+	category := number(a.some(random, "Category", true))
+	w.category, _ = strconv.Atoi(category)
 	notification := a.baited(random)
 	if notification == "" || random.IntN(3) > 0 {
 		notification = a.some(random, "Notification", true)
@@ -98,7 +102,7 @@ func (s spotAsker) next(ctx context.Context, random *rand.Rand, a *actor) (*http
 		notification = ""
 	}
 	path := strings.NewReplacer(
-		"{n}", number(notification), "{c}", number(a.some(random, "Category", true)), "{t}", number(a.some(random, "Topic", true)),
+		"{n}", number(notification), "{c}", category, "{t}", number(a.some(random, "Topic", true)),
 		"{u}", w.user, "{x}", w.name("x"),
 	).Replace(route.path)
 	var body []byte

@@ -50,6 +50,9 @@ func newGraphAsker(all *tenants) (*graphAsker, error) {
 				continue
 			}
 			times := map[string]int{"query": 6, "mutation": 6, "subscription": 1}[kind] // how often among the others
+			if destroys(f.Name) {
+				times = 2
+			}
 			for range times {
 				g.operations = append(g.operations, operation{kind, f})
 			}
@@ -57,6 +60,11 @@ func newGraphAsker(all *tenants) (*graphAsker, error) {
 	}
 	slices.SortFunc(g.operations, func(a, b operation) int { return strings.Compare(a.kind+a.field.Name, b.kind+b.field.Name) })
 	return g, nil
+}
+
+// destroys reports whether an operation takes away what others ask for.
+func destroys(operation string) bool {
+	return strings.HasPrefix(operation, "delete") || strings.HasPrefix(operation, "remove") || strings.HasPrefix(operation, "erase")
 }
 
 // schemaText reads the schema from the root of the module.
@@ -237,7 +245,7 @@ func (w *graphWriter) id(name string) string {
 			return id
 		}
 	}
-	for _, kind := range []string{"notification", "send", "credential", "topic", "category", "segment", "template", "provider", "delivery", "user"} {
+	for _, kind := range []string{"notification", "send", "credential", "topic", "category", "segment", "template", "provider", "delivery", "address", "suppression", "user"} {
 		if strings.Contains(about, kind) && w.chance(85) {
 			return w.known(strings.ToUpper(kind[:1]) + kind[1:])
 		}
@@ -268,6 +276,10 @@ func (w *graphWriter) text(name string) string {
 		return "m" + n
 	case lower == "user", lower == "users", lower == "identifier", strings.HasSuffix(lower, "user"), lower == "from", lower == "into":
 		return w.user(about, n)
+	case lower == "account":
+		return "a" + n
+	case lower == "kind":
+		return "log"
 	case lower == "email":
 		return markHere + "@example.com"
 	case strings.HasPrefix(lower, "phone"):
