@@ -34,7 +34,7 @@ type tenancyReport struct {
 	forged  int // credentials that were refused
 	asked   int64
 	answers map[string]*outcomes // by dialect and operation
-	took    time.Duration // 0 when the story ended before its end
+	took    time.Duration        // 0 when the story ended before its end
 }
 
 // outcomes are what became of one operation.

@@ -74,7 +74,9 @@ var spotRoutes = []spotRoute{
 	{"POST", "/v3/topics", func(w *spotWriter) any { return object{"identifier": w.name("t"), "name": w.shared()} }},
 	{"PATCH", "/v3/topics/{t}", func(w *spotWriter) any { return object{"name": w.shared()} }},
 	{"DELETE", "/v3/topics/{t}", nil},
-	{"POST", "/v3/topics/{t}/users", func(w *spotWriter) any { return object{"users": []object{{"identifier": w.user, "channels": []string{"inApp"}}}} }},
+	{"POST", "/v3/topics/{t}/users", func(w *spotWriter) any {
+		return object{"users": []object{{"identifier": w.user, "channels": []string{"inApp"}}}}
+	}},
 	{"POST", "/v3/topics/{t}/detachUsers", func(w *spotWriter) any { return object{"users": []string{w.user}} }},
 	{"PUT", "/v3/topics/{t}/users/{u}", func(w *spotWriter) any { return object{"channels": []string{"inApp"}} }},
 	{"GET", "/v3/topics/subscriptions/{u}", nil},
