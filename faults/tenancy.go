@@ -109,10 +109,10 @@ type actor struct {
 
 // somebody asks next: as often an application as a user, since most of what
 // there is may be asked by applications only.
-func (t *tenants) somebody(random *rand.Rand) *actor {
+func (all *tenants) somebody(random *rand.Rand) *actor {
 	wanted := random.IntN(2) == 0
 	for {
-		if a := t.actors[random.IntN(len(t.actors))]; a.user < 0 == wanted {
+		if a := all.actors[random.IntN(len(all.actors))]; a.user < 0 == wanted {
 			return a
 		}
 	}
