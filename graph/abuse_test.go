@@ -98,7 +98,7 @@ func (a *abuse) run(t *testing.T) {
 	elsewhere := []string{"Elsewhere", "Another", "Comments elsewhere", "News elsewhere"}
 	a.as, a.canaries = "shop", elsewhere
 	a.theirs = func(_, row string) bool { return !strings.Contains(row, env) }
-	a.attack(t, a.call.args, func(p place) []hostile { return append(hostileValues(), a.w.foreignValues(p.t.Name())...) })
+	a.attack(t, a.call.args, func(p place) []hostile { return slices.Concat(hostileValues(), a.w.foreignValues(p.t.Name())) })
 
 	_, ada, _ := strings.Cut(a.w.names["shop/ada"], "_")
 	own := regexp.MustCompile(`\b(user_id=` + ada + `|actor=` + ada + `|actor=-[0-9]+) `) // below zero: somebody who may not be known yet

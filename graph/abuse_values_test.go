@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"carillon/graph/view"
@@ -27,7 +28,7 @@ var always = map[string]bool{
 }
 
 // hostileValues are put in the place of every argument.
-func hostileValues() []hostile {
+var hostileValues = sync.OnceValue(func() []hostile {
 	list := []hostile{
 		{"absent", ""},
 		{"null", "null"},
@@ -92,7 +93,7 @@ func hostileValues() []hostile {
 		list = append(list, hostile{name, quoted(text)})
 	}
 	return list
-}
+})
 
 func quoted(s string) string {
 	b, _ := model.EncodeJSON(s) // a string always encodes
