@@ -105,7 +105,7 @@ const (
 	DefaultQueue       = 1024
 	DefaultPatience    = 100 * time.Millisecond
 	DefaultKeyPatience = 5 * time.Second
-	DefaultChunk       = 1000
+	DefaultChunk       = 4000
 	DefaultExpanders   = 1
 )
 
