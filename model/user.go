@@ -125,6 +125,7 @@ type Reach struct {
 type IdentifyInput struct {
 	Identifier string
 	Attributes json.RawMessage
+	Devices    []DeviceInput // to be registered with the user
 }
 
 // Identified is a user as identified.

@@ -24,7 +24,22 @@ func (s *Service) Identify(ctx context.Context, env model.EnvID, once model.Once
 	if err == nil && !out.Replayed {
 		s.note(ctx, env, in.Attributes)
 	}
+	if err == nil {
+		err = s.registerDevices(ctx, env, out.Value.User.ID, in.Devices)
+	}
 	return out, err
+}
+
+// registerDevices registers what comes with an identification, after it and
+// before anybody is told of its success. Doing so again changes nothing.
+func (s *Service) registerDevices(ctx context.Context, env model.EnvID, user model.UserID, devices []model.DeviceInput) error {
+	for _, d := range devices {
+		_, err := s.RegisterDevice(ctx, env, model.Once{}, user, d)
+		if err != nil && model.KindOf(err) != model.KindNotFound { // deleted at this moment
+			return fmt.Errorf("registering device: %w", err)
+		}
+	}
+	return nil
 }
 
 // IdentifyMany is Identify for up to model.MaxIdentifyUsers users in one
@@ -62,6 +77,11 @@ func (s *Service) IdentifyMany(ctx context.Context, env model.EnvID, once model.
 			if len(wrong[i]) == 0 {
 				s.note(ctx, env, one.Attributes)
 			}
+		}
+	}
+	for i, one := range in {
+		if err == nil && len(out.Value[i].Problems) == 0 {
+			err = s.registerDevices(ctx, env, out.Value[i].User.ID, one.Devices)
 		}
 	}
 	return out, err

@@ -71,6 +71,12 @@ for (const setup of setups) {
       return heard.map(([, value]) => value);
     }
 
+    test('surprise 27: core 3.0.1 cannot be imported by plain Node, and works once it is bundled', async () => {
+      await assert.rejects(async () => (await import('@engagespot/core')).createInstance({ apiKey: w.apiKey, userId: 'ada' }));
+      const { page } = await visit('/core3');
+      assert.equal(await page.evaluate(() => typeof createInstance), 'function');
+    });
+
     test('core 3.0.1: every method, and every change live on every device', async () => {
       const { page, strangers, complaints } = await visit('/core3');
       await page.evaluate(

@@ -4,6 +4,6 @@
 //
 // It is a translation: wire.go holds Engagespot's JSON, the other files what
 // each route asks of which service. It has no rule and no table of its own.
-// What differs from Engagespot stands in docs/moving-from-engagespot.md.
+// What differs from Engagespot stands in docs/moving/engagespot.md.
 // Requests and answers are pinned in testdata.
 package engagespot

@@ -38,15 +38,6 @@ func (a *API) send(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, inBlocks(named(err, req.words()...))
 	}
-	for identifier, tokens := range req.tokens {
-		u, err := a.Users.Find(ctx, c.Env.ID, identifier)
-		if err == nil {
-			err = a.registerTokens(ctx, c.Env.ID, u.ID, tokens)
-		}
-		if err != nil && model.KindOf(err) != model.KindNotFound { // deleted at this moment
-			return 0, nil, err
-		}
-	}
 	return http.StatusAccepted, accepted{out.Value.Send.RequestID}, nil
 }
 
@@ -67,9 +58,8 @@ func inBlocks(err error) error {
 // sendRead is a send as it was read, with what its problems are to be called.
 type sendRead struct {
 	model.SendRequest
-	users  []string            // where each user stands in the body
-	inline []string            // and each that comes as an object
-	tokens map[string][]string // push tokens of those
+	users  []string // where each user stands in the body
+	inline []string // and each that comes as an object
 }
 
 // words are the ways into the body for those that the model has.
@@ -86,7 +76,7 @@ func (s sendRead) words() [][2]string {
 		[2]string{"to", "sendTo"},
 		[2]string{"title", "notification.title"}, [2]string{"body", "notification.message"}, [2]string{"icon", "notification.icon"},
 		[2]string{"url", "notification.url"}, [2]string{"blocks", "notification.blocks"}, [2]string{"category", "notification.category"},
-		[2]string{"channels", "override.channels"},
+		[2]string{"channels", "override.channels"}, [2]string{"template", "notification.templateIdentifier"},
 	)
 }
 
@@ -94,14 +84,15 @@ func (s sendRead) words() [][2]string {
 func sendRequest(body json.RawMessage) (sendRead, error) {
 	var check model.Check
 	in := rest.Object(body, &check)
-	out := sendRead{tokens: map[string][]string{}, SendRequest: model.SendRequest{OnUnknown: model.UnknownSkip, CreateCategory: true}}
+	out := sendRead{SendRequest: model.SendRequest{OnUnknown: model.UnknownSkip, CreateCategory: true}}
 	if !in.Has("notification") {
 		check.Add(model.ProblemRequired, "is required: an object", "notification")
 	}
 	n := in.Object("notification")
-	if err := notYet(n, &check); err != nil {
+	if err := notHere(n, &check); err != nil {
 		return out, err
 	}
+	out.Template = n.Text("templateIdentifier")
 	out.Content = model.Content{
 		Title: n.Text("title"), Body: n.Text("message"), Icon: n.Text("icon"), URL: n.Text("url"), Blocks: blocks(n),
 	}
@@ -118,12 +109,11 @@ func sendRequest(body json.RawMessage) (sendRead, error) {
 	return out, nil
 }
 
-// notYet refuses what names something that this server does not have.
-func notYet(n rest.Members, check *model.Check) error {
-	for _, name := range []string{"templateIdentifier", "templateId"} {
-		if raw := string(n.Raw(name)); raw != "" && raw != `""` && raw != "0" { // which are nothing in some languages
-			return model.Errorf(model.KindNotFound, "notification.%s names no template of this environment", name)
-		}
+// notHere refuses what names something that this server does not have: templates
+// have no numbers, and there are no workflows.
+func notHere(n rest.Members, check *model.Check) error {
+	if raw := string(n.Raw("templateId")); raw != "" && raw != `""` && raw != "0" { // which are nothing in some languages
+		return model.NotFound("names no template of this environment: name it by templateIdentifier", "notification", "templateId")
 	}
 	if n.Has("workflow") {
 		w := n.Object("workflow")
@@ -205,11 +195,8 @@ func readTarget(out *sendRead, in rest.Members) {
 			at.Add(model.ProblemInvalid, "must be text, an identifier, or an object with one")
 			continue
 		}
-		if u, tokens, ok := inline(raw, at); ok {
+		if u, ok := inline(raw, at); ok {
 			out.To.Inline, out.inline = append(out.To.Inline, u), append(out.inline, where)
-			if len(tokens) > 0 {
-				out.tokens[u.Identifier] = append(out.tokens[u.Identifier], tokens...)
-			}
 		}
 	}
 	if named := len(out.To.Users) + len(out.To.Inline) + len(out.To.Topics); named == 0 {
@@ -219,7 +206,7 @@ func readTarget(out *sendRead, in rest.Members) {
 
 // inline is a recipient that comes as an object: the identifier and, beside it,
 // what is known of them.
-func inline(raw json.RawMessage, at *model.Check) (u model.IdentifyInput, tokens []string, ok bool) {
+func inline(raw json.RawMessage, at *model.Check) (u model.IdentifyInput, ok bool) {
 	m := rest.Object(raw, at)
 	m.Required("identifier")
 	u.Identifier = m.Text("identifier")
@@ -234,11 +221,13 @@ func inline(raw json.RawMessage, at *model.Check) (u model.IdentifyInput, tokens
 		if err != nil {
 			at.Add(model.ProblemInvalid, "must be valid JSON")
 		}
+		var tokens []string
 		if u.Attributes, tokens, err = takeTokens(encoded, at); err != nil {
-			return u, nil, false
+			return u, false
 		}
+		u.Devices = tokenDevices(tokens)
 	}
-	return u, tokens, at.OK()
+	return u, at.OK()
 }
 
 // readOverride reads what limits and changes the channels. Channels are the

@@ -34,6 +34,7 @@ type Users interface {
 
 	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
 	RegisterDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, in model.DeviceInput) (model.Outcome[model.Device], error)
+	RemoveDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, key string) (model.Outcome[model.DeviceID], error)
 
 	Chosen(ctx context.Context, env model.Environment, user model.UserID) ([]model.CategoryPreference, error)
 	SetPreferences(ctx context.Context, env model.Environment, once model.Once, user model.UserID, changes []user.PreferenceInput) (model.Outcome[[]model.CategoryPreference], error)

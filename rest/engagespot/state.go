@@ -93,13 +93,14 @@ func (a *API) allSeen(r *http.Request) (int, any, error) {
 	return http.StatusOK, said("the notifications were marked as seen"), nil
 }
 
-// allRead notes that everything in the inbox was opened.
+// allRead notes that everything in the inbox was opened. That leaves seenAt as
+// it is, so it is written item by item.
 func (a *API) allRead(r *http.Request) (int, any, error) {
 	c, once, err := a.whole(r, "markAllNotifications")
 	if err != nil {
 		return 0, nil, err
 	}
-	if _, err := a.Inbox.MarkAll(r.Context(), c.Env.ID, once, c.UserID, model.MarkRead, nil, nil); err != nil {
+	if _, err := a.Inbox.MarkAll(r.Context(), c.Env.ID, once, c.UserID, model.MarkReadOnly, nil, nil); err != nil {
 		return 0, nil, err
 	}
 	return http.StatusOK, said("all notifications were marked as read"), nil

@@ -3,6 +3,7 @@ package engagespot_test
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +14,8 @@ import (
 )
 
 // The tests here are named after the rows of "what breaks a server that follows
-// only the reference" in the contract with Engagespot's clients. Rows 7 to 10
-// and 20 are about live updates; the server's own tests of socket.io have them,
-// and row 27 is about bundling a client, which the end-to-end tests do.
+// only the reference" in the contract with Engagespot's clients. Row 27 is about
+// bundling a client: e2e/test/engagespot-core.test.mjs has it.
 
 func path(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 
@@ -110,6 +110,55 @@ func TestSurprise06TokensComeAlone(t *testing.T) {
 			t.Errorf("signed with the API secret: %d %s", a.status, a.body)
 		}
 	})
+}
+
+func TestSurprise07LiveUpdatesBesideTheRoutes(t *testing.T) {
+	w := onSQLite(t)
+	l := withLive(w)
+	l.user(l.shop, "ada")
+	for _, none := range []string{"undefined", "null", ""} {
+		s := l.dial(url.Values{"apiKey": {"key_shop"}, "userId": {"ada"}, "userSignature": {none}}, "40")
+		s.hears(`^40\{"sid":"[^"]+"\}$`)
+		l.notify(l.shop, "ada", "after "+none)
+		s.hears(`"title":"after ` + none + `"`)
+	}
+	if a := w.call("GET", "/v3/socket.io/?EIO=4&transport=websocket", nil, as(w.shop, "ada")...); a.status != 404 {
+		t.Errorf("below /v3 it is answered %d %s", a.status, a.body)
+	}
+}
+
+func TestSurprise08PayloadsServeEveryGeneration(t *testing.T) {
+	l := withLive(onSQLite(t))
+	l.user(l.shop, "ada")
+	s := l.socket(l.shop, "ada")
+	id := l.notify(l.shop, "ada", "Hello")
+	s.hears(`^42\["NEW_NOTIFICATION",\{"notification":\{.*"message":.*"createdAt":.*"description":.*"created_at":`)
+	l.ok(200, "POST", path("/v3/notifications/%d/views", id), nil, as(l.shop, "ada")...)
+	s.hears(fmt.Sprintf(`^42\["NOTIFICATION_SEEN",\{"id":%[1]d,"notification":\{"id":%[1]d\},"unreadNotificationCount":0\}\]$`, id))
+}
+
+func TestSurprise09UnreadCountIsToldOfMarkAllSeenOnly(t *testing.T) {
+	l := withLive(onSQLite(t))
+	l.user(l.shop, "ada")
+	s := l.socket(l.shop, "ada")
+	first, second := l.notify(l.shop, "ada", "one"), l.notify(l.shop, "ada", "two")
+	l.ok(200, "POST", path("/v3/notifications/%d/click", first), nil, as(l.shop, "ada")...)
+	l.ok(200, "DELETE", path("/v3/notifications/%d/reads", first), nil, as(l.shop, "ada")...)
+	l.ok(200, "DELETE", path("/v3/notifications/%d", first), nil, as(l.shop, "ada")...)
+	for _, want := range []string{"NEW_NOTIFICATION", "NEW_NOTIFICATION", "NOTIFICATION_READ", "NOTIFICATION_DELETED"} {
+		s.hears(`^42\["` + want + `",`)
+	}
+	l.ok(200, "POST", "/v3/notifications/markAllNotificationsAsSeen", nil, as(l.shop, "ada")...)
+	s.hears(fmt.Sprintf(`^42\["NOTIFICATION_SEEN",\{"id":%d,`, second))
+	s.hears(`^42\["NOTIFICATION_UNREAD_COUNT",\{"unreadNotificationCount":0\}\]$`)
+}
+
+func TestSurprise10SocketsAreRefusedInWords(t *testing.T) {
+	l := withLive(onSQLite(t))
+	s := l.dial(url.Values{"apiKey": {"key_nobody"}, "userId": {"ada"}}, "40")
+	s.hears(`^44\{"message":".+"\}$`)
+	s.say("40/another,") // it was not closed
+	s.hears(`^44/another,\{"message":".+"\}$`)
 }
 
 func TestSurprise11UnreadCountIsUnseen(t *testing.T) {
@@ -324,6 +373,15 @@ func urlEscaped(s string) string {
 	return b.String()
 }
 
+func TestSurprise20PathPrefixesAreNamespaces(t *testing.T) {
+	l := withLive(onSQLite(t))
+	l.user(l.shop, "ada")
+	s := l.dial(url.Values{"apiKey": {"key_shop"}, "userId": {"ada"}}, "40/notify/v3,")
+	s.hears(`^40/notify/v3,\{"sid":"[^"]+"\}$`)
+	l.notify(l.shop, "ada", "Hello")
+	s.hears(`^42/notify/v3,\["NEW_NOTIFICATION",`)
+}
+
 func TestSurprise21TheSecretHasTwoNames(t *testing.T) {
 	w := onSQLite(t)
 	w.ok(200, "POST", "/v3/categories", `{"identifier":"a","name":"A"}`, header{"X-ENGAGESPOT-API-KEY", "key_shop"}, header{"X-ENGAGESPOT-SECRET-KEY", w.shop.APISecret})
@@ -432,6 +490,83 @@ func TestSurprise28TokensGoIntoAuthorization(t *testing.T) {
 
 // A change made here is in the live stream that GraphQL's subscription reads,
 // and one made there is here.
+// TestPushTokens gives tokens in every way, and takes them away again.
+func TestPushTokens(t *testing.T) {
+	each(t, func(w *world) {
+		tokens := func() string {
+			t.Helper()
+			fcm, _ := w.ok(200, "GET", "/v3/profile", nil, as(w.shop, "ada")...)["fcm"].(map[string]any)
+			return fmt.Sprint(fcm["tokens"])
+		}
+		is := func(what, want string) {
+			t.Helper()
+			if got := tokens(); got != want {
+				t.Errorf("%s: the tokens are %s, want %s", what, got, want)
+			}
+		}
+		w.ok(202, "POST", "/v3/notifications", `{"notification":{"title":"x"},"sendTo":{"recipients":[{"identifier":"ada","fcm":{"tokens":["a","b"]}}]}}`, asApp(w.shop)...)
+		is("with a send", "[a b]")
+		w.ok(200, "PUT", "/v3/profile", `{"fcm.token":"c"}`, as(w.shop, "ada")...)
+		is("in a profile", "[a b c]")
+		patch := func(status int, body string) answer {
+			t.Helper()
+			a := w.call("PATCH", "/v3/profile", body, as(w.shop, "ada")...)
+			if a.status != status {
+				t.Errorf("%s is answered %d %s, want %d", body, a.status, a.body, status)
+			}
+			return a
+		}
+		patch(200, `[{"op":"remove","path":"/fcm/tokens/1"},{"op":"add","path":"/fcm/tokens/-","value":"d"},{"op":"add","path":"/x","value":1}]`)
+		is("one removed, one added", "[a c d]")
+		patch(400, `[{"op":"remove","path":"/fcm/tokens/0"},{"op":"remove","path":"/fcm/tokens/2"}]`)
+		patch(400, `[{"op":"remove","path":"/fcm/tokens/x"}]`)
+		patch(400, `[{"op":"remove","path":"/fcm/tokens/-1"}]`)
+		is("refused", "[a c d]")
+		patch(200, `[{"op":"remove","path":"/fcm"},{"op":"add","path":"/fcm/token","value":"c"}]`)
+		is("all but one removed", "[c]")
+		patch(200, `[{"op":"remove","path":"/fcm/tokens"}]`)
+		is("all removed", "<nil>")
+	})
+}
+
+// TestSendsByTemplate sends what a template says that was made through GraphQL.
+func TestSendsByTemplate(t *testing.T) {
+	each(t, func(w *world) {
+		w.user(w.shop, "ada")
+		_, err := w.templates.Create(t.Context(), w.shop.Environment.ID, model.Once{}, model.Template{
+			Identifier: "shipped", Name: "Shipped", Content: model.TemplateText{Title: "{{order}} is on its way", Body: "to {{address.city}}"},
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		send := func(body string) answer { return w.call("POST", "/v3/notifications", body, asApp(w.shop)...) }
+		if a := send(`{"notification":{"templateIdentifier":"shipped","title":null,"data":{"order":"A1"}},"data":{"address":{"city":"Oslo"}},"recipients":["ada"]}`); a.status != 202 {
+			w.t.Fatalf("%d %s", a.status, a.body)
+		}
+		page := w.ok(200, "GET", "/v3/notifications", nil, as(w.shop, "ada")...)
+		item := page["data"].([]any)[0].(map[string]any)
+		if item["title"] != "A1 is on its way" || item["message"] != "to Oslo" || item["data"].(map[string]any)["order"] != "A1" {
+			w.t.Errorf("the inbox has %v", item)
+		}
+		for body, want := range map[string]int{
+			`{"notification":{"templateIdentifier":"nothing","category":"not-made"},"recipients":["ada"]}`: 404,
+			`{"notification":{"templateId":17},"recipients":["ada"]}`:                                      404,
+			`{"notification":{"templateIdentifier":"shipped","title":"mine"},"recipients":["ada"]}`:        400,
+			`{"notification":{"templateIdentifier":7},"recipients":["ada"]}`:                               400,
+		} {
+			if a := send(body); a.status != want || !strings.Contains(a.body, "notification.") {
+				w.t.Errorf("%s is answered %d %s, want %d", body, a.status, a.body, want)
+			}
+		}
+		if a := w.call("GET", "/v3/categories", nil, asApp(w.shop)...); strings.Contains(a.body, "not-made") {
+			w.t.Error("a send that was refused made its category")
+		}
+		if a := w.call("POST", "/v3/notifications", `{"notification":{"templateIdentifier":"shipped"},"recipients":["ada"]}`, asApp(w.other)...); a.status != 404 {
+			w.t.Errorf("another app's template: %d %s", a.status, a.body)
+		}
+	})
+}
+
 func TestChangesAreSeenAtOnce(t *testing.T) {
 	each(t, func(w *world) {
 		u, ada, env := w.user(w.shop, "ada"), as(w.shop, "ada"), w.shop.Environment.ID
@@ -478,7 +613,7 @@ func TestChangesAreSeenAtOnce(t *testing.T) {
 			t.Errorf("unread: %+v", e)
 		}
 		w.ok(200, "POST", "/v3/notifications/markAllNotificationsAsRead", nil, ada...)
-		if e = next(); len(e.Marked) != 1 || e.Marked[0].As != model.MarkRead || e.Counters.Unseen != 0 {
+		if e = next(); len(e.Changed) != 1 || !e.Changed[0].SeenAt.IsZero() || e.Changed[0].ReadAt.IsZero() || e.Counters.Unseen != 0 {
 			t.Errorf("all read: %+v", e)
 		}
 		if _, err := w.inbox.Mark(t.Context(), env, model.Once{}, u.ID, []model.NotificationID{id}, model.MarkUnseen); err != nil {

@@ -81,60 +81,122 @@ func checkTokens(tokens []string, check *model.Check) {
 	}
 }
 
-// takeTokenOperations takes the operations that add push tokens out of a JSON
-// Patch. What is left is nil when nothing is.
-func takeTokenOperations(patch json.RawMessage) (left json.RawMessage, tokens []string, err error) {
+// tokenPatch is what a JSON Patch says of push tokens.
+type tokenPatch struct {
+	add    []string
+	remove []string
+}
+
+// takeTokenOperations takes the operations that add or remove push tokens out
+// of a JSON Patch of a profile that shows the tokens now. What is left is nil
+// when nothing is.
+func takeTokenOperations(patch json.RawMessage, now []string) (left json.RawMessage, tokens tokenPatch, err error) {
 	var operations []json.RawMessage
 	if err := json.Unmarshal(patch, &operations); err != nil {
-		return nil, nil, model.Errorf(model.KindInvalid, "the body must be a list of JSON Patch operations")
+		return nil, tokens, model.Errorf(model.KindInvalid, "the body must be a list of JSON Patch operations")
 	}
 	var check model.Check
-	var kept []json.RawMessage
+	kept := []json.RawMessage{}
+	now = slices.Clone(now)
 	for i, raw := range operations {
-		var op struct {
-			Op, Path string
-			Value    json.RawMessage
-		}
-		if json.Unmarshal(raw, &op) != nil || op.Op != "add" && op.Op != "replace" ||
-			op.Path != "/fcm/token" && op.Path != "/fcm/tokens" && !strings.HasPrefix(op.Path, "/fcm/tokens/") {
+		var op tokenOperation
+		if json.Unmarshal(raw, &op) != nil || !op.isOne() {
 			kept = append(kept, raw)
 			continue
 		}
-		var one string
-		var many []string
-		switch {
-		case op.Path == "/fcm/tokens" && json.Unmarshal(op.Value, &many) == nil:
-			tokens = append(tokens, many...)
-		case op.Path != "/fcm/tokens" && json.Unmarshal(op.Value, &one) == nil:
-			tokens = append(tokens, one)
-		default:
-			check.Add(model.ProblemInvalid, "must have a push token for value, or for /fcm/tokens a list of them", "operation", strconv.Itoa(i))
-		}
+		now = tokens.apply(op, now, check.At("operation", strconv.Itoa(i)))
 	}
-	checkTokens(tokens, &check)
+	checkTokens(tokens.add, &check)
 	if err := check.Err(); err != nil {
-		return nil, nil, err
+		return nil, tokens, err
 	}
 	if len(kept) == 0 && len(operations) > 0 {
 		return nil, tokens, nil
-	}
-	if kept == nil {
-		kept = []json.RawMessage{}
 	}
 	left, err = model.EncodeJSON(kept)
 	return left, tokens, err
 }
 
-// registerTokens makes each token a device of the user.
-func (a *API) registerTokens(ctx context.Context, env model.EnvID, user model.UserID, tokens []string) error {
-	for _, t := range tokens {
+// tokenOperation is an operation of a JSON Patch.
+type tokenOperation struct {
+	Op, Path string
+	Value    json.RawMessage
+}
+
+// isOne reports whether an operation adds or removes push tokens.
+func (op tokenOperation) isOne() bool {
+	place := op.Path == "/fcm/token" || op.Path == "/fcm/tokens" || strings.HasPrefix(op.Path, "/fcm/tokens/")
+	return place && (op.Op == "add" || op.Op == "replace" || op.Op == "remove") || op.Op == "remove" && op.Path == "/fcm"
+}
+
+// apply notes what an operation does to the tokens that there are by now, and
+// returns those that there are after it.
+func (p *tokenPatch) apply(op tokenOperation, now []string, check *model.Check) []string {
+	var one string
+	var many []string
+	switch {
+	case op.Op == "remove":
+		gone := now
+		if text, single := strings.CutPrefix(op.Path, "/fcm/tokens/"); single {
+			i, err := strconv.Atoi(text)
+			if err != nil || i < 0 || i >= len(now) {
+				check.Add(model.ProblemInvalid, fmt.Sprintf("must remove one of the %d push tokens, by its place", len(now)))
+				return now
+			}
+			gone = now[i : i+1]
+		}
+		p.remove = append(p.remove, gone...)
+		return slices.DeleteFunc(slices.Clone(now), func(t string) bool { return slices.Contains(gone, t) })
+	case op.Path == "/fcm/tokens" && json.Unmarshal(op.Value, &many) == nil:
+	case op.Path != "/fcm/tokens" && json.Unmarshal(op.Value, &one) == nil:
+		many = []string{one}
+	default:
+		check.Add(model.ProblemInvalid, "must have a push token for value, or for /fcm/tokens a list of them")
+	}
+	p.add = append(p.add, many...)
+	return append(now, many...)
+}
+
+// tokenDevices are the devices that tokens stand for.
+func tokenDevices(tokens []string) []model.DeviceInput {
+	out := make([]model.DeviceInput, len(tokens))
+	for i, t := range tokens {
 		sum := sha256.Sum256([]byte(t))
-		device := model.DeviceInput{Key: tokenKeyPrefix + hex.EncodeToString(sum[:16]), Platform: model.PlatformOther, Token: t, Provider: "fcm"}
-		if _, err := a.Users.RegisterDevice(ctx, env, model.Once{}, user, device); err != nil {
+		out[i] = model.DeviceInput{Key: tokenKeyPrefix + hex.EncodeToString(sum[:16]), Platform: model.PlatformOther, Token: t, Provider: "fcm"}
+	}
+	return out
+}
+
+// changeTokens forgets the devices of tokens that a patch removed, and makes
+// each that it added a device of the user.
+func (a *API) changeTokens(ctx context.Context, env model.EnvID, user model.UserID, devices []model.Device, tokens tokenPatch) error {
+	for _, d := range devices {
+		if !slices.Contains(tokens.remove, d.Token) || slices.Contains(tokens.add, d.Token) {
+			continue
+		}
+		_, err := a.Users.RemoveDevice(ctx, env, model.Once{}, user, d.Key)
+		if err != nil && model.KindOf(err) != model.KindNotFound { // removed at this moment
+			return err
+		}
+	}
+	for _, d := range tokenDevices(tokens.add) {
+		if _, err := a.Users.RegisterDevice(ctx, env, model.Once{}, user, d); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tokensOf are the push tokens of devices, as profiles show them.
+func tokensOf(devices []model.Device) []string {
+	var tokens []string
+	for _, d := range devices {
+		if d.Token != "" {
+			tokens = append(tokens, d.Token)
+		}
+	}
+	slices.Sort(tokens)
+	return tokens
 }
 
 // profileOf is a user's profile as Engagespot shows it: flat, with the tokens
@@ -144,12 +206,7 @@ func (a *API) profileOf(r *http.Request, c auth.Caller, u model.User) (json.RawM
 	if err != nil {
 		return nil, err
 	}
-	var tokens []string
-	for _, d := range devices {
-		if d.Token != "" {
-			tokens = append(tokens, d.Token)
-		}
-	}
+	tokens := tokensOf(devices)
 	if len(tokens) == 0 {
 		return u.Profile.Attributes, nil
 	}
@@ -161,7 +218,6 @@ func (a *API) profileOf(r *http.Request, c auth.Caller, u model.User) (json.RawM
 	if raw, ok := members["fcm"]; ok {
 		_ = json.Unmarshal(raw, &fcm) // the customer's own, if it is no object
 	}
-	slices.Sort(tokens)
 	fcm["tokens"] = tokens
 	if members["fcm"], err = model.EncodeJSON(fcm); err != nil {
 		return nil, err

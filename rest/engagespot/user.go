@@ -127,7 +127,11 @@ func (a *API) patchProfile(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	patch, tokens, err := takeTokenOperations(body)
+	devices, err := a.Users.Devices(r.Context(), c.Env.ID, c.UserID)
+	if err != nil {
+		return 0, nil, err
+	}
+	patch, tokens, err := takeTokenOperations(body, tokensOf(devices))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -142,7 +146,7 @@ func (a *API) patchProfile(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, named(otherwise(err, noUser()), [2]string{"jsonPatch", "operation"})
 	}
-	if err := a.registerTokens(r.Context(), c.Env.ID, u.ID, tokens); err != nil {
+	if err := a.changeTokens(r.Context(), c.Env.ID, u.ID, devices, tokens); err != nil {
 		return 0, nil, err
 	}
 	shown, err := a.profileOf(r, c, u)
@@ -182,12 +186,11 @@ func (a *API) merge(r *http.Request, c auth.Caller, identifier string, profile, 
 	if err != nil {
 		return model.User{}, err
 	}
-	out, err := a.Users.Identify(r.Context(), c.Env.ID, once, model.IdentifyInput{Identifier: identifier, Attributes: attributes})
+	out, err := a.Users.Identify(r.Context(), c.Env.ID, once, model.IdentifyInput{Identifier: identifier, Attributes: attributes, Devices: tokenDevices(tokens)})
 	if err != nil {
 		return model.User{}, named(err, [2]string{"profile", at})
 	}
-	u := out.Value.User
-	return u, a.registerTokens(r.Context(), c.Env.ID, u.ID, tokens)
+	return out.Value.User, nil
 }
 
 func firstByte(raw json.RawMessage) int {

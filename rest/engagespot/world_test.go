@@ -73,12 +73,13 @@ type world struct {
 	clock *clock
 	store *store.Store
 
-	users *user.Service
-	inbox *inbox.Service
-	sends *notify.Service
-	auth  *auth.Service
-	hub   *live.Hub
-	http  *httptest.Server
+	users     *user.Service
+	templates *catalog.Templates
+	inbox     *inbox.Service
+	sends     *notify.Service
+	auth      *auth.Service
+	hub       *live.Hub
+	http      *httptest.Server
 
 	shop, other, sealed, vault *app.Created
 
@@ -107,12 +108,15 @@ func newWorld(t *testing.T, url string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.hub = live.NewHub(live.Config{Heads: w.store, Heal: 50 * time.Millisecond})
+	// One process hears of everything at once. Healing in between would tell some
+	// of it from the database, which does not know what was done.
+	w.hub = live.NewHub(live.Config{Heads: w.store, Heal: time.Minute})
 	apps := &app.Service{Store: w.store, Keys: auth.Keys{Box: box}, Now: w.clock.Now}
 	w.users = &user.Service{Store: w.store, Live: w.hub}
 	categories := &catalog.Service{Store: w.store, Now: w.clock.Now}
+	w.templates = &catalog.Templates{Store: w.store, Users: w.users}
 	w.inbox = &inbox.Service{Store: w.store, Live: w.hub}
-	w.sends = &notify.Service{Store: w.store, Users: w.users, Catalog: categories, Live: w.hub, Now: w.clock.Now}
+	w.sends = &notify.Service{Store: w.store, Users: w.users, Catalog: categories, Templates: w.templates, Live: w.hub, Now: w.clock.Now}
 	w.auth = auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
 	api := engagespot.New(engagespot.Config{
 		Inbox: w.inbox, Sends: w.sends, Users: w.users, Catalog: categories, Topics: &audience.Service{Store: w.store}, Apps: apps,
