@@ -8,6 +8,7 @@ import (
 	"carillon/rest/engage"
 	"carillon/rest/engagespot"
 	"carillon/rest/engagespot/socketio"
+	"carillon/rest/fyno"
 )
 
 // dialects serves the REST dialects, and hands the rest to next. The router
@@ -21,6 +22,10 @@ func (s *server) dialects(next http.Handler) http.Handler {
 	}).Mount(router)
 	engage.New(engage.Config{
 		Users: p.users, Topics: p.audience,
+		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
+	}).Mount(router)
+	fyno.New(fyno.Config{
+		Users: p.users, Categories: p.catalog, Suppressions: p.delivery, Sends: p.sends,
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
 	}).Mount(router)
 	return router

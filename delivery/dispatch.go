@@ -67,7 +67,7 @@ func (s *Service) reconsider(c claimed, x *surroundings) (done model.FinishedDel
 	case c.Unless == model.MarkSeen && (!n.SeenAt.IsZero() || !n.ReadAt.IsZero()):
 		return ended(c, model.DeliveryCanceled, "the notification was seen first"), true
 	}
-	allowed, reason := preference.Allows(x.input(r, known, c.Channel, n.CategoryID))
+	allowed, reason := preference.Allows(x.input(r, known, c.Delivery, n.CategoryID))
 	if allowed {
 		allowed, reason = x.usable(c.Delivery, reason)
 	}
@@ -81,13 +81,14 @@ func (s *Service) reconsider(c claimed, x *surroundings) (done model.FinishedDel
 
 // input is what the ladder is asked with. What the send was for has been
 // decided when it fired.
-func (x *surroundings) input(r model.Recipient, known bool, c model.Channel, category model.CategoryID) preference.Input {
+func (x *surroundings) input(r model.Recipient, known bool, d model.Delivery, category model.CategoryID) preference.Input {
+	c := d.Channel
 	in := preference.Input{
 		Known: known, Enabled: r.Enabled, ChannelsOff: x.env.Unused(), Category: x.category(category), Choices: r.Choices, Channel: c,
 		Reachable: []model.Channel{model.ChannelInApp},
 	}
 	all := true
-	for _, a := range x.addresses[r.ID] {
+	for _, a := range x.reach(d) {
 		if a.Channel == c {
 			in.Reachable = append(in.Reachable, c)
 			all = all && x.suppressed[model.ChannelAddress{Env: x.env.ID, Channel: c, Address: a.Value}]
@@ -101,7 +102,7 @@ func (x *surroundings) input(r model.Recipient, known bool, c model.Channel, cat
 
 // usable asks the same about the address that the delivery is for.
 func (x *surroundings) usable(d model.Delivery, reason model.Reason) (bool, model.Reason) {
-	theirs := slices.ContainsFunc(x.addresses[d.UserID], func(a model.Address) bool { return a.Channel == d.Channel && a.Value == d.Address })
+	theirs := slices.ContainsFunc(x.reach(d), func(a model.Address) bool { return a.Channel == d.Channel && a.Value == d.Address })
 	switch {
 	case !theirs:
 		return false, model.ReasonNoAddress

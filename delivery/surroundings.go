@@ -107,10 +107,24 @@ func (x *surroundings) readUsers(ctx context.Context, store Queue, list []claime
 			}
 		}
 	}
+	for _, o := range x.options {
+		for channel, address := range o.Destinations {
+			asked = append(asked, model.ChannelAddress{Env: env, Channel: channel, Address: address})
+		}
+	}
 	if x.suppressed, err = store.Suppressed(ctx, asked); err != nil {
 		return fmt.Errorf("reading suppressions: %w", err)
 	}
 	return nil
+}
+
+// reach are the addresses that the deliveries of a send to a user may be for.
+func (x *surroundings) reach(d model.Delivery) []model.Address {
+	all := x.addresses[d.UserID]
+	if to := x.options[d.SendID].Destinations[d.Channel]; to != "" {
+		all = append(slices.Clone(all), model.Address{Channel: d.Channel, Value: to, Enabled: true})
+	}
+	return all
 }
 
 // category finds the category of a send; nil: none, or one that was deleted.

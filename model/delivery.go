@@ -207,11 +207,14 @@ type SendOptions struct {
 	Escalations []Escalation `json:"escalations,omitempty"`
 	CollapseKey string       `json:"collapseKey,omitempty"`
 	Template    *TemplateRef `json:"template,omitempty"` // what says what channels outside say; nil: the send itself
+	// Destinations stand in for all addresses that a recipient has for their
+	// channels. They are for sends to one user.
+	Destinations map[Channel]string `json:"destinations,omitempty"`
 }
 
 // Empty reports whether the options say nothing.
 func (o SendOptions) Empty() bool {
-	return len(o.Escalations) == 0 && o.CollapseKey == "" && o.Template == nil
+	return len(o.Escalations) == 0 && o.CollapseKey == "" && o.Template == nil && len(o.Destinations) == 0
 }
 
 // Escalation finds what the options say about a channel; nil: nothing.

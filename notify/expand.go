@@ -240,7 +240,7 @@ func (e *expander) decide(ctx context.Context, c *model.Chunk, part model.Audien
 	if len(plan.carries) > 0 {
 		wanted := make([]reaching, len(part.Recipients))
 		for i := range wanted {
-			wanted[i] = reaching{recipient: &part.Recipients[i], env: m.EnvID}
+			wanted[i] = reaching{recipient: &part.Recipients[i], env: m.EnvID, to: plan.options.Destinations}
 		}
 		if err := e.reach(ctx, wanted); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"carillon/model"
@@ -15,6 +16,7 @@ type reaching struct {
 	recipient *model.Recipient
 	env       model.EnvID
 	merges    []json.RawMessage // attributes that a dry run leaves unmerged
+	to        map[model.Channel]string
 }
 
 // reach reads the addresses of recipients, and which of them nothing is sent
@@ -42,6 +44,7 @@ func (s *Service) reach(ctx context.Context, list []reaching) error {
 		for _, attributes := range x.merges {
 			all[i] = addressesWith(all[i], attributes)
 		}
+		all[i] = redirected(all[i], x.to)
 		for _, a := range all[i] {
 			asked = append(asked, model.ChannelAddress{Env: x.env, Channel: a.Channel, Address: a.Value})
 		}
@@ -64,6 +67,18 @@ func (s *Service) reach(ctx context.Context, list []reaching) error {
 		}
 	}
 	return nil
+}
+
+// redirected is addresses with those of the channels of to replaced.
+func redirected(addresses []model.Address, to map[model.Channel]string) []model.Address {
+	if len(to) == 0 {
+		return addresses
+	}
+	out := slices.DeleteFunc(slices.Clone(addresses), func(a model.Address) bool { return to[a.Channel] != "" })
+	for _, c := range slices.Sorted(maps.Keys(to)) {
+		out = append(out, model.Address{Channel: c, Source: model.AddressAdded, Value: to[c], Enabled: true})
+	}
+	return out
 }
 
 // addressesWith is what addresses come to when attributes are merged into the
@@ -120,7 +135,7 @@ func reachOf(jobs []*job, found []model.Recipient) []reaching {
 			continue // left to the expanders, or to when it fires
 		}
 		for i := range mine {
-			x := reaching{recipient: &mine[i], env: j.env.ID}
+			x := reaching{recipient: &mine[i], env: j.env.ID, to: j.plan.options.Destinations}
 			if j.req.DryRun {
 				x.merges = j.merges(mine[i], i)
 			}

@@ -35,6 +35,11 @@ func (s *Service) Preferences(ctx context.Context, env model.Environment, user m
 	return effective(env, categories, choices), nil
 }
 
+// Choices lists what a user chose, as it was chosen.
+func (s *Service) Choices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Choice, error) {
+	return s.Store.Choices(ctx, env, user)
+}
+
 // SetPreferences sets and forgets choices of a user, all or nothing, and
 // returns what Preferences then is. Of two changes about the same the later
 // counts; what is not named stays. A channel that a category requires cannot
