@@ -12,6 +12,7 @@ export CARILLON_BIN=$tmp/carillon
 
 [ -n "${CHROMIUM:-}" ] || scripts/need.sh chromium chromium # for the playground's suite
 scripts/need.sh curl curl # for the README's commands
+scripts/need.sh openssl openssl # for the certificate of a push service
 scripts/need.sh npm nodejs npm
 if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 0 : 1)'; then # Debian 12 has 18
 	npm install --prefix "$tmp" node@22

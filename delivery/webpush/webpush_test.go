@@ -71,7 +71,7 @@ func (c client) service(t *testing.T) *deliverytest.HTTPPeer {
 		if ttl := r.Header.Get("Ttl"); ttl < "3500" || ttl > "3600" {
 			t.Errorf("TTL %s, want about an hour", ttl)
 		}
-		plain, err := decrypt(body, c.key, c.auth)
+		plain, err := deliverytest.DecryptPush(body, c.key, c.auth)
 		if err != nil {
 			t.Fatalf("the browser cannot decrypt it: %v", err)
 		}
@@ -141,7 +141,7 @@ func TestLargeMessagesAreMadeToFit(t *testing.T) {
 	var size int
 	p := deliverytest.HTTP{TLS: true, Take: func(t *testing.T, _ *http.Request, body []byte) (deliverytest.Received, deliverytest.Answer) {
 		size = len(body)
-		plain, err := decrypt(body, c.key, c.auth)
+		plain, err := deliverytest.DecryptPush(body, c.key, c.auth)
 		if err != nil {
 			t.Error(err)
 		}

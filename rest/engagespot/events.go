@@ -30,18 +30,19 @@ type told struct {
 // tell takes a step of an inbox apart into the events that Engagespot has for
 // it. What somebody did a moment ago says which they are; of a step that was
 // read from the database only its outcome is known, and what is told then is
-// true of the items, though it may have been told before: clients do not mind.
+// what differs from what was told before. Of an item that was not told of lately
+// all that is true is told: clients do not mind hearing it again.
 //
 // Nothing is told of what Engagespot has no word for (unread again, unseen
 // again). An item that is put away is deleted for its clients, and new when it
 // comes back.
-func tell(e *model.InboxEvent) []told {
+func tell(e *model.InboxEvent, before *memory) []told {
 	var out []told
 	switch {
 	case e.Reset != "":
 		return tellReset(e)
 	case e.Deed == nil:
-		out = append(tellMarked(e), tellOutcome(e)...)
+		out = append(tellMarked(e), tellOutcome(e, before)...)
 	case len(e.Marked) > 0:
 		out = tellMarked(e) // what else has changed is as it was before the mark
 	default:
@@ -162,23 +163,36 @@ func tellBack(list []model.Notification) []told {
 	return out
 }
 
-// tellOutcome is what became of items that changed.
-func tellOutcome(e *model.InboxEvent) []told {
+// tellOutcome is what became of items that changed. When some of them were seen
+// and nothing unseen is left, then all was seen.
+func tellOutcome(e *model.InboxEvent, before *memory) []told {
 	var out []told
+	seen := false
 	for i := range slices.Backward(e.Changed) {
 		n := &e.Changed[i]
-		switch {
-		case !n.ArchivedAt.IsZero():
-			out = append(out, told{name: eventDeleted, id: n.ID})
+		was := before.of(n.ID)
+		if !n.ArchivedAt.IsZero() {
+			if was.archived.IsZero() {
+				out = append(out, told{name: eventDeleted, id: n.ID})
+			}
 			continue
-		case !n.ReadAt.IsZero():
-			out = append(out, told{name: eventRead, id: n.ID})
-		case !n.SeenAt.IsZero():
-			out = append(out, told{name: eventSeen, id: n.ID})
 		}
-		if !n.InteractedAt.IsZero() || n.State != "" {
+		if !was.archived.IsZero() {
+			out = append(out, tellBack(e.Changed[i:i+1])...)
+			continue
+		}
+		switch {
+		case !n.ReadAt.IsZero() && !n.ReadAt.Equal(was.read):
+			out = append(out, told{name: eventRead, id: n.ID})
+		case !n.SeenAt.IsZero() && !n.SeenAt.Equal(was.seen):
+			out, seen = append(out, told{name: eventSeen, id: n.ID}), true
+		}
+		if (!n.InteractedAt.IsZero() || n.State != "") && (n.State != was.state || !n.InteractedAt.Equal(was.interacted)) {
 			out = append(out, told{name: eventInteracted, item: n})
 		}
+	}
+	if seen && e.Counters.Unseen == 0 {
+		out = append(out, told{name: eventAllSeen})
 	}
 	return out
 }

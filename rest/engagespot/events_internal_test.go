@@ -79,22 +79,76 @@ func TestTell(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			var got []string
-			for _, e := range tell(&tt.e) {
-				switch short := map[string]string{eventAllSeen: "ALL_SEEN", eventAllRead: "ALL_READ", eventAllDeleted: "ALL_DELETED"}[e.name]; {
-				case short != "":
-					got = append(got, short)
-				case e.name == eventNew:
-					got = append(got, fmt.Sprint("NEW ", e.item.ID))
-				case e.name == eventInteracted:
-					got = append(got, fmt.Sprint("INTERACTED ", e.item.ID))
-				default:
-					got = append(got, fmt.Sprint(strings.TrimPrefix(e.name, "NOTIFICATION_"), " ", e.id))
-				}
-			}
-			if text := strings.Join(got, ", "); text != tt.want {
+			if text := brief(tell(&tt.e, &memory{})); text != tt.want {
 				t.Errorf("told %q, want %q", text, tt.want)
 			}
 		})
+	}
+}
+
+// brief writes events for comparison.
+func brief(events []told) string {
+	var got []string
+	for _, e := range events {
+		switch short := map[string]string{eventAllSeen: "ALL_SEEN", eventAllRead: "ALL_READ", eventAllDeleted: "ALL_DELETED"}[e.name]; {
+		case short != "":
+			got = append(got, short)
+		case e.name == eventNew:
+			got = append(got, fmt.Sprint("NEW ", e.item.ID))
+		case e.name == eventInteracted:
+			got = append(got, fmt.Sprint("INTERACTED ", e.item.ID))
+		default:
+			got = append(got, fmt.Sprint(strings.TrimPrefix(e.name, "NOTIFICATION_"), " ", e.id))
+		}
+	}
+	return strings.Join(got, ", ")
+}
+
+// TestTellWhatIsNews reads one step after the other from the database: each
+// tells what differs from those before it.
+func TestTellWhatIsNews(t *testing.T) {
+	t.Parallel()
+	at := func(minute int) time.Time { return time.Date(2026, 1, 2, 3, minute, 0, 0, time.UTC) }
+	item := func(change func(*model.Notification)) []model.Notification {
+		n := model.Notification{ID: 1, Content: &model.Content{}}
+		change(&n)
+		return []model.Notification{n}
+	}
+	unseen := model.Counters{Total: 3, Unseen: 2, Unread: 3}
+	none := model.Counters{Total: 3, Unread: 3}
+	pressed := func(n *model.Notification) { n.State, n.InteractedAt = "accepted", at(1) }
+	seen := func(n *model.Notification) { pressed(n); n.SeenAt = at(2) }
+	read := func(n *model.Notification) { seen(n); n.ReadAt = at(3) }
+	away := func(n *model.Notification) { read(n); n.ArchivedAt = at(4) }
+	var before memory
+	for _, step := range []struct {
+		name string
+		e    model.InboxEvent
+		want string
+	}{
+		{"Sent", model.InboxEvent{Added: item(func(*model.Notification) {}), Counters: unseen, Deed: &model.Deed{}}, "NEW 1"},
+		{"Pressed", model.InboxEvent{Changed: item(pressed), Counters: unseen}, "INTERACTED 1"},
+		{"SeenAsTheLast", model.InboxEvent{Changed: item(seen), Counters: none}, "SEEN 1, ALL_SEEN"},
+		{"Read", model.InboxEvent{Changed: item(read), Counters: none}, "READ 1"},
+		{"Unread", model.InboxEvent{Changed: item(seen), Counters: none}, ""},
+		{"ReadAgain", model.InboxEvent{Changed: item(read), Counters: none}, "READ 1"},
+		{"PutAway", model.InboxEvent{Changed: item(away), Counters: none}, "DELETED 1"},
+		{"PutAwayAsBefore", model.InboxEvent{Changed: item(away), Counters: none}, ""},
+		{"Back", model.InboxEvent{Changed: item(read), Counters: none}, "NEW 1, SEEN 1"},
+		{"AnotherState", model.InboxEvent{Changed: item(func(n *model.Notification) { read(n); n.State = "rejected" }), Counters: none}, "INTERACTED 1"},
+		{"AllMarked", model.InboxEvent{Marked: []model.InboxMark{{As: model.MarkSeen}}, Counters: none, Deed: &model.Deed{As: model.MarkSeen, All: true}}, "SEEN 0, ALL_SEEN"},
+		{"NothingIsRememberedAfterThat", model.InboxEvent{Changed: item(read), Counters: none}, "READ 1, INTERACTED 1"},
+	} {
+		if got := brief(tell(&step.e, &before)); got != step.want {
+			t.Errorf("%s: told %q, want %q", step.name, got, step.want)
+		}
+		before.note(&step.e)
+	}
+	many := model.InboxEvent{Counters: unseen}
+	for id := range 3 * maxRemembered {
+		many.Changed = append(many.Changed, model.Notification{ID: model.NotificationID(id)})
+	}
+	if before.note(&many); len(before.items) > maxRemembered {
+		t.Errorf("%d items are remembered, over %d", len(before.items), maxRemembered)
 	}
 }

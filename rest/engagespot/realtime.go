@@ -132,6 +132,7 @@ type guest struct {
 	stream *inbox.Stream
 	held   *auth.Session
 	owner  owner
+	before memory
 	step   *step // what is being told; nil: nothing
 }
 
@@ -156,9 +157,10 @@ func (g *guest) Next(ctx context.Context) (socketio.Event, bool, error) {
 		if !ok || err != nil {
 			return socketio.Event{}, false, err
 		}
-		if events := tell(&e); len(events) > 0 {
+		if events := tell(&e, &g.before); len(events) > 0 {
 			g.step = &step{e.Counters, events}
 		}
+		g.before.note(&e)
 	}
 	next := g.step.left[0]
 	payload, err := g.payload(ctx, next)

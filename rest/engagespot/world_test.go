@@ -74,6 +74,8 @@ type world struct {
 	store *store.Store
 
 	users     *user.Service
+	apps      *app.Service
+	box       *seal.Box
 	templates *catalog.Templates
 	inbox     *inbox.Service
 	sends     *notify.Service
@@ -111,7 +113,9 @@ func newWorld(t *testing.T, url string) *world {
 	// One process hears of everything at once. Healing in between would tell some
 	// of it from the database, which does not know what was done.
 	w.hub = live.NewHub(live.Config{Heads: w.store, Heal: time.Minute})
+	w.box = box
 	apps := &app.Service{Store: w.store, Keys: auth.Keys{Box: box}, Now: w.clock.Now}
+	w.apps = apps
 	w.users = &user.Service{Store: w.store, Live: w.hub}
 	categories := &catalog.Service{Store: w.store, Now: w.clock.Now}
 	w.templates = &catalog.Templates{Store: w.store, Users: w.users}
