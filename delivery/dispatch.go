@@ -120,7 +120,6 @@ func (s *Service) message(ctx context.Context, c claimed, x *surroundings) (Mess
 		Notification: n.ID, Send: send.RequestID, Recipient: user.Identifier, Locale: user.Profile.Attribute(model.AttrLocale),
 		Name:  joinName(user.Profile.Attribute(model.AttrFirstName), user.Profile.Attribute(model.AttrLastName)),
 		Title: n.Content.Title, Text: n.Content.Body, URL: n.Content.URL, Icon: n.Content.Icon, Blocks: n.Content.Blocks, Data: n.Content.Data,
-		said:        model.Content{Overrides: send.Content.Overrides},
 		CollapseKey: x.options[c.SendID].CollapseKey, FiredAt: send.FiredAt, ExpiresAt: c.ExpiresAt,
 	}
 	if category != nil {
@@ -168,7 +167,7 @@ func (s *Service) round(ctx context.Context, c claimed, m Message) model.Finishe
 			waiting = sooner(waiting, wait)
 			continue
 		}
-		m.Attempt, m.Overrides = f.Attempt+1, m.said.OverridesFor(c.Channel, p.Kind)
+		m.Attempt = f.Attempt + 1
 		a, failure := s.attempt(ctx, p, sender, c, m)
 		release(s, failure)
 		f.Attempt, f.ProviderID, f.MessageID = a.N, p.ID, a.MessageID

@@ -109,8 +109,6 @@ type Message struct {
 	// that the provider merges into its protocol's object. Nil: nothing.
 	Overrides json.RawMessage
 
-	said model.Content // by the send, for what it says about providers
-
 	FiredAt time.Time // when the send fired: the message's date
 	// ExpiresAt ends the message's use; never zero. [Message.TTL] is what is
 	// left of it.

@@ -2,7 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -301,34 +300,6 @@ func TestProvidersStandInForEachOther(t *testing.T) {
 		if all := f.recorder.Tried(); len(all) != 4 || all[3].Provider != second.ID {
 			t.Errorf("tried %+v: want the second, which is the first now, and only it", all)
 		}
-	})
-}
-
-// TestProvidersGetWhatTheSendSaysOfThem hands each kind of provider its own
-// part, also when it stands in for another.
-func TestProvidersGetWhatTheSendSaysOfThem(t *testing.T) {
-	each(t, func(t *testing.T, f *fixture) {
-		first := f.provider(t, model.ChannelEmail)
-		f.provider(t, model.ChannelEmail, func(in *model.ProviderInput) { in.Kind = "other" })
-		f.ada(t)
-		f.recorder.Answer = func(_ context.Context, a delivery.Account, _ delivery.Message) (delivery.Receipt, error) {
-			if a.Provider == first.ID {
-				return delivery.Receipt{}, delivery.Errorf(model.ClassAuth, "wrong password")
-			}
-			return delivery.Receipt{}, nil
-		}
-		f.run(t)
-		f.send(t, f.env, func(r *model.SendRequest) {
-			r.Content.Overrides = json.RawMessage(`{"channels":{"EMAIL":{"providers":{"recorder":{"a":1},"other":{"b":2}}},"SMS":{"providers":{"other":{"c":3}}}}}`)
-		}, "ada")
-		f.settled(t)
-		f.send(t, f.env, nil, "ada")
-		f.settled(t)
-		var got []string
-		for _, s := range f.recorder.Tried() {
-			got = append(got, string(s.Message.Overrides))
-		}
-		equal(t, "overrides", got, []string{`{"a":1}`, `{"b":2}`, ""})
 	})
 }
 

@@ -33,7 +33,7 @@ type Content struct {
 	Data   json.RawMessage `json:"data,omitempty"` // a JSON object, or nil
 	Blocks []Block         `json:"blocks,omitempty"`
 	// Overrides is what the send says about how single channels and providers
-	// show it: [Overrides] as JSON for whoever delivers, or nil. Inboxes do not
+	// show it: a JSON object for whoever delivers, or nil. Inboxes do not
 	// show it.
 	Overrides json.RawMessage `json:"overrides,omitempty"`
 }

@@ -76,7 +76,7 @@ func (s sendRead) words() [][2]string {
 		[2]string{"to", "sendTo"},
 		[2]string{"title", "notification.title"}, [2]string{"body", "notification.message"}, [2]string{"icon", "notification.icon"},
 		[2]string{"url", "notification.url"}, [2]string{"blocks", "notification.blocks"}, [2]string{"category", "notification.category"},
-		[2]string{"channels", "override.channels"}, [2]string{"overrides", "override"}, [2]string{"template", "notification.templateIdentifier"},
+		[2]string{"channels", "override.channels"}, [2]string{"template", "notification.templateIdentifier"},
 	)
 }
 
@@ -245,8 +245,19 @@ func readOverride(out *sendRead, in, n rest.Members, check *model.Check) {
 			check.Add(model.ProblemInvalid, "must name at least one channel that is known here: inApp, webPush, email, mobilePush, sms, whatsapp, webhook, discord, slack or chat", "override", "channels")
 		}
 	}
-	kept, some := overrides(override, n.ObjectText("content"))
-	if !some {
+	kept := map[string]json.RawMessage{}
+	for _, name := range override.Names() {
+		if name == "channels" {
+			continue
+		}
+		if object := override.ObjectText(name); object != nil {
+			kept[name] = object
+		}
+	}
+	if content := n.ObjectText("content"); content != nil {
+		kept["content"] = content
+	}
+	if len(kept) == 0 {
 		return
 	}
 	encoded, err := model.EncodeJSON(kept)

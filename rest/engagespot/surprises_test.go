@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -681,39 +680,6 @@ func TestIdempotencyKeys(t *testing.T) {
 			if a := w.call("DELETE", path("/v3/notifications/%d", id), nil, append(asApp(w.shop), header{"Idempotency-Key", "gone"})...); a.status != 200 {
 				t.Errorf("deleting by the application: %d %s", a.status, a.body)
 			}
-		}
-	})
-}
-
-// What a send says of channels and providers is kept with it in the model's
-// form, and no setting of a provider with it.
-func TestOverridesAreKeptWithTheSend(t *testing.T) {
-	each(t, func(w *world) {
-		w.user(w.shop, "ada")
-		w.ok(202, "POST", "/v3/notifications", `{"notification":{"title":"x","content":{"email":{"trigger":"always"}}},"recipients":["ada"],
-			"data":{"a":1,"attachments":[{"name":"a.txt","contentType":"text/plain","content":"QQ==","attachmentKey":"k"}]},
-			"override":{"channels":["inApp","email"],"channel":{"email":{"subject":"S"},"pigeon":{"b":1}},"fcm":{"_config":{"key":"k"},"android":{"priority":"high"}},
-			"twilio_sms":{"ContentSid":"HX"},"twilio_whatsapp":{"ContentSid":"HY"},"sendgrid_email":{"asm":{"group_id":1}},"ses":null}}`, asApp(w.shop)...)
-		page, err := w.sends.List(t.Context(), w.shop.Environment.ID, model.SendFilter{}, model.PageRequest{Limit: 1})
-		if err != nil || len(page.Items) != 1 {
-			w.t.Fatalf("%+v %v", page, err)
-		}
-		send := page.Items[0]
-		want := `{"channels":{"EMAIL":{"values":{"subject":"S"}},"MOBILE_PUSH":{"providers":{"fcm":{"android":{"priority":"high"}}}},` +
-			`"SMS":{"providers":{"twilio":{"ContentSid":"HX"}}},"WHATSAPP":{"providers":{"twilio":{"ContentSid":"HY"}}}},` +
-			`"content":{"email":{"trigger":"always"}},"others":{"channel.pigeon":{"b":1},"sendgrid_email":{"asm":{"group_id":1}}}}`
-		if got := string(send.Content.Overrides); got != want {
-			w.t.Errorf("kept %s, want %s", got, want)
-		}
-		if !slices.Equal(send.Channels, []model.Channel{model.ChannelInApp, model.ChannelEmail}) {
-			w.t.Errorf("channels %v", send.Channels)
-		}
-		files, err := w.sends.Attachments(t.Context(), w.shop.Environment.ID, send.ID)
-		if err != nil || len(files) != 1 || files[0].Name != "a.txt" || files[0].Key != "k" || string(files[0].Content) != "A" {
-			w.t.Errorf("attachments %+v %v", files, err)
-		}
-		if string(send.Content.Data) != `{"a":1}` {
-			w.t.Errorf("data %s", send.Content.Data)
 		}
 	})
 }
