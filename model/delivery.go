@@ -206,12 +206,13 @@ type Escalation struct {
 type SendOptions struct {
 	Escalations []Escalation `json:"escalations,omitempty"`
 	CollapseKey string       `json:"collapseKey,omitempty"`
+	Overrides   []Override   `json:"overrides,omitempty"`
 	Template    *TemplateRef `json:"template,omitempty"` // what says what channels outside say; nil: the send itself
 }
 
 // Empty reports whether the options say nothing.
 func (o SendOptions) Empty() bool {
-	return len(o.Escalations) == 0 && o.CollapseKey == "" && o.Template == nil
+	return len(o.Escalations) == 0 && len(o.Overrides) == 0 && o.CollapseKey == "" && o.Template == nil
 }
 
 // Escalation finds what the options say about a channel; nil: nothing.

@@ -55,6 +55,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAddAddressInput,
+		ec.unmarshalInputAttachmentInput,
 		ec.unmarshalInputBlockInput,
 		ec.unmarshalInputCancelSendInput,
 		ec.unmarshalInputChannelDefaultInput,
@@ -73,6 +74,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeliveryFilter,
 		ec.unmarshalInputEscalationInput,
 		ec.unmarshalInputEventInput,
+		ec.unmarshalInputHeaderInput,
 		ec.unmarshalInputIdentifyUserInput,
 		ec.unmarshalInputIdentifyUsersInput,
 		ec.unmarshalInputInboxFilter,
@@ -83,6 +85,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMergeUsersInput,
 		ec.unmarshalInputNotificationFilter,
 		ec.unmarshalInputOrderProvidersInput,
+		ec.unmarshalInputOverrideInput,
 		ec.unmarshalInputPatchProfileInput,
 		ec.unmarshalInputPreferenceChange,
 		ec.unmarshalInputPreviewTemplateInput,
@@ -2107,6 +2110,10 @@ input SendNotificationInput {
   channels: [Channel!]
   "Channels that wait, and are left out when the notification has been marked by then; at most 10."
   escalations: [EscalationInput!]
+  "What is said otherwise on single channels or through single kinds of providers; at most 20, and 64 KB together. The inbox does not change."
+  overrides: [OverrideInput!]
+  "Files that go with the e-mails; at most 20, and 10 MB together, within what a request may have."
+  attachments: [AttachmentInput!]
   "A newer message with the same key replaces one that was not shown yet, on the channels that can do that; at most 64 bytes."
   collapseKey: String
   "When to send, at most 366 days ahead; left out or past: now."
@@ -2643,6 +2650,52 @@ type TemplatePreview {
   icon: String
   "Names that it prints and that neither the data nor the profile have; at most 20 a part."
   missing: [String!]!
+}
+
+"""
+What a send says otherwise on a channel, through a kind of provider, or both. What is left out stays as the send or its template says. What names a provider beats
+what names only a channel; else the later one wins.
+"""
+input OverrideInput {
+  "The channel; not ` + "`" + `IN_APP` + "`" + `. Left out: every channel of the provider."
+  channel: Channel
+  "A kind of provider, such as ` + "`" + `fcm` + "`" + `; left out: every one of the channel. A kind that nothing is sent through changes nothing."
+  provider: String
+  "The headline; at most 1,024 bytes."
+  title: String
+  "The text; at most 64 KB. On ` + "`" + `EMAIL` + "`" + ` without ` + "`" + `html` + "`" + `, the mail is plain text."
+  body: String
+  "The mail as HTML; for ` + "`" + `EMAIL` + "`" + ` only."
+  html: String
+  "Where a press leads, as the send's."
+  url: String
+  "Address of a picture, as the send's."
+  icon: String
+  "For ` + "`" + `EMAIL` + "`" + ` and ` + "`" + `WEBHOOK` + "`" + `, at most 20."
+  headers: [HeaderInput!]
+  """
+  An object whose members are merged into the one that the provider is sent: of FCM its ` + "`" + `message` + "`" + `, of Twilio the form (texts only), of others the body. Objects
+  are merged member by member, all else replaces.
+  """
+  merge: JSON
+}
+
+"A header of a mail or of a call to a webhook."
+input HeaderInput {
+  "The name: X-…, Feedback-Id, Importance, In-Reply-To, List-Id, Precedence, Priority, References or Thread-Topic."
+  name: String!
+  "The value: at most 900 bytes, without line breaks."
+  value: String!
+}
+
+"A file that goes with e-mails."
+input AttachmentInput {
+  "The file's name."
+  name: String!
+  "The kind of content, such as application/pdf; left out: application/octet-stream."
+  contentType: String
+  "The content in base64."
+  content: String!
 }
 
 "A channel that waits."

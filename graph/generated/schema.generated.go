@@ -17653,6 +17653,50 @@ func (ec *executionContext) unmarshalInputAddAddressInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputAttachmentInput(ctx context.Context, obj any) (AttachmentInput, error) {
+	var it AttachmentInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "contentType", "content"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "contentType":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contentType"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ContentType = data
+		case "content":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("content"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Content = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputBlockInput(ctx context.Context, obj any) (BlockInput, error) {
 	var it BlockInput
 	if obj == nil {
@@ -18606,6 +18650,43 @@ func (ec *executionContext) unmarshalInputEventInput(ctx context.Context, obj an
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputHeaderInput(ctx context.Context, obj any) (HeaderInput, error) {
+	var it HeaderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "value"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "value":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("value"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Value = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputIdentifyUserInput(ctx context.Context, obj any) (IdentifyUserInput, error) {
 	var it IdentifyUserInput
 	if obj == nil {
@@ -19122,6 +19203,92 @@ func (ec *executionContext) unmarshalInputOrderProvidersInput(ctx context.Contex
 				return it, err
 			}
 			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputOverrideInput(ctx context.Context, obj any) (OverrideInput, error) {
+	var it OverrideInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"channel", "provider", "title", "body", "html", "url", "icon", "headers", "merge"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "channel":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("channel"))
+			data, err := ec.unmarshalOChannel2ᚖcarillonᚋmodelᚐChannel(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Channel = data
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provider = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Title = data
+		case "body":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Body = data
+		case "html":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("html"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.HTML = data
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URL = data
+		case "icon":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("icon"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Icon = data
+		case "headers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("headers"))
+			data, err := ec.unmarshalOHeaderInput2ᚕᚖcarillonᚋgraphᚋgeneratedᚐHeaderInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Headers = data
+		case "merge":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("merge"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Merge = data
 		}
 	}
 	return it, nil
@@ -19733,7 +19900,7 @@ func (ec *executionContext) unmarshalInputSendNotificationInput(ctx context.Cont
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"to", "template", "title", "body", "icon", "url", "category", "data", "blocks", "channels", "escalations", "collapseKey", "sendAt", "expiresAt", "onUnknown", "dryRun", "idempotencyKey"}
+	fieldsInOrder := [...]string{"to", "template", "title", "body", "icon", "url", "category", "data", "blocks", "channels", "escalations", "overrides", "attachments", "collapseKey", "sendAt", "expiresAt", "onUnknown", "dryRun", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -19817,6 +19984,20 @@ func (ec *executionContext) unmarshalInputSendNotificationInput(ctx context.Cont
 				return it, err
 			}
 			it.Escalations = data
+		case "overrides":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overrides"))
+			data, err := ec.unmarshalOOverrideInput2ᚕᚖcarillonᚋgraphᚋgeneratedᚐOverrideInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Overrides = data
+		case "attachments":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("attachments"))
+			data, err := ec.unmarshalOAttachmentInput2ᚕᚖcarillonᚋgraphᚋgeneratedᚐAttachmentInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Attachments = data
 		case "collapseKey":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("collapseKey"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -28930,6 +29111,11 @@ func (ec *executionContext) marshalNApp2ᚖcarillonᚋgraphᚋviewᚐApp(ctx con
 	return ec._App(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNAttachmentInput2ᚖcarillonᚋgraphᚋgeneratedᚐAttachmentInput(ctx context.Context, v any) (*AttachmentInput, error) {
+	res, err := ec.unmarshalInputAttachmentInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNBlock2ᚕᚖcarillonᚋgraphᚋviewᚐBlockᚄ(ctx context.Context, sel ast.SelectionSet, v []*view.Block) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -29732,6 +29918,11 @@ func (ec *executionContext) unmarshalNEventInput2ᚖcarillonᚋgraphᚋgenerated
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNHeaderInput2ᚖcarillonᚋgraphᚋgeneratedᚐHeaderInput(ctx context.Context, v any) (*HeaderInput, error) {
+	res, err := ec.unmarshalInputHeaderInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNIdentifyUserInput2carillonᚋgraphᚋgeneratedᚐIdentifyUserInput(ctx context.Context, v any) (IdentifyUserInput, error) {
 	res, err := ec.unmarshalInputIdentifyUserInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -30231,6 +30422,11 @@ func (ec *executionContext) marshalNOrderProvidersPayload2ᚖcarillonᚋgraphᚋ
 		return graphql.Null
 	}
 	return ec._OrderProvidersPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNOverrideInput2ᚖcarillonᚋgraphᚋgeneratedᚐOverrideInput(ctx context.Context, v any) (*OverrideInput, error) {
+	res, err := ec.unmarshalInputOverrideInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNPageCursor2string(ctx context.Context, v any) (string, error) {
@@ -31635,6 +31831,23 @@ func (ec *executionContext) marshalOAddress2ᚖcarillonᚋgraphᚋviewᚐAddress
 	return ec._Address(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOAttachmentInput2ᚕᚖcarillonᚋgraphᚋgeneratedᚐAttachmentInputᚄ(ctx context.Context, v any) ([]*AttachmentInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*AttachmentInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNAttachmentInput2ᚖcarillonᚋgraphᚋgeneratedᚐAttachmentInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) unmarshalOBlockInput2ᚕᚖcarillonᚋgraphᚋgeneratedᚐBlockInputᚄ(ctx context.Context, v any) ([]*BlockInput, error) {
 	if v == nil {
 		return nil, nil
@@ -31884,6 +32097,23 @@ func (ec *executionContext) unmarshalOEscalationInput2ᚕᚖcarillonᚋgraphᚋg
 	return res, nil
 }
 
+func (ec *executionContext) unmarshalOHeaderInput2ᚕᚖcarillonᚋgraphᚋgeneratedᚐHeaderInputᚄ(ctx context.Context, v any) ([]*HeaderInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*HeaderInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNHeaderInput2ᚖcarillonᚋgraphᚋgeneratedᚐHeaderInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) unmarshalOIdentifyUserInput2ᚕᚖcarillonᚋgraphᚋgeneratedᚐIdentifyUserInputᚄ(ctx context.Context, v any) ([]*IdentifyUserInput, error) {
 	if v == nil {
 		return nil, nil
@@ -31982,6 +32212,23 @@ func (ec *executionContext) unmarshalONotificationFilter2ᚖcarillonᚋgraphᚋg
 	}
 	res, err := ec.unmarshalInputNotificationFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOOverrideInput2ᚕᚖcarillonᚋgraphᚋgeneratedᚐOverrideInputᚄ(ctx context.Context, v any) ([]*OverrideInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*OverrideInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNOverrideInput2ᚖcarillonᚋgraphᚋgeneratedᚐOverrideInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) unmarshalOPageCursor2ᚖstring(ctx context.Context, v any) (*string, error) {
