@@ -80,7 +80,6 @@ func TestOverridesAreRefusedWithTheirPlace(t *testing.T) {
 		{`overrides: [{channel: SMS, headers: [{name: "X-A", value: "a"}]}]`, `["overrides","0","headers"]`},
 		{`overrides: [{provider: "fcm", merge: [1]}]`, `["overrides","0","merge"]`},
 		{`overrides: [` + strings.Repeat(`{channel: SMS, title: "x"},`, 21) + `]`, `["overrides"]`},
-		{`overrides: [` + strings.Repeat(`{channel: SMS, body: "`+strings.Repeat("x", 30_000)+`"},`, 3) + `]`, `["overrides"]`},
 		{`attachments: [{name: "a", content: "%%%"}]`, `["attachments","0","content"]`},
 		{`attachments: [{name: "a", content: ""}]`, `["attachments","0","content"]`},
 		{`attachments: [{name: "", content: "YQ=="}]`, `["attachments","0","name"]`},

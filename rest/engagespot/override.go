@@ -41,8 +41,8 @@ func readOverride(out *sendRead, in, n rest.Members, check *model.Check) {
 	}
 }
 
-// ofChannels reads what is said by channel. Channels that are not known, and
-// what is no object, are left out. inner finds what is said in the object.
+// ofChannels reads what is said by channel. Channels that are not known are left
+// out. inner finds what is said in the object.
 func (s *sendRead) ofChannels(list rest.Members, at string, inner func(rest.Members) json.RawMessage) {
 	for _, name := range list.Names() {
 		c, known := channels[name]

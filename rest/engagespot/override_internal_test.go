@@ -14,7 +14,7 @@ func TestOverridesAreReadInTheVendorsWords(t *testing.T) {
 		in   string // members of the body
 		want []model.Override
 	}{
-		{`"override":{"channel":{"email":{"subject":"S","body":"<p>B</p>","to":["eve@example.com"],"from":"x"},"sms":{"message":"M"},"inApp":{"title":"T"},"pigeon":{"title":"T"},"slack":7}}`, []model.Override{
+		{`"override":{"channel":{"email":{"subject":"S","body":"<p>B</p>","to":["eve@example.com"],"from":"x"},"sms":{"message":"M"},"inApp":{"title":"T"},"pigeon":{"title":"T"},"slack":{}}}`, []model.Override{
 			{Channel: model.ChannelEmail, Title: "S", HTML: "<p>B</p>"}, {Channel: model.ChannelSMS, Body: "M"},
 		}},
 		{`"override":{"fcm":{"_config":{"key":"k"},"android":{"ttl":"5s"}},"twilio_sms":{"ContentSid":"H"},"smtp_email":{"subject":"S","_config":{}},"default_webhook":{"a":1},"default_inapp":{"a":1}}`, []model.Override{
