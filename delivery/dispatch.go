@@ -36,7 +36,11 @@ func (s *Service) dispatch(ctx context.Context, c claimed, x *surroundings) mode
 		f.State = model.DeliveryQueued
 		return f
 	}
-	return s.round(ctx, c, message)
+	if message.Attachments, err = x.attachments(ctx, s.Store, c); err != nil {
+		s.log().WarnContext(ctx, "reading attachments", "delivery", c.ID, "error", err)
+		return release(c, renderAgain)
+	}
+	return s.round(ctx, c, message, x.options[c.SendID].Overrides)
 }
 
 // renderAgain is how long a delivery waits whose template could not be read.
@@ -144,7 +148,7 @@ func joinName(first, last string) string {
 
 // round tries a delivery with each provider of its channel that can carry it,
 // until one takes it or says that none should.
-func (s *Service) round(ctx context.Context, c claimed, m Message) model.FinishedDelivery {
+func (s *Service) round(ctx context.Context, c claimed, m Message, overrides []model.Override) model.FinishedDelivery {
 	f := model.FinishedDelivery{ClaimedDelivery: c.ClaimedDelivery}
 	f.State = model.DeliveryQueued
 	var (
@@ -168,7 +172,7 @@ func (s *Service) round(ctx context.Context, c claimed, m Message) model.Finishe
 			continue
 		}
 		m.Attempt = f.Attempt + 1
-		a, failure := s.attempt(ctx, p, sender, c, m)
+		a, failure := s.attempt(ctx, p, sender, c, m.overridden(overrides, p.Kind))
 		release(s, failure)
 		f.Attempt, f.ProviderID, f.MessageID = a.N, p.ID, a.MessageID
 		f.Attempts = append(f.Attempts, a)

@@ -102,6 +102,9 @@ type Message struct {
 	// Headers are for channels that have them (EMAIL, WEBHOOK): names in
 	// canonical form, values without line breaks.
 	Headers map[string]string
+	// Attachments go with e-mails; nil: none. They are shared: nobody changes
+	// them.
+	Attachments []model.Attachment
 	// Unsubscribe is an address for one-click unsubscription (RFC 8058) by
 	// POST; empty: this message cannot be unsubscribed from.
 	Unsubscribe string

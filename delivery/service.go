@@ -25,6 +25,7 @@ type Queue interface {
 	Categories(ctx context.Context, env model.EnvID) ([]model.Category, error)
 	Notifications(ctx context.Context, env model.EnvID, ids []model.NotificationID) ([]model.Notification, error)
 	Sends(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error)
+	Attachments(ctx context.Context, env model.EnvID, send model.SendID) ([]model.Attachment, error)
 	SendOptions(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.SendOptions, error)
 	UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error)
 	Recipients(ctx context.Context, q model.RecipientQuery) ([]model.Recipient, error)

@@ -19,6 +19,7 @@ type surroundings struct {
 	notifications map[model.NotificationID]model.Notification
 	sends         map[model.SendID]model.Send
 	options       map[model.SendID]model.SendOptions
+	files         files
 	users         map[model.UserID]model.User
 	recipients    map[model.UserID]model.Recipient
 	addresses     map[model.UserID][]model.Address // that are enabled

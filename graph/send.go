@@ -105,9 +105,11 @@ func (m *mutation) SendNotification(ctx context.Context, in generated.SendNotifi
 	}
 	var out model.Outcome[model.SendResult]
 	if err == nil {
-		req := sendRequest(&in)
-		req.Once, req.WantPlan = d.once, asks(ctx, "plan")
-		out, err = m.Sends.Send(ctx, d.caller.Env, req)
+		var req model.SendRequest
+		if req, err = sendRequest(&in); err == nil {
+			req.Once, req.WantPlan = d.once, asks(ctx, "plan")
+			out, err = m.Sends.Send(ctx, d.caller.Env, req)
+		}
 	}
 	if e, ok := errors.AsType[*model.Error](err); ok {
 		for i, u := range in.To.InlineUsers {
@@ -152,7 +154,8 @@ func skipped(ss []model.Skipped) []*model.Skipped {
 	return out
 }
 
-func sendRequest(in *generated.SendNotificationInput) model.SendRequest {
+func sendRequest(in *generated.SendNotificationInput) (model.SendRequest, error) {
+	var check model.Check
 	req := model.SendRequest{
 		To: model.SendTarget{
 			Users: in.To.Users, Inline: identifyInputs(in.To.InlineUsers), Topics: in.To.Topics, Everyone: value(in.To.Everyone),
@@ -164,14 +167,15 @@ func sendRequest(in *generated.SendNotificationInput) model.SendRequest {
 		Template: value(in.Template), Category: value(in.Category), Channels: in.Channels,
 		SendAt: value(in.SendAt), ExpiresAt: value(in.ExpiresAt),
 		OnUnknown: value(in.OnUnknown), DryRun: value(in.DryRun),
-		Options: model.SendOptions{CollapseKey: value(in.CollapseKey)},
+		Options:     model.SendOptions{CollapseKey: value(in.CollapseKey), Overrides: overrides(in.Overrides, &check)},
+		Attachments: attachments(in.Attachments, &check),
 	}
 	for _, e := range in.Escalations {
 		req.Options.Escalations = append(req.Options.Escalations, model.Escalation{
 			Channel: e.Channel, After: time.Duration(e.AfterSeconds) * time.Second, Unless: value(e.Unless),
 		})
 	}
-	return req
+	return req, check.Err()
 }
 
 func blocks(in []*generated.BlockInput) []model.Block {

@@ -11,7 +11,6 @@ const (
 	MaxAttachments    = 20
 	MaxAttachment     = 10 << 20 // bytes of one
 	MaxAllAttachments = 10 << 20 // bytes of all of a send together
-	MaxOverrides      = 64 << 10 // bytes of overrides as JSON
 )
 
 // Attachment is a file that goes with the e-mails of a send. It is kept beside

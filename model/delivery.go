@@ -206,6 +206,7 @@ type Escalation struct {
 type SendOptions struct {
 	Escalations []Escalation `json:"escalations,omitempty"`
 	CollapseKey string       `json:"collapseKey,omitempty"`
+	Overrides   []Override   `json:"overrides,omitempty"`
 	Template    *TemplateRef `json:"template,omitempty"` // what says what channels outside say; nil: the send itself
 	// Destinations stand in for all addresses that a recipient has for their
 	// channels. They are for sends to one user.
@@ -214,7 +215,7 @@ type SendOptions struct {
 
 // Empty reports whether the options say nothing.
 func (o SendOptions) Empty() bool {
-	return len(o.Escalations) == 0 && o.CollapseKey == "" && o.Template == nil && len(o.Destinations) == 0
+	return len(o.Escalations) == 0 && len(o.Overrides) == 0 && o.CollapseKey == "" && o.Template == nil && len(o.Destinations) == 0
 }
 
 // Escalation finds what the options say about a channel; nil: nothing.

@@ -32,10 +32,6 @@ type Content struct {
 	URL    string          `json:"url,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"` // a JSON object, or nil
 	Blocks []Block         `json:"blocks,omitempty"`
-	// Overrides is what the send says about how single channels and providers
-	// show it: a JSON object for whoever delivers, or nil. Inboxes do not
-	// show it.
-	Overrides json.RawMessage `json:"overrides,omitempty"`
 }
 
 // Block is an actionable part of a notification. ID is unique within it.

@@ -93,11 +93,6 @@ func (k Content) check(c *Check) {
 			c.Add(ProblemInvalid, m, "data")
 		}
 	}
-	if k.Overrides != nil {
-		if m := CheckJSONObject(k.Overrides, MaxOverrides, MaxDataDepth); m != "" {
-			c.Add(ProblemInvalid, m, "overrides")
-		}
-	}
 	if len(k.Blocks) > MaxBlocks {
 		c.Add(ProblemLimit, fmt.Sprintf("must have at most %d blocks, has %d", MaxBlocks, len(k.Blocks)), "blocks")
 		return
@@ -219,6 +214,7 @@ func (o SendOptions) check(c *Check) {
 	if len(o.CollapseKey) > maxCollapseKey || o.CollapseKey != "" && CheckIdentifier(o.CollapseKey) != "" {
 		c.Add(ProblemInvalid, fmt.Sprintf("must be at most %d bytes of text without control characters or blanks at either end", maxCollapseKey), "collapseKey")
 	}
+	checkOverrides(o.Overrides, c)
 	if len(o.Escalations) > MaxEscalations {
 		c.Add(ProblemLimit, fmt.Sprintf("must have at most %d entries, has %d", MaxEscalations, len(o.Escalations)), "escalations")
 		return

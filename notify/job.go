@@ -277,7 +277,6 @@ func (j *job) notify(known []model.Recipient, skipped *[]model.Skipped, now time
 	p := &j.pending
 	j.owners = nil
 	content := p.Send.Content // on its own, so that streams keep it and not the job
-	content.Overrides = nil   // which no stream shows
 	p.Notifications = make([]model.Notification, len(known))
 	for i, r := range known {
 		inInbox, reason, reached := j.plan.decide(r)

@@ -1,6 +1,8 @@
 package smtp
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"net/mail"
@@ -53,20 +55,24 @@ func (s *sender) compose(m delivery.Message) (*gomail.Msg, error) {
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	}
-	return msg, nil
+	return msg, attach(msg, m.Attachments)
 }
 
-// free are the headers that a send may set besides those that begin with X-.
-var free = []string{"Feedback-Id", "Importance", "In-Reply-To", "List-Id", "Precedence", "Priority", "References", "Thread-Topic"}
+func attach(msg *gomail.Msg, list []model.Attachment) error {
+	for _, a := range list {
+		kind := cmp.Or(a.ContentType, "application/octet-stream")
+		if err := msg.AttachReader(delivery.OneLine(a.Name), bytes.NewReader(a.Content), gomail.WithFileContentType(gomail.ContentType(kind))); err != nil {
+			return &delivery.Error{Class: model.ClassPermanent, Message: fmt.Sprintf("the file %q cannot be attached", a.Name), Err: err}
+		}
+	}
+	return nil
+}
 
 func setHeaders(msg *gomail.Msg, m delivery.Message) error {
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
 		value := m.Headers[name]
-		switch {
-		case !strings.HasPrefix(name, "X-") && !slices.Contains(free, name), strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "":
-			return delivery.Errorf(model.ClassPermanent, "a send cannot set the header %q; it may set X-… and %s", name, strings.Join(free, ", "))
-		case strings.ContainsAny(value, "\r\n\x00"):
-			return delivery.Errorf(model.ClassPermanent, "the header %s has a line break", name)
+		if wrong := model.CheckHeader(name, value); wrong != "" {
+			return delivery.Errorf(model.ClassPermanent, "the mail's headers: %s", wrong)
 		}
 		msg.SetGenHeader(gomail.Header(name), value)
 	}

@@ -60,6 +60,8 @@ type sendRead struct {
 	model.SendRequest
 	users  []string // where each user stands in the body
 	inline []string // and each that comes as an object
+	// overrides is where each override stands.
+	overrides []string
 }
 
 // words are the ways into the body for those that the model has.
@@ -72,8 +74,11 @@ func (s sendRead) words() [][2]string {
 		user := "to.inlineUsers." + strconv.Itoa(i)
 		words = append(words, [2]string{user + ".profile", at}, [2]string{user, at})
 	}
+	for i, at := range s.overrides {
+		words = append(words, [2]string{"overrides." + strconv.Itoa(i), at})
+	}
 	return append(words,
-		[2]string{"to", "sendTo"},
+		[2]string{"to", "sendTo"}, [2]string{"overrides", "override"},
 		[2]string{"title", "notification.title"}, [2]string{"body", "notification.message"}, [2]string{"icon", "notification.icon"},
 		[2]string{"url", "notification.url"}, [2]string{"blocks", "notification.blocks"}, [2]string{"category", "notification.category"},
 		[2]string{"channels", "override.channels"}, [2]string{"template", "notification.templateIdentifier"},
@@ -228,43 +233,6 @@ func inline(raw json.RawMessage, at *model.Check) (u model.IdentifyInput, ok boo
 		u.Devices = tokenDevices(tokens)
 	}
 	return u, at.OK()
-}
-
-// readOverride reads what limits and changes the channels. Channels are the
-// send's; the rest is kept with it for whoever delivers.
-func readOverride(out *sendRead, in, n rest.Members, check *model.Check) {
-	override := in.Object("override")
-	if names := override.Texts("channels"); len(names) > 0 {
-		out.Channels = []model.Channel{}
-		for _, name := range names {
-			if c, ok := channels[name]; ok {
-				out.Channels = append(out.Channels, c)
-			}
-		}
-		if len(out.Channels) == 0 {
-			check.Add(model.ProblemInvalid, "must name at least one channel that is known here: inApp, webPush, email, mobilePush, sms, whatsapp, webhook, discord, slack or chat", "override", "channels")
-		}
-	}
-	kept := map[string]json.RawMessage{}
-	for _, name := range override.Names() {
-		if name == "channels" {
-			continue
-		}
-		if object := override.ObjectText(name); object != nil {
-			kept[name] = object
-		}
-	}
-	if content := n.ObjectText("content"); content != nil {
-		kept["content"] = content
-	}
-	if len(kept) == 0 {
-		return
-	}
-	encoded, err := model.EncodeJSON(kept)
-	if err != nil {
-		check.Add(model.ProblemInvalid, "must be valid JSON", "override")
-	}
-	out.Content.Overrides = encoded
 }
 
 // blocks reads the actionable parts, as they are shown again.

@@ -156,7 +156,8 @@ func (c *call) readEvent(in rest.Members, name string) eventRequest {
 	e.send.Content.Data = in.ObjectText("data")
 	if callback := in.ObjectText("callback"); callback != nil {
 		checkCallback(in.Object("callback"))
-		e.send.Content.Overrides = encoded(map[string]json.RawMessage{"callback": callback})
+		// No provider has this name, so it is kept and changes nothing.
+		e.send.Options.Overrides = []model.Override{{Provider: "fyno", Merge: encoded(map[string]json.RawMessage{"callback": callback})}}
 	}
 	return e
 }
