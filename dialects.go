@@ -8,6 +8,7 @@ import (
 	"carillon/rest/engage"
 	"carillon/rest/engagespot"
 	"carillon/rest/engagespot/socketio"
+	"carillon/rest/receipts"
 )
 
 // dialects serves the REST dialects, and hands the rest to next. The router
@@ -23,6 +24,7 @@ func (s *server) dialects(next http.Handler) http.Handler {
 		Users: p.users, Topics: p.audience,
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
 	}).Mount(router)
+	receipts.New(receipts.Config{Deliveries: p.delivery, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log}).Mount(router)
 	return router
 }
 
