@@ -9,6 +9,7 @@ import (
 	"carillon/rest/engagespot"
 	"carillon/rest/engagespot/socketio"
 	"carillon/rest/fyno"
+	"carillon/rest/receipts"
 )
 
 // dialects serves the REST dialects, and hands the rest to next. The router
@@ -28,6 +29,7 @@ func (s *server) dialects(next http.Handler) http.Handler {
 		Users: p.users, Categories: p.catalog, Suppressions: p.delivery, Sends: p.sends,
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
 	}).Mount(router)
+	receipts.New(receipts.Config{Deliveries: p.delivery, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log}).Mount(router)
 	return router
 }
 

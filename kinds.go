@@ -28,6 +28,10 @@ func (s *server) deliveryGauges() {
 	s.metrics.Gauge("carillon_deliveries_busy", "Deliveries that this process works on.", func() float64 { return float64(d.Numbers().Busy) })
 	s.metrics.Gauge("carillon_deliveries_oldest_due_seconds", "How long the oldest due delivery has been due, when this process last looked.", func() float64 { return d.Numbers().Oldest.Seconds() })
 	s.metrics.Counter("carillon_deliveries_lost_total", "Results that came too late to count: another process had the delivery by then.", func() float64 { return float64(d.Numbers().Lost) })
+	for outcome := range d.Receipts() {
+		s.metrics.LabelledCounter("carillon_receipts_total", "Reports of providers, by what came of them; UNVERIFIED counts calls.",
+			map[string]string{"outcome": outcome}, func() float64 { return float64(d.Receipts()[outcome]) })
+	}
 	for _, c := range model.Channels() {
 		for class := model.ErrorClass(0); class <= model.ClassUnknown; class++ {
 			outcome := class.String()

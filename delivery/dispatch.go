@@ -132,6 +132,9 @@ func (s *Service) message(ctx context.Context, c claimed, x *surroundings) (Mess
 	if m.ExpiresAt.IsZero() {
 		m.ExpiresAt = s.now().Add(Endurance(c.Channel))
 	}
+	if c.Channel == model.ChannelEmail && !required(category, c.Channel) {
+		m.Unsubscribe = s.UnsubscribeURL(Unsubscription{Env: c.EnvID, User: c.UserID, Category: n.CategoryID, Channel: c.Channel})
+	}
 	if s.Render == nil {
 		return m, nil
 	}

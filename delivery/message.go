@@ -42,18 +42,8 @@ type Receiver interface {
 	// Receive verifies a call from the provider and returns what it reports.
 	// A call that cannot be verified is [ErrUnverified], whatever is wrong with
 	// it; nothing of it is looked at before that. url is the address that the
-	// provider called.
-	Receive(ctx context.Context, url string, header http.Header, body []byte) ([]Report, error)
-}
-
-// Report is what a provider says became of a message.
-type Report struct {
-	Delivery  model.DeliveryID // when the provider gives our id back, else ""
-	MessageID string           // the provider's own
-	State     model.DeliveryState
-	Dead      bool // of a bounce: the address will never work
-	At        time.Time
-	Detail    string // the provider's words, shown to the application
+	// provider called, with its query; empty: this server does not know its own.
+	Receive(ctx context.Context, url string, header http.Header, body []byte) ([]model.Report, error)
 }
 
 // Target is where a message goes.

@@ -53,6 +53,10 @@ type Records interface {
 
 	Suppress(ctx context.Context, once model.Once, m model.Suppression) (model.Outcome[model.Suppression], error)
 	Unsuppress(ctx context.Context, env model.EnvID, once model.Once, id model.SuppressionID) (model.Outcome[model.Suppression], error)
+	ApplyReports(ctx context.Context, by model.ProviderRef, reports []model.Report) (model.Reported, error)
+	SetPreferences(ctx context.Context, env model.EnvID, once model.Once, user model.UserID,
+		plan func([]model.Category) ([]model.ChoiceChange, error), show func([]model.Category, []model.Choice) []model.CategoryPreference,
+	) (model.Outcome[[]model.CategoryPreference], error)
 	ListSuppressions(ctx context.Context, env model.EnvID, f model.SuppressionFilter, page model.PageRequest) (model.Page[model.Suppression], error)
 }
 
@@ -87,6 +91,10 @@ type Service struct {
 	Box   *seal.Box
 	// Outside is how senders reach the world; its log and clock are filled in.
 	Outside Outside
+	// PublicURL is where this server is reached from outside, without a slash at
+	// its end; empty: not known, so nobody is told where to report to and mail
+	// cannot be unsubscribed from.
+	PublicURL string
 	// Changed is told of environments whose providers have changed, after the
 	// commit; may be nil.
 	Changed func(env model.EnvID)
@@ -166,5 +174,8 @@ func (s *Service) sender(p model.Provider) (Sender, error) {
 	if err != nil {
 		return nil, model.Errorf(model.KindInvalid, "the provider's secrets cannot be opened: set them again")
 	}
-	return k.New(Account{Provider: p.ID, Env: p.EnvID, Channel: p.Channel, Config: p.Config, Secrets: secrets}, s.outside())
+	return k.New(Account{
+		Provider: p.ID, Env: p.EnvID, Channel: p.Channel, Config: p.Config, Secrets: secrets,
+		Callback: s.CallbackURL(model.ProviderRef{Env: p.EnvID, ID: p.ID}),
+	}, s.outside())
 }

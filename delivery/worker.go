@@ -304,6 +304,7 @@ func (s *Service) count(ctx context.Context, batch []model.FinishedDelivery, cou
 type stats struct {
 	oldest   atomic.Int64
 	lost     atomic.Int64
+	receipts receiptStats
 	attempts [model.ChannelWebhook + 1][model.ClassUnknown + 1]atomic.Int64
 	ended    [model.ChannelWebhook + 1][model.DeliveryComplained + 1]atomic.Int64
 }

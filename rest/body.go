@@ -42,7 +42,9 @@ func BodyOrForm(r *http.Request, limit int64) (json.RawMessage, error) {
 	return readBody(r, limit, true)
 }
 
-func readBody(r *http.Request, limit int64, forms bool) (json.RawMessage, error) {
+// Raw reads the body of a request as it is, at most limit bytes: for what is
+// signed.
+func Raw(r *http.Request, limit int64) ([]byte, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return nil, &Error{Status: http.StatusUnsupportedMediaType, Message: "the body must not be compressed: send it without Content-Encoding"}
 	}
@@ -50,6 +52,14 @@ func readBody(r *http.Request, limit int64, forms bool) (json.RawMessage, error)
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		return nil, unread(err)
+	}
+	return raw, nil
+}
+
+func readBody(r *http.Request, limit int64, forms bool) (json.RawMessage, error) {
+	raw, err := Raw(r, limit)
+	if err != nil {
+		return nil, err
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, nil

@@ -124,8 +124,21 @@ func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (
 	return route.handle(withWriter(r, w))
 }
 
+// Page is the body of an answer that is HTML, without scripts, styles or anything
+// from elsewhere.
+type Page string
+
 // write answers. What cannot be encoded is a fault of ours.
 func (s *Surface) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+	if page, ok := body.(Page); ok {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(page)) // a client that is gone needs no answer
+		return
+	}
 	encoded, err := json.Marshal(body)
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("encoding answer: %w", err))

@@ -37,12 +37,16 @@ type Sent struct {
 func (r *Recorder) Kind(name string) *delivery.Kind {
 	return &delivery.Kind{
 		Name: name, Title: "Recorder", Channels: slices.DeleteFunc(model.Channels(), func(c model.Channel) bool { return c == model.ChannelInApp }),
-		Dedupes: r.Dedupes,
+		Dedupes: r.Dedupes, Reports: true,
 		Fields: []delivery.Field{
 			{Name: "from", Help: "who sends", Type: delivery.FieldText},
 			{Name: "token", Help: "the credential", Type: delivery.FieldText, Secret: true},
+			delivery.ReceiptsSecret(),
 		},
-		New: func(a delivery.Account, _ delivery.Outside) (delivery.Sender, error) { return &recording{r, a}, nil },
+		New: func(a delivery.Account, out delivery.Outside) (delivery.Sender, error) {
+			var c model.Check
+			return &recording{r, a, delivery.NewSignedReceipts(&c, a, out)}, c.Err()
+		},
 	}
 }
 
@@ -63,6 +67,7 @@ func (r *Recorder) Tried() []Sent {
 type recording struct {
 	*Recorder
 	account delivery.Account
+	delivery.SignedReceipts
 }
 
 func (s *recording) Takes(to delivery.Target) bool { return s.Refuses == nil || !s.Refuses(to) }

@@ -5,6 +5,7 @@ package smtp
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"net/mail"
 	"strings"
 
@@ -28,10 +29,12 @@ var Kind = &delivery.Kind{
 		{Name: "fromName", Help: "name beside that address", Type: delivery.FieldText},
 		{Name: "replyTo", Help: "address that answers go to; left out: from", Type: delivery.FieldText},
 		{Name: "helo", Help: "name that this server gives itself; left out: the domain of from", Type: delivery.FieldText},
+		delivery.ReceiptsSecret(),
 	},
 	// Mailboxes drop a second copy by its Message-ID; where one does not, a second
 	// mail is better than none.
 	Dedupes: true,
+	Reports: true,
 	New:     open,
 }
 
@@ -54,6 +57,7 @@ type settings struct {
 
 type sender struct {
 	settings
+	delivery.SignedReceipts
 	password string
 	out      delivery.Outside
 }
@@ -75,6 +79,7 @@ func open(a delivery.Account, out delivery.Outside) (delivery.Sender, error) {
 		}
 	}
 	var c model.Check
+	s.SignedReceipts = delivery.NewSignedReceipts(&c, a, out)
 	s.check(&c)
 	return s, c.Err()
 }
@@ -127,6 +132,18 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 		return delivery.Receipt{}, err
 	}
 	return delivery.Receipt{MessageID: msg.GetMessageID(), Status: 250, Answer: msg.ServerResponse()}, nil
+}
+
+// Receive implements [delivery.Receiver]. Relays name messages by their
+// Message-ID, with its brackets or without.
+func (s *sender) Receive(ctx context.Context, at string, header http.Header, body []byte) ([]model.Report, error) {
+	reports, err := s.SignedReceipts.Receive(ctx, at, header, body)
+	for i, r := range reports {
+		if r.MessageID != "" && !strings.HasPrefix(r.MessageID, "<") {
+			reports[i].MessageID = "<" + r.MessageID + ">"
+		}
+	}
+	return reports, err
 }
 
 // Probe implements [delivery.Prober]: it greets, authenticates and says goodbye.

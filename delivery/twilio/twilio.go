@@ -29,7 +29,8 @@ var Kind = &delivery.Kind{
 		{Name: "statusCallback", Help: "URL that Twilio reports to; left out: this server's own, where it knows its public address", Type: delivery.FieldText},
 		delivery.EndpointField(usual),
 	},
-	New: open,
+	Reports: true,
+	New:     open,
 }
 
 type settings struct {
@@ -43,6 +44,7 @@ type settings struct {
 type sender struct {
 	settings
 	token   string
+	own     bool // reports come to this server
 	channel model.Channel
 	out     delivery.Outside
 }
@@ -80,7 +82,7 @@ func open(a delivery.Account, out delivery.Outside) (delivery.Sender, error) {
 			"must be a phone number in E.164, a short code, or a name of up to 11 letters and digits", "config", "from")
 	}
 	if s.StatusCallback == "" {
-		s.StatusCallback = a.Callback
+		s.StatusCallback, s.own = a.Callback, a.Callback != ""
 	} else if _, err := out.Guard.CheckURL(s.StatusCallback, "https", "http"); err != nil {
 		c.Add(model.ProblemInvalid, err.Error(), "config", "statusCallback")
 	}
@@ -139,7 +141,10 @@ func (s *sender) compose(m delivery.Message) (url.Values, error) {
 	} else {
 		form.Set("From", prefix+s.From)
 	}
-	if s.StatusCallback != "" {
+	switch {
+	case s.own:
+		form.Set("StatusCallback", s.StatusCallback+"?"+argument+"="+url.QueryEscape(string(m.ID)))
+	case s.StatusCallback != "":
 		form.Set("StatusCallback", s.StatusCallback)
 	}
 	if len(m.Overrides) == 0 {

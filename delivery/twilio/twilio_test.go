@@ -28,7 +28,7 @@ func peer(t *testing.T, prefix string) *deliverytest.HTTPPeer {
 			if r.URL.Path != "/2010-04-01/Accounts/"+sid+"/Messages.json" || r.Method != http.MethodPost || err != nil {
 				t.Errorf("%s %s: %v", r.Method, r.URL, err)
 			}
-			if user != sid || pass != token || form.Get("To") != prefix+"+4930123456" || form.Get("From") != prefix+"+15005550006" || form.Get("StatusCallback") != "https://carillon.example/receipts/1" {
+			if user != sid || pass != token || form.Get("To") != prefix+"+4930123456" || form.Get("From") != prefix+"+15005550006" || !strings.HasPrefix(form.Get("StatusCallback"), "https://carillon.example/receipts/1?delivery=") {
 				t.Errorf("%s:%s sent %v", user, pass, form)
 			}
 			return deliverytest.Received{Text: form.Get("Body")},
@@ -154,7 +154,7 @@ func TestReceive(t *testing.T) {
 	receiver := open(t, a).(delivery.Receiver)
 	example := url.Values{"CallSid": {"CA1234567890ABCDE"}, "Caller": {"+14158675310"}, "Digits": {"1234"}, "From": {"+14158675310"}, "To": {"+18005551212"}}
 	const at = "https://example.com/myapp.php?foo=1&bar=2"
-	call := func(signature, at string, form url.Values) ([]delivery.Report, error) {
+	call := func(signature, at string, form url.Values) ([]model.Report, error) {
 		h := http.Header{}
 		if signature != "" {
 			h.Set("X-Twilio-Signature", signature)
@@ -164,18 +164,26 @@ func TestReceive(t *testing.T) {
 	if reports, err := call("L/OH5YylLD5NRKLltdqwSvS0BnU=", at, example); err != nil || len(reports) != 0 {
 		t.Errorf("the documented example: %v, %v", reports, err)
 	}
-	for name, f := range map[string]func() ([]delivery.Report, error){
-		"no signature": func() ([]delivery.Report, error) { return call("", at, example) },
-		"not base64":   func() ([]delivery.Report, error) { return call("*", at, example) },
-		"empty":        func() ([]delivery.Report, error) { return call("AAAA", at, example) },
-		"another URL":  func() ([]delivery.Report, error) { return call("L/OH5YylLD5NRKLltdqwSvS0BnU=", at+"&x=1", example) },
-		"another argument": func() ([]delivery.Report, error) {
+	for name, f := range map[string]func() ([]model.Report, error){
+		"no signature": func() ([]model.Report, error) { return call("", at, example) },
+		"not base64":   func() ([]model.Report, error) { return call("*", at, example) },
+		"empty":        func() ([]model.Report, error) { return call("AAAA", at, example) },
+		"another URL":  func() ([]model.Report, error) { return call("L/OH5YylLD5NRKLltdqwSvS0BnU=", at+"&x=1", example) },
+		"another argument": func() ([]model.Report, error) {
 			return call("L/OH5YylLD5NRKLltdqwSvS0BnU=", at, url.Values{"Digits": {"1"}})
 		},
 	} {
 		if _, err := f(); !errors.Is(err, delivery.ErrUnverified) {
 			t.Errorf("%s: %v, want it unverified", name, err)
 		}
+	}
+	named := at + "&delivery=dlv1"
+	form := url.Values{"MessageStatus": {"failed"}, "ErrorCode": {"21610"}}
+	if reports, err := call(twilio.Sign("12345", named, form), named, form); err != nil || len(reports) != 1 || reports[0].Delivery != "dlv1" || !reports[0].Unsubscribed {
+		t.Errorf("a report of STOP that names the delivery: %+v, %v", reports, err)
+	}
+	if _, err := call(twilio.Sign("12345", at, form), named, form); !errors.Is(err, delivery.ErrUnverified) {
+		t.Errorf("a delivery that Twilio did not sign: %v", err)
 	}
 	for _, tt := range []struct {
 		status, code string

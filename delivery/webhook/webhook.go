@@ -20,12 +20,15 @@ var Kind = &delivery.Kind{
 	Fields: []delivery.Field{
 		{Name: "secret", Help: "whsec_ and 24 to 64 bytes as base64, which calls are signed with", Type: delivery.FieldText, Secret: true, Required: true},
 		{Name: "previousSecret", Help: "the secret before it, while receivers change over: calls are signed with both", Type: delivery.FieldText, Secret: true},
+		delivery.ReceiptsSecret(),
 	},
 	Dedupes: true, // by webhook-id, as the specification asks of receivers
+	Reports: true,
 	New:     open,
 }
 
 type sender struct {
+	delivery.SignedReceipts
 	secrets []signature.Secret
 	out     delivery.Outside
 }
@@ -38,8 +41,8 @@ func open(a delivery.Account, out delivery.Outside) (delivery.Sender, error) {
 	if err := a.Into(nil, &given); err != nil {
 		return nil, err
 	}
-	s := &sender{out: out}
 	var c model.Check
+	s := &sender{SignedReceipts: delivery.NewSignedReceipts(&c, a, out), out: out}
 	for _, f := range []struct{ name, text string }{{"secret", given.Secret}, {"previousSecret", given.Previous}} {
 		if f.text == "" {
 			continue

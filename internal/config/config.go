@@ -27,6 +27,7 @@ import (
 // A secret NAME may be given as a file instead: NAME_FILE holds its path.
 type Config struct {
 	Addr        string `env:"ADDR" envDefault:":8080" doc:"where the API listens, with /healthz and /readyz"`
+	PublicURL   string `env:"PUBLIC_URL" doc:"where this server is reached from outside, such as https://notify.example.com; with it providers are told where to report to, and mail has links for unsubscribing"`
 	MetricsAddr string `env:"METRICS_ADDR" envDefault:"127.0.0.1:9464" doc:"where Prometheus reads /metrics; off to switch it off"`
 	DataDir     string `env:"DATA_DIR" envDefault:"data" doc:"folder of the SQLite file, the generated master key and the demo keys"`
 
@@ -217,6 +218,7 @@ func (c *Config) check() (problems []string) {
 	}
 	that(validAddr(c.Addr), "ADDR: must be host:port or :port, is %q", c.Addr)
 	that(c.MetricsAddr == "off" || validAddr(c.MetricsAddr), "METRICS_ADDR: must be host:port, or off, is %q", c.MetricsAddr)
+	that(c.PublicURL == "" || validURL(c.PublicURL), "PUBLIC_URL: must be http:// or https:// and a host, without query or slash at its end, is %q", c.PublicURL)
 	that(c.DataDir != "", "DATA_DIR: must not be empty")
 	if u := string(c.DatabaseURL); strings.Contains(u, "://") {
 		parsed, err := url.Parse(u)
@@ -255,6 +257,11 @@ func (c *Config) check() (problems []string) {
 	within("RATE_ADDRESS", c.RateAddress, 0, 10_000_000)
 	within("MAX_QUEUED_SENDS", c.MaxQueuedSends, 1, 1_000_000)
 	return problems
+}
+
+func validURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil && !strings.ContainsAny(s, "?#<> ") && !strings.HasSuffix(s, "/")
 }
 
 func validAddr(s string) bool {
