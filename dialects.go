@@ -10,6 +10,7 @@ import (
 	"carillon/rest/engagespot/socketio"
 	"carillon/rest/fyno"
 	"carillon/rest/receipts"
+	"carillon/rest/people"
 )
 
 // dialects serves the REST dialects, and hands the rest to next. The router
@@ -30,6 +31,9 @@ func (s *server) dialects(next http.Handler) http.Handler {
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
 	}).Mount(router)
 	receipts.New(receipts.Config{Deliveries: p.delivery, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log}).Mount(router)
+	people.New(people.Config{
+		Users: p.users, Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Log: s.log,
+	}).Mount(router)
 	return router
 }
 

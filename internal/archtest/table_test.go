@@ -70,6 +70,7 @@ var imports = map[string]string{
 	"rest/engagespot/socketio": "model internal/id internal/websocket",
 	"rest/fyno":                surface + "rest internal/admission internal/shed",
 	"rest/receipts":            surface + "rest internal/admission internal/shed",
+	"rest/people":              surface + "rest internal/admission internal/shed",
 	"rest/ops":                 "model rest internal/reqlog internal/metrics",
 
 	// The program: the only place that knows every package.
