@@ -9,8 +9,8 @@ import (
 	"carillon/rest/engagespot"
 	"carillon/rest/engagespot/socketio"
 	"carillon/rest/fyno"
-	"carillon/rest/receipts"
 	"carillon/rest/people"
+	"carillon/rest/receipts"
 )
 
 // dialects serves the REST dialects, and hands the rest to next. The router

@@ -37,6 +37,16 @@ type AddAddressPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A file that goes with e-mails.
+type AttachmentInput struct {
+	// The file's name.
+	Name string `json:"name"`
+	// The kind of content, such as application/pdf; left out: application/octet-stream.
+	ContentType *string `json:"contentType,omitzero"`
+	// The content in base64.
+	Content string `json:"content"`
+}
+
 // A part of a notification that can be acted on.
 type BlockInput struct {
 	// Unique within the notification; left out: its place, counted from 1.
@@ -381,6 +391,24 @@ type DeliveryFilter struct {
 	Until *time.Time `json:"until,omitzero"`
 }
 
+// Which user to erase.
+type EraseUserInput struct {
+	// The user's identifier, or one that the user had before.
+	User string `json:"user"`
+	// Makes the call happen at most once; 1 to 255 bytes. Let it not hold the identifier: then it is a trace, and is deleted as well.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What was erased.
+type EraseUserPayload struct {
+	// The receipt; null when there are user errors.
+	Erasure *view.Erasure `json:"erasure,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the answer to an earlier call with the same key; the receipt is as it stands now.
+	Replayed bool `json:"replayed"`
+}
+
 // A channel that waits.
 type EscalationInput struct {
 	// The channel; not `IN_APP`.
@@ -419,6 +447,14 @@ type EventInput struct {
 	Properties json.RawMessage `json:"properties,omitzero"`
 	// When; left out: now.
 	OccurredAt *time.Time `json:"occurredAt,omitzero"`
+}
+
+// A header of a mail or of a call to a webhook.
+type HeaderInput struct {
+	// The name: X-…, Feedback-Id, Importance, In-Reply-To, List-Id, Precedence, Priority, References or Thread-Topic.
+	Name string `json:"name"`
+	// The value: at most 900 bytes, without line breaks.
+	Value string `json:"value"`
 }
 
 // What is known of a user. What is left out stays as it is; a null in `profile` removes the attribute.
@@ -721,6 +757,30 @@ type OrderProvidersPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// What a send says otherwise on a channel, through a kind of provider, or both. What is left out stays as the send or its template says. What names a provider beats
+// what names only a channel; else the later one wins.
+type OverrideInput struct {
+	// The channel; not `IN_APP`. Left out: every channel of the provider.
+	Channel *model.Channel `json:"channel,omitzero"`
+	// A kind of provider, such as `fcm`; left out: every one of the channel. A kind that nothing is sent through changes nothing.
+	Provider *string `json:"provider,omitzero"`
+	// The headline; at most 1,024 bytes.
+	Title *string `json:"title,omitzero"`
+	// The text; at most 64 KB. On `EMAIL` without `html`, the mail is plain text.
+	Body *string `json:"body,omitzero"`
+	// The mail as HTML; for `EMAIL` only.
+	HTML *string `json:"html,omitzero"`
+	// Where a press leads, as the send's.
+	URL *string `json:"url,omitzero"`
+	// Address of a picture, as the send's.
+	Icon *string `json:"icon,omitzero"`
+	// For `EMAIL` and `WEBHOOK`, at most 20.
+	Headers []*HeaderInput `json:"headers,omitzero"`
+	// An object whose members are merged into the one that the provider is sent: of FCM its `message`, of Twilio the form (texts only), of others the body. Objects
+	// are merged member by member, all else replaces.
+	Merge json.RawMessage `json:"merge,omitzero"`
+}
+
 // Where a page lies in its list.
 type PageInfo struct {
 	// Whether rows follow this page. Only known when paging forward; else false.
@@ -1020,6 +1080,10 @@ type SendNotificationInput struct {
 	Channels []model.Channel `json:"channels,omitzero"`
 	// Channels that wait, and are left out when the notification has been marked by then; at most 10.
 	Escalations []*EscalationInput `json:"escalations,omitzero"`
+	// What is said otherwise on single channels or through single kinds of providers; at most 20, and 64 KB together. The inbox does not change.
+	Overrides []*OverrideInput `json:"overrides,omitzero"`
+	// Files that go with the e-mails; at most 20, and 10 MB together, within what a request may have.
+	Attachments []*AttachmentInput `json:"attachments,omitzero"`
 	// A newer message with the same key replaces one that was not shown yet, on the channels that can do that; at most 64 bytes.
 	CollapseKey *string `json:"collapseKey,omitzero"`
 	// When to send, at most 366 days ahead; left out or past: now.

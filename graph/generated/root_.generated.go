@@ -55,6 +55,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAddAddressInput,
+		ec.unmarshalInputAttachmentInput,
 		ec.unmarshalInputBlockInput,
 		ec.unmarshalInputCancelSendInput,
 		ec.unmarshalInputChannelDefaultInput,
@@ -71,8 +72,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteTopicInput,
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputDeliveryFilter,
+		ec.unmarshalInputEraseUserInput,
 		ec.unmarshalInputEscalationInput,
 		ec.unmarshalInputEventInput,
+		ec.unmarshalInputHeaderInput,
 		ec.unmarshalInputIdentifyUserInput,
 		ec.unmarshalInputIdentifyUsersInput,
 		ec.unmarshalInputInboxFilter,
@@ -83,6 +86,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputMergeUsersInput,
 		ec.unmarshalInputNotificationFilter,
 		ec.unmarshalInputOrderProvidersInput,
+		ec.unmarshalInputOverrideInput,
 		ec.unmarshalInputPatchProfileInput,
 		ec.unmarshalInputPreferenceChange,
 		ec.unmarshalInputPreviewTemplateInput,
@@ -386,6 +390,8 @@ type Query {
   ): SendConnection!
   "Every category, by identifier. A user credential does not see the ones hidden in preferences."
   categories: [Category!]!
+  "The receipt of an erasure. Secret key only."
+  erasure("The ` + "`" + `id` + "`" + ` of an erasure." id: ID!): Erasure
   "The attributes that profiles of the environment have had, by name; at most 1,000. Secret key only."
   properties: [Property!]!
   "The topics of the environment, newest first. Secret key only."
@@ -652,6 +658,40 @@ type MergeDecision {
   dropped: Int!
   "The names of the attributes that were left out, at most 100."
   names: [String!]!
+}
+
+"How far an erasure is."
+enum ErasureStatus {
+  "The user is gone; what there was of theirs is being deleted."
+  RUNNING
+  "No trace is left."
+  DONE
+}
+
+"The receipt of a user's having been erased. It names nobody."
+type Erasure {
+  "Opaque id."
+  id: ID!
+  "How far it is."
+  status: ErasureStatus!
+  "Goes before the identifier in ` + "`" + `hash` + "`" + `."
+  salt: String!
+  "The SHA-256, as hexadecimal digits, of salt and identifier: whoever knows the identifier can tell that it was theirs."
+  hash: String!
+  "What was found, by kind; it grows until the erasure is DONE."
+  counts: [ErasedRows!]!
+  "When it was asked for."
+  createdAt: DateTime!
+  "When it was done; null: it is running."
+  finishedAt: DateTime
+}
+
+"How much of one kind was found of a user."
+type ErasedRows {
+  "The kind: the name of a table, or scheduledSends for sends that go to others still."
+  what: String!
+  "How many rows were deleted; of suppressions, emptied of the address."
+  rows: Int!
 }
 
 "What kind of values an attribute had when it was first seen."
@@ -1359,8 +1399,13 @@ type Mutation {
   patchProfile("What to change." input: PatchProfileInput!): PatchProfilePayload!
   "Enables or disables a user. Secret key only."
   setUserEnabled("Who, and which." input: SetUserEnabledInput!): SetUserEnabledPayload!
-  "Deletes a user with inbox, devices and preferences, and ends the user's streams. Secret key only."
+  "Deletes a user with every trace, as ` + "`" + `eraseUser` + "`" + ` does, and ends the user's streams. Secret key only."
   deleteUser("Whom." input: DeleteUserInput!): DeleteUserPayload!
+  """
+  Deletes a user with every trace: profile, addresses, devices, preferences, places on topics and in accounts, events, notifications, deliveries with their
+  attempts, sends that nobody else has, and stored answers. The user is gone at once and streams end; what is much goes on in the background. Secret key only.
+  """
+  eraseUser("Whom." input: EraseUserInput!): EraseUserPayload!
   "Registers a device of a user, or updates it."
   registerDevice("The device." input: RegisterDeviceInput!): RegisterDevicePayload!
   "Forgets a device of a user."
@@ -1581,6 +1626,24 @@ type DeleteUserPayload {
   "What must be mended; then nothing was changed."
   userErrors: [UserError!]!
   "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which user to erase."
+input EraseUserInput {
+  "The user's identifier, or one that the user had before."
+  user: String!
+  "Makes the call happen at most once; 1 to 255 bytes. Let it not hold the identifier: then it is a trace, and is deleted as well."
+  idempotencyKey: String
+}
+
+"What was erased."
+type EraseUserPayload {
+  "The receipt; null when there are user errors."
+  erasure: Erasure
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the answer to an earlier call with the same key; the receipt is as it stands now."
   replayed: Boolean!
 }
 
@@ -2113,6 +2176,10 @@ input SendNotificationInput {
   channels: [Channel!]
   "Channels that wait, and are left out when the notification has been marked by then; at most 10."
   escalations: [EscalationInput!]
+  "What is said otherwise on single channels or through single kinds of providers; at most 20, and 64 KB together. The inbox does not change."
+  overrides: [OverrideInput!]
+  "Files that go with the e-mails; at most 20, and 10 MB together, within what a request may have."
+  attachments: [AttachmentInput!]
   "A newer message with the same key replaces one that was not shown yet, on the channels that can do that; at most 64 bytes."
   collapseKey: String
   "When to send, at most 366 days ahead; left out or past: now."
@@ -2683,6 +2750,52 @@ type TemplatePreview {
   icon: String
   "Names that it prints and that neither the data nor the profile have; at most 20 a part."
   missing: [String!]!
+}
+
+"""
+What a send says otherwise on a channel, through a kind of provider, or both. What is left out stays as the send or its template says. What names a provider beats
+what names only a channel; else the later one wins.
+"""
+input OverrideInput {
+  "The channel; not ` + "`" + `IN_APP` + "`" + `. Left out: every channel of the provider."
+  channel: Channel
+  "A kind of provider, such as ` + "`" + `fcm` + "`" + `; left out: every one of the channel. A kind that nothing is sent through changes nothing."
+  provider: String
+  "The headline; at most 1,024 bytes."
+  title: String
+  "The text; at most 64 KB. On ` + "`" + `EMAIL` + "`" + ` without ` + "`" + `html` + "`" + `, the mail is plain text."
+  body: String
+  "The mail as HTML; for ` + "`" + `EMAIL` + "`" + ` only."
+  html: String
+  "Where a press leads, as the send's."
+  url: String
+  "Address of a picture, as the send's."
+  icon: String
+  "For ` + "`" + `EMAIL` + "`" + ` and ` + "`" + `WEBHOOK` + "`" + `, at most 20."
+  headers: [HeaderInput!]
+  """
+  An object whose members are merged into the one that the provider is sent: of FCM its ` + "`" + `message` + "`" + `, of Twilio the form (texts only), of others the body. Objects
+  are merged member by member, all else replaces.
+  """
+  merge: JSON
+}
+
+"A header of a mail or of a call to a webhook."
+input HeaderInput {
+  "The name: X-…, Feedback-Id, Importance, In-Reply-To, List-Id, Precedence, Priority, References or Thread-Topic."
+  name: String!
+  "The value: at most 900 bytes, without line breaks."
+  value: String!
+}
+
+"A file that goes with e-mails."
+input AttachmentInput {
+  "The file's name."
+  name: String!
+  "The kind of content, such as application/pdf; left out: application/octet-stream."
+  contentType: String
+  "The content in base64."
+  content: String!
 }
 
 "A channel that waits."
@@ -3628,6 +3741,48 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_lastUsedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
+}
+
+func (ec *executionContext) childFields_EraseUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "erasure":
+		return ec.fieldContext_EraseUserPayload_erasure(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EraseUserPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_EraseUserPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EraseUserPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ErasedRows(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_ErasedRows_what(ctx, field)
+	case "rows":
+		return ec.fieldContext_ErasedRows_rows(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ErasedRows", field.Name)
+}
+
+func (ec *executionContext) childFields_Erasure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Erasure_id(ctx, field)
+	case "status":
+		return ec.fieldContext_Erasure_status(ctx, field)
+	case "salt":
+		return ec.fieldContext_Erasure_salt(ctx, field)
+	case "hash":
+		return ec.fieldContext_Erasure_hash(ctx, field)
+	case "counts":
+		return ec.fieldContext_Erasure_counts(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Erasure_createdAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_Erasure_finishedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Erasure", field.Name)
 }
 
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
