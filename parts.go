@@ -83,7 +83,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	p.hub = live.NewHub(live.Config{Bus: bus, Heads: p.store, Log: log})
 	p.apps = &app.Service{Store: p.store, Keys: auth.Keys{Box: box}}
 	guard := dial.Guard{Allow: cfg.OutgoingAllow}
-	p.users = &user.Service{Store: p.store, Live: p.hub, Guard: guard}
+	p.users = &user.Service{Store: p.store, Live: p.hub, Guard: guard, Log: log}
 	p.catalog = &catalog.Service{Store: p.store}
 	p.template = &catalog.Templates{Store: p.store, Users: p.users}
 	p.audience = &audience.Service{Store: p.store}

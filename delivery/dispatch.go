@@ -295,7 +295,7 @@ func (s *Service) attempt(ctx context.Context, p model.Provider, sender *madeSen
 	a.Class, a.Status = failure.Class, failure.Status
 	a.Answer, a.Detail = cutText(failure.Answer, model.MaxAnswer), cutText(failure.Message, 500)
 	s.log().DebugContext(ctx, "attempt failed", "delivery", c.ID, "environment", int64(c.EnvID), "channel", c.Channel.String(), "provider", p.Kind,
-		"attempt", m.Attempt, "class", failure.Class.String(), "error", failure)
+		"attempt", m.Attempt, "class", failure.Class.String(), "status", failure.Status)
 	return a, failure
 }
 
@@ -335,7 +335,7 @@ func (s *Service) pause(ctx context.Context, p model.Provider, e *Error) {
 		s.log().WarnContext(ctx, "pausing a provider", "error", err)
 	}
 	if paused {
-		s.log().ErrorContext(ctx, "a provider refused its credentials and is paused", "provider", p.ID, "kind", p.Kind, "environment", int64(p.EnvID), "detail", e.Message)
+		s.log().ErrorContext(ctx, "a provider refused its credentials and is paused", "provider", p.ID, "kind", p.Kind, "environment", int64(p.EnvID), "status", e.Status)
 	}
 	s.worker.catalog.forget(p.EnvID)
 }

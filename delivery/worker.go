@@ -295,9 +295,18 @@ func (s *Service) count(ctx context.Context, batch []model.FinishedDelivery, cou
 			s.stats.attempts[f.Channel][a.Class].Add(1)
 		}
 		if f.State == model.DeliveryFailed {
-			s.log().WarnContext(ctx, "delivery failed", "delivery", f.ID, "environment", int64(f.EnvID), "channel", f.Channel.String(), "attempts", f.Attempt, "detail", f.Detail)
+			s.log().WarnContext(ctx, "delivery failed", "delivery", f.ID, "environment", int64(f.EnvID), "channel", f.Channel.String(), "attempts", f.Attempt, "class", lastClass(f))
 		}
 	}
+}
+
+// lastClass is why a delivery failed, as far as a log may say it: what the
+// provider answered may repeat what was sent, and to whom.
+func lastClass(f model.FinishedDelivery) string {
+	if len(f.Attempts) == 0 {
+		return "none"
+	}
+	return f.Attempts[len(f.Attempts)-1].Class.String()
 }
 
 // stats are numbers of this process.

@@ -48,6 +48,8 @@ var abuseCalls = []abuseCall{
 	{field: "patchProfile", args: `{"input":{"user":"bob","jsonPatch":[{"op":"add","path":"/x","value":1}]}}`, user: true, userArgs: `{"input":{"jsonPatch":[{"op":"add","path":"/x","value":1}]}}`},
 	{field: "setUserEnabled", args: `{"input":{"user":"eve","enabled":true,"idempotencyKey":"k#"}}`},
 	{field: "deleteUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
+	{field: "eraseUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
+	{field: "erasure", args: `{"id":"era_0"}`},
 	{
 		field: "registerDevice", args: `{"input":{"user":"ada","deviceId":"phone-1","platform":"IOS","browser":"Safari","token":"t#","webPushSubscription":null,"provider":"apns","enabled":true,"idempotencyKey":"k#"}}`,
 		user: true, userArgs: `{"input":{"deviceId":"phone-1","platform":"IOS","token":"t#"}}`,

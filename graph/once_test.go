@@ -18,6 +18,7 @@ var replays = map[string]struct{ input, change, payload string }{
 	"patchProfile":         {`"user":"ada","set":{"x":1}`, `"expectedVersion":1`, `user { id profile { version attributes } }`},
 	"setUserEnabled":       {`"user":"ada","enabled":false`, `"enabled":true`, `user { enabled updatedAt }`},
 	"deleteUser":           {`"user":"ada"`, `"user":"bob"`, `deletedUserId`},
+	"eraseUser":            {`"user":"ada"`, `"user":"bob"`, `erasure { id hash createdAt }`},
 	"registerDevice":       {`"user":"ada","deviceId":"d","platform":"WEB"`, `"browser":"Firefox"`, `device { id createdAt lastUsedAt }`},
 	"removeDevice":         {`"user":"ada","deviceId":"phone-1"`, `"deviceId":"other"`, `removedDeviceId`},
 	"updateUser":           {`"user":"ada","userKind":"ACCOUNT"`, `"archived":true`, `user { id userKind updatedAt }`},

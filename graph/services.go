@@ -22,6 +22,8 @@ type Users interface {
 	Patch(ctx context.Context, env model.EnvID, once model.Once, identifier string, patch model.ProfilePatch) (model.Outcome[model.User], error)
 	SetEnabled(ctx context.Context, env model.EnvID, once model.Once, identifier string, enabled bool) (model.Outcome[model.User], error)
 	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.UserID], error)
+	Erase(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.Erasure], error)
+	Erasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
 
 	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
 	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)

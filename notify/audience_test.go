@@ -76,7 +76,7 @@ func TestTopicsAreAskedWhenTheirTurnComes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"gone", "namedGone"} {
-			if _, err := f.store.DeleteUser(t.Context(), f.env.ID, model.Once{}, name); err != nil {
+			if err := storetest.Erase(t.Context(), f.store, f.env.ID, model.Once{}, name); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -181,7 +181,7 @@ func TestUserDeletedWithinAChunk(t *testing.T) {
 		f.Store = &chunkStore{Store: f.store, before: func(ctx context.Context, c model.Chunk) context.Context {
 			if tries++; tries == 1 || tries == 4 { // each time it is the first try of a chunk
 				gone := f.sql(t, "select identifier from users where id = ?", int64(c.Notifications[4].UserID))[0][0]
-				if _, err := f.store.DeleteUser(t.Context(), f.env.ID, model.Once{}, gone.(string)); err != nil {
+				if err := storetest.Erase(t.Context(), f.store, f.env.ID, model.Once{}, gone.(string)); err != nil {
 					t.Error(err)
 				}
 			}

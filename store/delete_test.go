@@ -74,7 +74,7 @@ func TestDeleteUserLeavesNothing(t *testing.T) {
 			}
 		}
 		before := counts(eve)
-		if _, err := s.DeleteUser(ctx, f.env, model.Once{Operation: "deleteUser", Key: "k"}, ada.Identifier); err != nil {
+		if err := storetest.Erase(ctx, s, f.env, model.Once{Operation: "deleteUser", Key: "k"}, ada.Identifier); err != nil {
 			t.Fatal(err)
 		}
 		for table, n := range counts(ada) {
@@ -113,7 +113,7 @@ func TestDeleteUserWhileSending(t *testing.T) {
 		}
 		wg.Go(func() {
 			for _, u := range f.users[:11] {
-				if _, err := s.DeleteUser(t.Context(), f.env, model.Once{}, u.Identifier); err != nil {
+				if err := storetest.Erase(t.Context(), s, f.env, model.Once{}, u.Identifier); err != nil {
 					t.Errorf("deleting %s: %v", u.Identifier, err)
 				}
 			}
@@ -148,7 +148,7 @@ func TestDeleteUserDuringTheFirstSend(t *testing.T) {
 				}
 			})
 			wg.Go(func() {
-				if _, err := s.DeleteUser(t.Context(), f.env, model.Once{}, u.Identifier); err != nil {
+				if err := storetest.Erase(t.Context(), s, f.env, model.Once{}, u.Identifier); err != nil {
 					t.Errorf("deleting: %v", err)
 				}
 			})

@@ -133,13 +133,14 @@ func openPostgres(cfg Config, g *generation) (writer, reader *sql.DB, err error)
 
 // openSQLite opens one writer, whose transactions take the write lock when
 // they begin, and a pool of readers that cannot write. synchronous=FULL: what
-// was acknowledged survives a power cut.
+// was acknowledged survives a power cut. secure_delete: what was deleted is
+// overwritten, and not only left for something else to be written there.
 func openSQLite(cfg Config, _ *generation) (writer, reader *sql.DB, err error) {
 	if strings.ContainsAny(cfg.URL, "?#") {
 		return nil, nil, errors.New("the path of an SQLite file must not contain ? or #")
 	}
 	dsn := func(extra url.Values) string {
-		q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}}
+		q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)", "secure_delete(1)"}}
 		for k, v := range extra {
 			q[k] = append(q[k], v...)
 		}

@@ -148,7 +148,7 @@ func TestAudienceComesInParts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := s.DeleteUser(ctx, f.env, model.Once{}, f.users[6].Identifier); err != nil {
+		if err := storetest.Erase(ctx, s, f.env, model.Once{}, f.users[6].Identifier); err != nil {
 			t.Fatal(err)
 		}
 		q := model.AudienceQuery{

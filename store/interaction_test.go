@@ -188,7 +188,7 @@ func TestSkipsAndAttachmentsOfASend(t *testing.T) {
 		if l := left(); len(l) != 2 || l[0].Identifier != "bob" || l[0].Reason != model.ReasonUserDisabled || l[1].Identifier != "nobody" {
 			t.Errorf("skipped %+v", l)
 		}
-		if _, err := s.DeleteUser(ctx, env, model.Once{}, "bob"); err != nil {
+		if err := storetest.Erase(ctx, s, env, model.Once{}, "bob"); err != nil {
 			t.Fatal(err)
 		}
 		if l := left(); len(l) != 1 || l[0].Identifier != "nobody" {

@@ -84,6 +84,18 @@ func (m *said) put(found map[sendKey]*model.Content) {
 	}
 }
 
+// forget lets go of contents.
+func (m *said) forget(keys []sendKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range keys {
+		if old := m.byKey[key]; old != nil {
+			delete(m.byKey, key)
+			m.bytes -= weight(old)
+		}
+	}
+}
+
 const contentStatement = `select k.place, s.title, s.content from unnest($1::bigint[], $2::bigint[]) with ordinality k (env_id, id, place)
 	join sends s on s.env_id = k.env_id and s.id = k.id`
 

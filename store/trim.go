@@ -18,7 +18,7 @@ const closedSend = "(s.id is null or s.status in ('SENT', 'CANCELED'))"
 
 // TrimTombstones deletes up to limit tombstones, with their deliveries, that
 // were made before a time and whose send is closed, oldest first, and returns
-// how many. Inboxes remember up to which seq something is missing, so that a
+// how many. A send goes with the last of its notifications. Inboxes remember up to which seq something is missing, so that a
 // stream from before begins anew. No counter and no seq moves. Several
 // processes may do this at once.
 func (s *Store) TrimTombstones(ctx context.Context, before time.Time, limit int) (n int, err error) {
@@ -36,17 +36,14 @@ func (s *Store) TrimTombstones(ctx context.Context, before time.Time, limit int)
 		var gone []struct {
 			EnvID  model.EnvID
 			UserID model.UserID
+			SendID model.SendID
 			Seq    int64
 		}
-		err := tx.NewRaw("delete from notifications where (env_id, id) in (values "+keys.String()+") and deleted_at is not null returning env_id, user_id, seq", keys.args...).Scan(ctx, &gone)
+		err := tx.NewRaw("delete from notifications where (env_id, id) in (values "+keys.String()+") and deleted_at is not null returning env_id, user_id, send_id, seq", keys.args...).Scan(ctx, &gone)
 		if err != nil {
 			return fmt.Errorf("deleting: %w", err)
 		}
 		if _, err := tx.NewRaw("delete from attempts where (env_id, delivery_id) in (select d.env_id, d.id from deliveries d where (d.env_id, d.notification_id) in (values "+keys.String()+"))", keys.args...).Exec(ctx); err != nil {
-			return fmt.Errorf("deleting attempts: %w", err)
-		}
-		if _, err := tx.NewRaw(`delete from attempts where (env_id, delivery_id) in (
-			select d.env_id, d.id from deliveries d where (d.env_id, d.notification_id) in (values `+keys.String()+"))", keys.args...).Exec(ctx); err != nil {
 			return fmt.Errorf("deleting attempts: %w", err)
 		}
 		if _, err := tx.NewRaw("delete from deliveries where (env_id, notification_id) in (values "+keys.String()+")", keys.args...).Exec(ctx); err != nil {
@@ -57,9 +54,14 @@ func (s *Store) TrimTombstones(ctx context.Context, before time.Time, limit int)
 		}
 		n = len(gone)
 		missing := map[inboxKey]int64{}
+		var sends values
 		for _, g := range gone {
 			k := inboxKey{g.EnvID, g.UserID}
 			missing[k] = max(missing[k], g.Seq)
+			sends.row(g.EnvID, g.SendID)
+		}
+		if err := forgetUnheld(ctx, tx, sends); err != nil {
+			return err
 		}
 		return raiseTrimmed(ctx, tx, missing)
 	})
@@ -67,6 +69,21 @@ func (s *Store) TrimTombstones(ctx context.Context, before time.Time, limit int)
 		return 0, err
 	}
 	return n, nil
+}
+
+// forgetUnheld deletes those of sends, as (environment, id), that are closed and
+// that nobody has any more: no user leads to them, so that an erasure would not
+// find what they say about one.
+func forgetUnheld(ctx context.Context, tx bun.IDB, sends values) error {
+	if sends.empty() {
+		return nil
+	}
+	_, err := tx.NewRaw("delete from sends as s where (s.env_id, s.id) in (values "+sends.String()+") and "+closedSend+`
+		and not exists (select 1 from notifications n where n.env_id = s.env_id and n.send_id = s.id)`, sends.args...).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("deleting sends: %w", err)
+	}
+	return nil
 }
 
 // raiseTrimmed notes up to which seq something is missing in inboxes, whose

@@ -171,41 +171,6 @@ func (s *Store) SetUserEnabled(ctx context.Context, env model.EnvID, o model.Onc
 	})
 }
 
-// DeleteUser deletes a user with everything that is theirs: profile, devices,
-// preferences, memberships, inbox, notifications, deliveries, and the answers
-// that were kept under their own idempotency keys. It returns the id that they
-// had.
-//
-// The user's row is locked first, then the inbox: a send that is writing to
-// that inbox is waited for, and one that comes later finds no user.
-func (s *Store) DeleteUser(ctx context.Context, env model.EnvID, o model.Once, identifier string) (model.Outcome[model.UserID], error) {
-	return once(ctx, s, env, o, "deleting user", func(ctx context.Context, tx bun.Tx) (model.UserID, error) {
-		u, err := s.user(ctx, tx, env, identifier, s.dialect.forUpdate)
-		if err != nil {
-			return 0, err
-		}
-		var seq []int64
-		if err := tx.NewRaw("select seq from inboxes where env_id = ? and user_id = ?"+s.dialect.forUpdate, env, u.ID).Scan(ctx, &seq); err != nil {
-			return 0, err
-		}
-		for _, statement := range []string{
-			`delete from attempts where env_id = ?0 and delivery_id in (select d.id from deliveries d
-				join notifications n on n.env_id = d.env_id and n.id = d.notification_id where n.env_id = ?0 and n.user_id = ?1)`,
-			`delete from deliveries where env_id = ?0 and notification_id in (select id from notifications where env_id = ?0 and user_id = ?1)`,
-			`delete from notifications where env_id = ?0 and user_id = ?1`,
-			`delete from idempotency where env_id = ?0 and actor = ?1`,
-			`delete from send_skips where env_id = ?0 and identifier = (select identifier from users where env_id = ?0 and id = ?1)`,
-			`delete from events where env_id = ?0 and user_id = ?1`,
-			`delete from users where env_id = ?0 and id = ?1`, // the rest goes with it
-		} {
-			if _, err := tx.NewRaw(statement, env, u.ID).Exec(ctx); err != nil {
-				return 0, err
-			}
-		}
-		return u.ID, nil
-	})
-}
-
 // user reads a user by an identifier that they have, or had before; lock is what locks the row, or "".
 func (s *Store) user(ctx context.Context, db bun.IDB, env model.EnvID, identifier, lock string) (model.User, error) {
 	l, err := s.users(ctx, db, " where u.env_id = ? and u.identifier = ?"+lock, env, identifier)

@@ -36,7 +36,11 @@ type Store interface {
 	IdentifyUsers(ctx context.Context, env model.EnvID, once model.Once, identifiers []string, merge model.ProfileMerge) (model.Outcome[[]model.IdentifyResult], error)
 	PatchProfile(ctx context.Context, env model.EnvID, once model.Once, identifier string, expected *int64, patch func(now json.RawMessage) (json.RawMessage, error)) (model.Outcome[model.User], error)
 	SetUserEnabled(ctx context.Context, env model.EnvID, once model.Once, identifier string, enabled bool) (model.Outcome[model.User], error)
-	DeleteUser(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.UserID], error)
+	DeleteUser(ctx context.Context, env model.EnvID, once model.Once, id model.ErasureID, identifier string) (model.Outcome[model.UserID], error)
+	EraseUser(ctx context.Context, env model.EnvID, once model.Once, id model.ErasureID, identifier string) (model.Outcome[model.Erasure], error)
+	AdvanceErasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
+	Erasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
+	RunningErasures(ctx context.Context, limit int) ([]model.Erasure, error)
 
 	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
 	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)
@@ -142,18 +146,4 @@ func (s *Service) SetEnabled(ctx context.Context, env model.EnvID, once model.On
 		return model.Outcome[model.User]{}, errUnknown
 	}
 	return s.Store.SetUserEnabled(ctx, env, once, identifier, enabled)
-}
-
-// Delete deletes a user with everything that is theirs, and ends their streams
-// once it is done. A user of the same identifier may be created again: it is
-// another one.
-func (s *Service) Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.UserID], error) {
-	if model.CheckIdentifier(identifier) != "" {
-		return model.Outcome[model.UserID]{}, errUnknown
-	}
-	out, err := s.Store.DeleteUser(ctx, env, once, identifier)
-	if err == nil && !out.Replayed {
-		s.Live.Publish(ctx, model.Hint{Key: model.InboxKey(env, out.Value), Gone: true})
-	}
-	return out, err
 }

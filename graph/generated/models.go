@@ -381,6 +381,24 @@ type DeliveryFilter struct {
 	Until *time.Time `json:"until,omitzero"`
 }
 
+// Which user to erase.
+type EraseUserInput struct {
+	// The user's identifier, or one that the user had before.
+	User string `json:"user"`
+	// Makes the call happen at most once; 1 to 255 bytes. Let it not hold the identifier: then it is a trace, and is deleted as well.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What was erased.
+type EraseUserPayload struct {
+	// The receipt; null when there are user errors.
+	Erasure *view.Erasure `json:"erasure,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the answer to an earlier call with the same key; the receipt is as it stands now.
+	Replayed bool `json:"replayed"`
+}
+
 // A channel that waits.
 type EscalationInput struct {
 	// The channel; not `IN_APP`.

@@ -71,6 +71,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteTopicInput,
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputDeliveryFilter,
+		ec.unmarshalInputEraseUserInput,
 		ec.unmarshalInputEscalationInput,
 		ec.unmarshalInputEventInput,
 		ec.unmarshalInputIdentifyUserInput,
@@ -385,6 +386,8 @@ type Query {
   ): SendConnection!
   "Every category, by identifier. A user credential does not see the ones hidden in preferences."
   categories: [Category!]!
+  "The receipt of an erasure. Secret key only."
+  erasure("The ` + "`" + `id` + "`" + ` of an erasure." id: ID!): Erasure
   "The attributes that profiles of the environment have had, by name; at most 1,000. Secret key only."
   properties: [Property!]!
   "The topics of the environment, newest first. Secret key only."
@@ -651,6 +654,40 @@ type MergeDecision {
   dropped: Int!
   "The names of the attributes that were left out, at most 100."
   names: [String!]!
+}
+
+"How far an erasure is."
+enum ErasureStatus {
+  "The user is gone; what there was of theirs is being deleted."
+  RUNNING
+  "No trace is left."
+  DONE
+}
+
+"The receipt of a user's having been erased. It names nobody."
+type Erasure {
+  "Opaque id."
+  id: ID!
+  "How far it is."
+  status: ErasureStatus!
+  "Goes before the identifier in ` + "`" + `hash` + "`" + `."
+  salt: String!
+  "The SHA-256, as hexadecimal digits, of salt and identifier: whoever knows the identifier can tell that it was theirs."
+  hash: String!
+  "What was found, by kind; it grows until the erasure is DONE."
+  counts: [ErasedRows!]!
+  "When it was asked for."
+  createdAt: DateTime!
+  "When it was done; null: it is running."
+  finishedAt: DateTime
+}
+
+"How much of one kind was found of a user."
+type ErasedRows {
+  "The kind: the name of a table, or scheduledSends for sends that go to others still."
+  what: String!
+  "How many rows were deleted; of suppressions, emptied of the address."
+  rows: Int!
 }
 
 "What kind of values an attribute had when it was first seen."
@@ -1358,8 +1395,13 @@ type Mutation {
   patchProfile("What to change." input: PatchProfileInput!): PatchProfilePayload!
   "Enables or disables a user. Secret key only."
   setUserEnabled("Who, and which." input: SetUserEnabledInput!): SetUserEnabledPayload!
-  "Deletes a user with inbox, devices and preferences, and ends the user's streams. Secret key only."
+  "Deletes a user with every trace, as ` + "`" + `eraseUser` + "`" + ` does, and ends the user's streams. Secret key only."
   deleteUser("Whom." input: DeleteUserInput!): DeleteUserPayload!
+  """
+  Deletes a user with every trace: profile, addresses, devices, preferences, places on topics and in accounts, events, notifications, deliveries with their
+  attempts, sends that nobody else has, and stored answers. The user is gone at once and streams end; what is much goes on in the background. Secret key only.
+  """
+  eraseUser("Whom." input: EraseUserInput!): EraseUserPayload!
   "Registers a device of a user, or updates it."
   registerDevice("The device." input: RegisterDeviceInput!): RegisterDevicePayload!
   "Forgets a device of a user."
@@ -1575,6 +1617,24 @@ type DeleteUserPayload {
   "What must be mended; then nothing was changed."
   userErrors: [UserError!]!
   "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which user to erase."
+input EraseUserInput {
+  "The user's identifier, or one that the user had before."
+  user: String!
+  "Makes the call happen at most once; 1 to 255 bytes. Let it not hold the identifier: then it is a trace, and is deleted as well."
+  idempotencyKey: String
+}
+
+"What was erased."
+type EraseUserPayload {
+  "The receipt; null when there are user errors."
+  erasure: Erasure
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the answer to an earlier call with the same key; the receipt is as it stands now."
   replayed: Boolean!
 }
 
@@ -3588,6 +3648,48 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_lastUsedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
+}
+
+func (ec *executionContext) childFields_EraseUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "erasure":
+		return ec.fieldContext_EraseUserPayload_erasure(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EraseUserPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_EraseUserPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EraseUserPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ErasedRows(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "what":
+		return ec.fieldContext_ErasedRows_what(ctx, field)
+	case "rows":
+		return ec.fieldContext_ErasedRows_rows(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ErasedRows", field.Name)
+}
+
+func (ec *executionContext) childFields_Erasure(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Erasure_id(ctx, field)
+	case "status":
+		return ec.fieldContext_Erasure_status(ctx, field)
+	case "salt":
+		return ec.fieldContext_Erasure_salt(ctx, field)
+	case "hash":
+		return ec.fieldContext_Erasure_hash(ctx, field)
+	case "counts":
+		return ec.fieldContext_Erasure_counts(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Erasure_createdAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_Erasure_finishedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Erasure", field.Name)
 }
 
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -233,3 +233,11 @@ func MarshalOrderDirection(v OrderDirection) graphql.Marshaler { return word(v) 
 func UnmarshalOrderDirection(v any) (OrderDirection, error) {
 	return oneOf(v, Ascending, Descending)
 }
+
+// MarshalErasureStatus writes how far an erasure is.
+func MarshalErasureStatus(v model.ErasureStatus) graphql.Marshaler { return word(v) }
+
+// UnmarshalErasureStatus reads how far an erasure is.
+func UnmarshalErasureStatus(v any) (model.ErasureStatus, error) {
+	return oneOf(v, model.ErasureRunning, model.ErasureDone)
+}

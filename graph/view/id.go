@@ -154,3 +154,14 @@ func IsTextID(s string) bool {
 func TemplateID(id model.TemplateID) string {
 	return Ref{Kind: KindTemplate, Number: int64(id)}.String()
 }
+
+// ErasureID writes the id of the receipt of an erasure.
+func ErasureID(id model.ErasureID) string { return erasurePrefix + string(id) }
+
+// ParseErasureID reads what ErasureID writes.
+func ParseErasureID(s string) (model.ErasureID, bool) {
+	id, ok := strings.CutPrefix(s, erasurePrefix)
+	return model.ErasureID(id), ok && IsTextID(id)
+}
+
+const erasurePrefix = "era_"
