@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -152,9 +153,6 @@ func (m *marking) furnish(t *testing.T) {
 	m.people(t)
 	m.sends(t)
 	m.dialects(t)
-	eventually(t, "a delivery to fail", func() bool {
-		return strings.Contains(m.ask(t, `{ deliveries(first: 50, filter: {states: [FAILED]}) { nodes { id attempts { answer } } } }`), "zq7marker")
-	})
 	// What is asked for in vain, or wrong, is in no log either.
 	m.ask(t, `{ user(identifier: "zq7marker-nobody") { id } }`)
 	m.ask(t, `mutation { identifyUser(input: {identifier: "zq7marker-ada", email: "zq7marker is no address"}) { userErrors { code } } }`)
@@ -178,7 +176,7 @@ func (m *marking) people(t *testing.T) {
 		slack: addAddress(input: {user: "zq7marker-ada", channel: SLACK, address: "zq7marker-slack", idempotencyKey: "slack-1"}) { userErrors { message } }
 		setPreferences(input: {user: "zq7marker-ada", changes: [{channel: SMS, enabled: false}]}) { userErrors { message } }
 		trackEvents(input: {user: "zq7marker-ada", events: [{name: "Zq7marker paid", value: "zq7marker", properties: {item: "zq7marker"}}], idempotencyKey: "event-1"}) { userErrors { message } }
-		subscribeToTopic(input: {topic: "news", members: [{user: "zq7marker-ada"}, {user: "bob"}]}) { userErrors { message } }
+		subscribeToTopic(input: {topic: "news", users: [{identifier: "zq7marker-ada"}, {identifier: "bob"}]}) { userErrors { message } }
 	}`)
 	m.must(t, `mutation {
 		joinAccount(input: {user: "zq7marker-ada", account: "bob", role: "zq7marker-role"}) { userErrors { message } }
@@ -201,8 +199,13 @@ func (m *marking) sends(t *testing.T) {
 		b: sendNotification(input: {to: {users: ["zq7marker-ada"]}, template: "order", data: {item: "zq7marker"}, idempotencyKey: "zq7marker send"}) { userErrors { message } }
 		c: sendNotification(input: {to: {users: ["zq7marker-ada", "bob"]}, title: "For both"}) { userErrors { message } }
 		d: sendNotification(input: {to: {topics: ["news"]}, title: "News"}) { userErrors { message } }
-		e: sendNotification(input: {to: {users: ["zq7marker-ada"]}, title: "zq7marker tomorrow", sendAt: "2099-01-01T00:00:00Z", idempotencyKey: "later-1"}) { userErrors { message } }
+		e: sendNotification(input: {to: {users: ["zq7marker-ada"]}, title: "zq7marker tomorrow", sendAt: "`+time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339)+`", idempotencyKey: "later-1"}) { userErrors { message } }
 		f: sendNotification(input: {to: {inlineUsers: [{identifier: "zq7marker-ada", profile: {more: "zq7marker"}}]}, title: "zq7marker inline"}) { userErrors { message } }
+	}`)
+	eventually(t, "attempts to fail", func() bool {
+		return strings.Contains(m.ask(t, `{ deliveries(first: 50) { nodes { id attempts { answer } } } }`), "zq7marker")
+	})
+	m.must(t, `mutation {
 		off: setUserEnabled(input: {user: "zq7marker-ada", enabled: false, idempotencyKey: "off-1"}) { userErrors { message } }
 		g: sendNotification(input: {to: {users: ["zq7marker-ada"]}, title: "zq7marker skipped", idempotencyKey: "skipped-1"}) { userErrors { message } }
 		on: setUserEnabled(input: {user: "zq7marker-ada", enabled: true}) { userErrors { message } }
