@@ -10,6 +10,7 @@ import (
 
 	"carillon/model"
 	"carillon/notify"
+	"carillon/store/storetest"
 )
 
 func TestWorkersShareLargeSends(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 func TestErasureGoesOnAfterACrash(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		const sends = 1100
+		const sends = 600
 		ctx, env, other := t.Context(), storetest.Env(t, s, "shop"), storetest.Env(t, s, "other")
 		ada, bob, theirs := storetest.User(t, s, env, "ada"), storetest.User(t, s, env, "bob"), storetest.User(t, s, other, "ada")
 		for range sends {
