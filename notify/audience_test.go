@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"carillon/model"
+	"carillon/store/storetest"
 )
 
 func TestAudienceAddsUpAndCountsOnce(t *testing.T) {
