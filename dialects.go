@@ -8,6 +8,7 @@ import (
 	"carillon/rest/engage"
 	"carillon/rest/engagespot"
 	"carillon/rest/engagespot/socketio"
+	"carillon/rest/people"
 )
 
 // dialects serves the REST dialects, and hands the rest to next. The router
@@ -22,6 +23,9 @@ func (s *server) dialects(next http.Handler) http.Handler {
 	engage.New(engage.Config{
 		Users: p.users, Topics: p.audience,
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
+	}).Mount(router)
+	people.New(people.Config{
+		Users: p.users, Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Log: s.log,
 	}).Mount(router)
 	return router
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // Handler answers a request with a status and a body, which is encoded as
-// JSON, or with an error, which it leaves to the surface, so that no handler
+// JSON unless it is a [Stream], or with an error, which it leaves to the surface, so that no handler
 // writes an envelope of its own.
 type Handler func(r *http.Request) (status int, body any, err error)
 
@@ -85,6 +85,10 @@ func (s *Surface) serve(w http.ResponseWriter, r *http.Request, route *Route) {
 	status, body, err := s.answer(w, r, route)
 	if err != nil {
 		s.fail(w, r, err)
+		return
+	}
+	if download, ok := body.(Stream); ok {
+		s.stream(w, r, status, download)
 		return
 	}
 	s.write(w, r, status, body)

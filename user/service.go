@@ -64,6 +64,10 @@ type Store interface {
 	LeaveAccount(ctx context.Context, env model.EnvID, once model.Once, user, account string) (model.Outcome[model.User], error)
 	TrackEvents(ctx context.Context, env model.EnvID, once model.Once, identifier string, events []model.Event) (model.Outcome[[]model.Event], error)
 	Events(ctx context.Context, env model.EnvID, user model.UserID, name string, page model.PageRequest) (model.Page[model.Event], error)
+	TopicsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.TopicSubscription, error)
+	NotificationLog(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error)
+	ListDeliveries(ctx context.Context, env model.EnvID, f model.DeliveryFilter, page model.PageRequest) (model.Page[model.Delivery], error)
+	Attempts(ctx context.Context, env model.EnvID, ids []model.DeliveryID) (map[model.DeliveryID][]model.Attempt, error)
 	Properties(ctx context.Context, env model.EnvID) ([]model.Property, error)
 	SetProperty(ctx context.Context, env model.EnvID, once model.Once, p model.Property) (model.Outcome[model.Property], error)
 	NoteProperties(ctx context.Context, env model.EnvID, types map[string]model.PropertyType) error

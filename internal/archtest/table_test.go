@@ -69,6 +69,7 @@ var imports = map[string]string{
 	"rest/engagespot":          surface + "rest live internal/admission internal/shed rest/engagespot/socketio",
 	"rest/engagespot/socketio": "model internal/id internal/websocket",
 	"rest/fyno":                surface + "rest internal/admission internal/shed",
+	"rest/people":              surface + "rest internal/admission internal/shed",
 	"rest/ops":                 "model rest internal/reqlog internal/metrics",
 
 	// The program: the only place that knows every package.
