@@ -148,7 +148,7 @@ const stateQuery = `{
 	users(first: 50) { nodes { identifier profile { attributes } devices { deviceId browser provider } addresses { address provider } formerIdentifiers signedUpAt memberships { role } events(first: 50) { nodes { name value properties occurredAt } } } }
 	providers { name config secrets }
 	suppressions(first: 50) { nodes { address detail } }
-	notifications(first: 50) { nodes { title body icon url data blocks { id text link src } expiresAt } }
+	notifications(first: 50) { nodes { title body icon url data state interactions { data } blocks { id text link src } expiresAt } }
 	sends(first: 50) { nodes { title sendAt expiresAt } }
 	categories { identifier name }
 	topics(first: 50) { nodes { identifier name description redirectUrl } }

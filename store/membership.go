@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 
 	"github.com/uptrace/bun"
 
@@ -172,13 +173,23 @@ func (s *Store) TopicsOfUsers(ctx context.Context, env model.EnvID, users []mode
 	var rows []struct {
 		UserID     model.UserID
 		TopicID    model.TopicID
+		Identifier string
+		Channels   sql.NullString
 		Subscribed bool
 		CreatedAt  int64
 	}
-	err := s.r.NewRaw("select user_id, topic_id, subscribed, created_at from topic_members where env_id = ? and user_id in (?) order by user_id, created_at, topic_id", env, bun.List(users)).Scan(ctx, &rows)
+	err := s.r.NewRaw(`select m.user_id, m.topic_id, t.identifier, m.channels, m.subscribed, m.created_at
+		from topic_members m join topics t on t.env_id = m.env_id and t.id = m.topic_id
+		where m.env_id = ? and m.user_id in (?) order by m.user_id, m.created_at, m.topic_id`, env, bun.List(users)).Scan(ctx, &rows)
 	for _, r := range rows {
+		var only []string
+		if r.Channels.Valid {
+			if bad := json.Unmarshal([]byte(r.Channels.String), &only); bad != nil {
+				return nil, s.fail("decoding channels", bad)
+			}
+		}
 		out[r.UserID] = append(out[r.UserID], model.TopicSubscription{
-			Topic: model.Topic{ID: r.TopicID, EnvID: env}, UserID: r.UserID, Subscribed: r.Subscribed, CreatedAt: at(r.CreatedAt),
+			Topic: model.Topic{ID: r.TopicID, EnvID: env, Identifier: r.Identifier}, UserID: r.UserID, Channels: only, Subscribed: r.Subscribed, CreatedAt: at(r.CreatedAt),
 		})
 	}
 	return out, s.fail("reading subscriptions", err)

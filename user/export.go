@@ -29,8 +29,17 @@ func (s *Service) Export(ctx context.Context, env model.EnvID, identifier string
 		name  string
 		write func(context.Context) error
 	}{
-		{"user", e.user}, {"formerIdentifiers", e.formerIdentifiers}, {"addresses", e.addresses}, {"devices", e.devices}, {"preferences", e.preferences},
-		{"topics", e.topics}, {"accounts", e.accounts}, {"merges", e.merges}, {"events", e.events}, {"notifications", e.notifications}, {"deliveries", e.deliveries},
+		{"user", e.user},
+		{"formerIdentifiers", e.formerIdentifiers},
+		{"addresses", e.addresses},
+		{"devices", e.devices},
+		{"preferences", e.preferences},
+		{"topics", e.topics},
+		{"accounts", e.accounts},
+		{"merges", e.merges},
+		{"events", e.events},
+		{"notifications", e.notifications},
+		{"deliveries", e.deliveries},
 	} {
 		e.member(part.name)
 		if err := errors.Join(part.write(ctx), e.err); err != nil {

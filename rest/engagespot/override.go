@@ -35,7 +35,10 @@ func readOverride(out *sendRead, in, n rest.Members, check *model.Check) {
 	out.ofChannels(n.Object("content"), "notification.content.", func(channel rest.Members) json.RawMessage { return channel.ObjectText("content") })
 	out.ofChannels(override.Object("channel"), "override.channel.", nil)
 	for _, name := range override.Names() {
-		if object := override.ObjectText(name); object != nil && name != "channels" && name != "channel" && name != "default_inapp" && model.CheckIdentifier(name) == "" {
+		if name == "channels" || name == "channel" || name == "default_inapp" || model.CheckIdentifier(name) != "" {
+			continue
+		}
+		if object := override.ObjectText(name); object != nil {
 			out.ofProvider(name, object)
 		}
 	}

@@ -18,8 +18,10 @@ func TestOverridesAreReadInTheVendorsWords(t *testing.T) {
 			{Channel: model.ChannelEmail, Title: "S", HTML: "<p>B</p>"}, {Channel: model.ChannelSMS, Body: "M"},
 		}},
 		{`"override":{"fcm":{"_config":{"key":"k"},"android":{"ttl":"5s"}},"twilio_sms":{"ContentSid":"H"},"smtp_email":{"subject":"S","_config":{}},"default_webhook":{"a":1},"default_inapp":{"a":1}}`, []model.Override{
-			{Channel: model.ChannelWebhook, Merge: json.RawMessage(`{"a":1}`)}, {Provider: "fcm", Merge: json.RawMessage(`{"android":{"ttl":"5s"}}`)},
-			{Channel: model.ChannelEmail, Provider: "smtp", Title: "S"}, {Channel: model.ChannelSMS, Provider: "twilio", Merge: json.RawMessage(`{"ContentSid":"H"}`)},
+			{Channel: model.ChannelWebhook, Merge: json.RawMessage(`{"a":1}`)},
+			{Provider: "fcm", Merge: json.RawMessage(`{"android":{"ttl":"5s"}}`)},
+			{Channel: model.ChannelEmail, Provider: "smtp", Title: "S"},
+			{Channel: model.ChannelSMS, Provider: "twilio", Merge: json.RawMessage(`{"ContentSid":"H"}`)},
 		}},
 		{`"override":{"fcm":{"_config":{}},"channel":{"email":{}}}`, nil},
 		{`"override":{"channel":{"email":{"subject":7,"body":{"a":1}}}}`, nil},

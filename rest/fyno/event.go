@@ -176,6 +176,7 @@ func (c *call) checked(channel model.Channel, destination string, check *model.C
 		if n := e164(destination); n != "" {
 			return n
 		}
+	default:
 	}
 	is, wrong := model.CheckAddress(channel, destination)
 	if wrong != "" {
