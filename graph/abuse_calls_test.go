@@ -103,10 +103,6 @@ var abuseCalls = []abuseCall{
 		field: "markAllNotifications", args: `{"input":{"as":"READ","user":"ada","filter":{"unseen":true,"unread":true,"archived":false,"categories":["comments"]},"idempotencyKey":"k#"}}`,
 		user: true, userArgs: `{"input":{"as":"SEEN"}}`,
 	},
-	{
-		field: "setNotificationState", args: `{"input":{"id":"@welcome/bob","state":"s#","data":{"a":"1"},"delete":false,"user":"bob","idempotencyKey":"k#"}}`,
-		user: true, userArgs: `{"input":{"id":"@welcome/ada","state":"s"}}`,
-	},
 	{field: "deleteNotifications", args: `{"input":{"ids":["@welcome/bob"],"user":"bob","idempotencyKey":"k#"}}`, user: true, userArgs: `{"input":{"ids":["@welcome/ada"]}}`},
 	{field: "createCredential", args: `{"input":{"kind":"API_SECRET","name":"N","idempotencyKey":"k#","expiresAt":"2026-02-01T00:00:00Z"}}`, undo: "revokeCredential", undoPath: "credential/id"},
 	{field: "createCredential", args: `{"input":{"kind":"SIGNING_SECRET","secret":"0123456789abcdef0123456789abcdef-#"}}`, undo: "revokeCredential", undoPath: "credential/id"},

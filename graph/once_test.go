@@ -55,7 +55,6 @@ var replays = map[string]struct{ input, change, payload string }{
 	"cancelSend":           {`"id":"@later"`, `"id":"@welcome"`, `send { id status }`},
 	"markNotifications":    {`"user":"ada","ids":["@comment/ada","junk"],"as":"READ"`, `"as":"SEEN"`, `notifications { id readAt } notFound counters { unread } position`},
 	"markAllNotifications": {`"user":"ada","as":"READ"`, `"filter":{"unread":true}`, `affected counters { unread } position`},
-	"setNotificationState": {`"user":"ada","id":"@comment/ada","state":"accepted"`, `"delete":true`, `notification { id state interactedAt interactions { state at } } counters { unread } position`},
 	"deleteNotifications":  {`"user":"ada","ids":["@comment/ada","junk"]`, `"ids":["@invoice/ada"]`, `deleted notFound counters { total } position`},
 	"createCredential":     {`"kind":"SIGNING_SECRET"`, `"name":"x"`, `credential { id hint }`},
 	"rotateCredential":     {`"id":"@shop.secretKey"`, `"overlapSeconds":60`, `credential { id hint } replaced { id expiresAt }`},

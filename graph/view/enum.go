@@ -14,11 +14,8 @@ import (
 // Reading is exact: gqlparser lets a variable through in any case.
 
 var (
-	sendStatuses = []model.SendStatus{model.SendScheduled, model.SendExpanding, model.SendSent, model.SendCanceled}
-	markStates   = []model.MarkState{
-		model.MarkSeen, model.MarkUnseen, model.MarkRead, model.MarkUnread, model.MarkReadOnly, model.MarkUnseenOnly,
-		model.MarkInteracted, model.MarkArchived, model.MarkUnarchived,
-	}
+	sendStatuses    = []model.SendStatus{model.SendScheduled, model.SendExpanding, model.SendSent, model.SendCanceled}
+	markStates      = []model.MarkState{model.MarkSeen, model.MarkUnseen, model.MarkRead, model.MarkUnread, model.MarkInteracted, model.MarkArchived, model.MarkUnarchived}
 	platforms       = []model.Platform{model.PlatformIOS, model.PlatformAndroid, model.PlatformWeb, model.PlatformOther}
 	addressSources  = []model.AddressSource{model.AddressProfile, model.AddressDevice, model.AddressAdded}
 	userKinds       = []model.UserKind{model.UserPerson, model.UserAccount}
