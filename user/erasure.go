@@ -50,11 +50,12 @@ func (s *Service) Erase(ctx context.Context, env model.EnvID, once model.Once, i
 	return out, err
 }
 
-// gone ends the streams of a user who was deleted, and goes on with the erasure
-// for a moment. What fails the worker tries again: the user is gone by now.
+// gone goes on with the erasure of a user who was deleted for a moment, and then
+// ends the user's streams, just before the caller ends the credentials. What
+// fails the worker tries again: the user is gone by now.
 func (s *Service) gone(ctx context.Context, env model.EnvID, user model.UserID, id model.ErasureID) model.Erasure {
 	ctx = context.WithoutCancel(ctx)
-	s.Live.Publish(ctx, model.Hint{Key: model.InboxKey(env, user), Gone: true})
+	defer s.Live.Publish(ctx, model.Hint{Key: model.InboxKey(env, user), Gone: true})
 	e, err := s.advance(ctx, env, id, erasedAtOnce)
 	if err != nil {
 		s.log().WarnContext(ctx, "erasing a user; a worker goes on", "environment", int64(env), "erasure", id, "error", err)

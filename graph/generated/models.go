@@ -1157,36 +1157,6 @@ type SetAddressEnabledPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
-// What a user did to a notification by pressing one of its blocks.
-type SetNotificationStateInput struct {
-	// The notification's id.
-	ID string `json:"id"`
-	// The application's own word for where the user stands with it now; 1 to 255 bytes.
-	State string `json:"state"`
-	// What the user filled in: an object of values by the `id` of their blocks; at most 16 KiB.
-	Data json.RawMessage `json:"data,omitzero"`
-	// Whether the notification is deleted after that, for good.
-	Delete bool `json:"delete"`
-	// The user's identifier, for a secret key. Left out: the viewer.
-	User *string `json:"user,omitzero"`
-	// Makes the call happen at most once; 1 to 255 bytes.
-	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
-}
-
-// The notification, as it is now.
-type SetNotificationStatePayload struct {
-	// The notification with its new state, also when that deleted it; null when there are user errors.
-	Notification *view.Notification `json:"notification,omitzero"`
-	// The inbox's numbers after it.
-	Counters *model.Counters `json:"counters"`
-	// The inbox's position after it.
-	Position string `json:"position"`
-	// What must be mended; then nothing was changed. NOT_FOUND when the id names nothing in this inbox.
-	UserErrors []*model.Problem `json:"userErrors"`
-	// True when this is the stored answer of an earlier call with the same key.
-	Replayed bool `json:"replayed"`
-}
-
 // Choices of a user.
 type SetPreferencesInput struct {
 	// The user's identifier. Left out: the viewer.

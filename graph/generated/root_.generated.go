@@ -102,7 +102,6 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSendNotificationInput,
 		ec.unmarshalInputSendTargetInput,
 		ec.unmarshalInputSetAddressEnabledInput,
-		ec.unmarshalInputSetNotificationStateInput,
 		ec.unmarshalInputSetPreferencesInput,
 		ec.unmarshalInputSetPropertyInput,
 		ec.unmarshalInputSetUserEnabledInput,
@@ -1468,11 +1467,6 @@ type Mutation {
   markNotifications("Which, and as what." input: MarkNotificationsInput!): MarkNotificationsPayload!
   "Marks everything in one inbox, or what a filter selects."
   markAllNotifications("As what, and how far." input: MarkAllNotificationsInput!): MarkAllNotificationsPayload!
-  """
-  Gives a notification a state, as a press on one of its blocks does, and keeps what the user filled in. Sets interacted, and leaves seen and read
-  as they are.
-  """
-  setNotificationState("Which, and what was pressed." input: SetNotificationStateInput!): SetNotificationStatePayload!
   "Deletes notifications from one inbox for good."
   deleteNotifications("Which." input: DeleteNotificationsInput!): DeleteNotificationsPayload!
   "Makes or registers a credential. Its secret is shown this once. Secret key only."
@@ -2295,10 +2289,6 @@ enum MarkState {
   READ
   "Clears read."
   UNREAD
-  "Sets read, and leaves seen: one that was read without having been seen does not count as unseen."
-  READ_ONLY
-  "Clears seen, and leaves read."
-  UNSEEN_ONLY
   "Sets seen, read and interacted."
   INTERACTED
   "Puts it away."
@@ -2358,36 +2348,6 @@ type MarkAllNotificationsPayload {
   "The inbox's position after it."
   position: InboxPosition!
   "What must be mended; then nothing was changed."
-  userErrors: [UserError!]!
-  "True when this is the stored answer of an earlier call with the same key."
-  replayed: Boolean!
-}
-
-"What a user did to a notification by pressing one of its blocks."
-input SetNotificationStateInput {
-  "The notification's id."
-  id: ID!
-  "The application's own word for where the user stands with it now; 1 to 255 bytes."
-  state: String!
-  "What the user filled in: an object of values by the ` + "`" + `id` + "`" + ` of their blocks; at most 16 KiB."
-  data: JSON
-  "Whether the notification is deleted after that, for good."
-  delete: Boolean! = false
-  "The user's identifier, for a secret key. Left out: the viewer."
-  user: String
-  "Makes the call happen at most once; 1 to 255 bytes."
-  idempotencyKey: String
-}
-
-"The notification, as it is now."
-type SetNotificationStatePayload {
-  "The notification with its new state, also when that deleted it; null when there are user errors."
-  notification: Notification
-  "The inbox's numbers after it."
-  counters: InboxCounters!
-  "The inbox's position after it."
-  position: InboxPosition!
-  "What must be mended; then nothing was changed. NOT_FOUND when the id names nothing in this inbox."
   userErrors: [UserError!]!
   "True when this is the stored answer of an earlier call with the same key."
   replayed: Boolean!
@@ -4497,22 +4457,6 @@ func (ec *executionContext) childFields_SetAddressEnabledPayload(ctx context.Con
 		return ec.fieldContext_SetAddressEnabledPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SetAddressEnabledPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_SetNotificationStatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "notification":
-		return ec.fieldContext_SetNotificationStatePayload_notification(ctx, field)
-	case "counters":
-		return ec.fieldContext_SetNotificationStatePayload_counters(ctx, field)
-	case "position":
-		return ec.fieldContext_SetNotificationStatePayload_position(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_SetNotificationStatePayload_userErrors(ctx, field)
-	case "replayed":
-		return ec.fieldContext_SetNotificationStatePayload_replayed(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type SetNotificationStatePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_SetPreferencesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -57,7 +57,6 @@ type MutationResolver interface {
 	CancelSend(ctx context.Context, input CancelSendInput) (*CancelSendPayload, error)
 	MarkNotifications(ctx context.Context, input MarkNotificationsInput) (*MarkNotificationsPayload, error)
 	MarkAllNotifications(ctx context.Context, input MarkAllNotificationsInput) (*MarkAllNotificationsPayload, error)
-	SetNotificationState(ctx context.Context, input SetNotificationStateInput) (*SetNotificationStatePayload, error)
 	DeleteNotifications(ctx context.Context, input DeleteNotificationsInput) (*DeleteNotificationsPayload, error)
 	CreateCredential(ctx context.Context, input CreateCredentialInput) (*CreateCredentialPayload, error)
 	RotateCredential(ctx context.Context, input RotateCredentialInput) (*RotateCredentialPayload, error)
@@ -595,20 +594,6 @@ func (ec *executionContext) field_Mutation_setAddressEnabled_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (SetAddressEnabledInput, error) {
 			return ec.unmarshalNSetAddressEnabledInput2carillonᚋgraphᚋgeneratedᚐSetAddressEnabledInput(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["input"] = arg0
-	return args, nil
-}
-
-func (ec *executionContext) field_Mutation_setNotificationState_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
-	var err error
-	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (SetNotificationStateInput, error) {
-			return ec.unmarshalNSetNotificationStateInput2carillonᚋgraphᚋgeneratedᚐSetNotificationStateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -8739,50 +8724,6 @@ func (ec *executionContext) fieldContext_Mutation_markAllNotifications(ctx conte
 	return fc, nil
 }
 
-func (ec *executionContext) _Mutation_setNotificationState(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Mutation_setNotificationState(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().SetNotificationState(ctx, fc.Args["input"].(SetNotificationStateInput))
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *SetNotificationStatePayload) graphql.Marshaler {
-			return ec.marshalNSetNotificationStatePayload2ᚖcarillonᚋgraphᚋgeneratedᚐSetNotificationStatePayload(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_Mutation_setNotificationState(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "Mutation",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_SetNotificationStatePayload(ctx, field)
-		},
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = ec.Recover(ctx, r)
-			ec.Error(ctx, err)
-		}
-	}()
-	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_setNotificationState_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _Mutation_deleteNotifications(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14067,148 +14008,6 @@ func (ec *executionContext) _SetAddressEnabledPayload_replayed(ctx context.Conte
 }
 func (ec *executionContext) fieldContext_SetAddressEnabledPayload_replayed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SetAddressEnabledPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
-}
-
-func (ec *executionContext) _SetNotificationStatePayload_notification(ctx context.Context, field graphql.CollectedField, obj *SetNotificationStatePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_SetNotificationStatePayload_notification(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Notification, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *view.Notification) graphql.Marshaler {
-			return ec.marshalONotification2ᚖcarillonᚋgraphᚋviewᚐNotification(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_SetNotificationStatePayload_notification(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "SetNotificationStatePayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Notification(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _SetNotificationStatePayload_counters(ctx context.Context, field graphql.CollectedField, obj *SetNotificationStatePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_SetNotificationStatePayload_counters(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Counters, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *model.Counters) graphql.Marshaler {
-			return ec.marshalNInboxCounters2ᚖcarillonᚋmodelᚐCounters(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_SetNotificationStatePayload_counters(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "SetNotificationStatePayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_InboxCounters(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _SetNotificationStatePayload_position(ctx context.Context, field graphql.CollectedField, obj *SetNotificationStatePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_SetNotificationStatePayload_position(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Position, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNInboxPosition2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_SetNotificationStatePayload_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("SetNotificationStatePayload", field, false, false, errors.New("field of type InboxPosition does not have child fields"))
-}
-
-func (ec *executionContext) _SetNotificationStatePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *SetNotificationStatePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_SetNotificationStatePayload_userErrors(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UserErrors, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*model.Problem) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕᚖcarillonᚋmodelᚐProblemᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_SetNotificationStatePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "SetNotificationStatePayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_UserError(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _SetNotificationStatePayload_replayed(ctx context.Context, field graphql.CollectedField, obj *SetNotificationStatePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_SetNotificationStatePayload_replayed(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Replayed, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return ec.marshalNBoolean2bool(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_SetNotificationStatePayload_replayed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("SetNotificationStatePayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _SetPreferencesPayload_preferences(ctx context.Context, field graphql.CollectedField, obj *SetPreferencesPayload) (ret graphql.Marshaler) {
@@ -20799,75 +20598,6 @@ func (ec *executionContext) unmarshalInputSetAddressEnabledInput(ctx context.Con
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputSetNotificationStateInput(ctx context.Context, obj any) (SetNotificationStateInput, error) {
-	var it SetNotificationStateInput
-	if obj == nil {
-		return it, nil
-	}
-
-	asMap := map[string]any{}
-	for k, v := range obj.(map[string]any) {
-		asMap[k] = v
-	}
-
-	if _, present := asMap["delete"]; !present {
-		asMap["delete"] = false
-	}
-
-	fieldsInOrder := [...]string{"id", "state", "data", "delete", "user", "idempotencyKey"}
-	for _, k := range fieldsInOrder {
-		v, ok := asMap[k]
-		if !ok {
-			continue
-		}
-		switch k {
-		case "id":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
-			data, err := ec.unmarshalNID2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.ID = data
-		case "state":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
-			data, err := ec.unmarshalNString2string(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.State = data
-		case "data":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("data"))
-			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Data = data
-		case "delete":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("delete"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Delete = data
-		case "user":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("user"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.User = data
-		case "idempotencyKey":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.IdempotencyKey = data
-		}
-	}
-	return it, nil
-}
-
 func (ec *executionContext) unmarshalInputSetPreferencesInput(ctx context.Context, obj any) (SetPreferencesInput, error) {
 	var it SetPreferencesInput
 	if obj == nil {
@@ -25071,13 +24801,6 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		case "setNotificationState":
-			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
-				return ec._Mutation_setNotificationState(ctx, field)
-			})
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
 		case "deleteNotifications":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteNotifications(ctx, field)
@@ -27708,64 +27431,6 @@ func (ec *executionContext) _SetAddressEnabledPayload(ctx context.Context, sel a
 			}
 		case "replayed":
 			out.Values[i] = ec._SetAddressEnabledPayload_replayed(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
-
-	return out
-}
-
-var setNotificationStatePayloadImplementors = []string{"SetNotificationStatePayload"}
-
-func (ec *executionContext) _SetNotificationStatePayload(ctx context.Context, sel ast.SelectionSet, obj *SetNotificationStatePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, setNotificationStatePayloadImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("SetNotificationStatePayload")
-		case "notification":
-			out.Values[i] = ec._SetNotificationStatePayload_notification(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
-		case "counters":
-			out.Values[i] = ec._SetNotificationStatePayload_counters(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "position":
-			out.Values[i] = ec._SetNotificationStatePayload_position(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "userErrors":
-			out.Values[i] = ec._SetNotificationStatePayload_userErrors(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "replayed":
-			out.Values[i] = ec._SetNotificationStatePayload_replayed(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -32097,25 +31762,6 @@ func (ec *executionContext) marshalNSetAddressEnabledPayload2ᚖcarillonᚋgraph
 		return graphql.Null
 	}
 	return ec._SetAddressEnabledPayload(ctx, sel, v)
-}
-
-func (ec *executionContext) unmarshalNSetNotificationStateInput2carillonᚋgraphᚋgeneratedᚐSetNotificationStateInput(ctx context.Context, v any) (SetNotificationStateInput, error) {
-	res, err := ec.unmarshalInputSetNotificationStateInput(ctx, v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNSetNotificationStatePayload2carillonᚋgraphᚋgeneratedᚐSetNotificationStatePayload(ctx context.Context, sel ast.SelectionSet, v SetNotificationStatePayload) graphql.Marshaler {
-	return ec._SetNotificationStatePayload(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNSetNotificationStatePayload2ᚖcarillonᚋgraphᚋgeneratedᚐSetNotificationStatePayload(ctx context.Context, sel ast.SelectionSet, v *SetNotificationStatePayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._SetNotificationStatePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSetPreferencesInput2carillonᚋgraphᚋgeneratedᚐSetPreferencesInput(ctx context.Context, v any) (SetPreferencesInput, error) {
