@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 
 	"carillon/auth"
 	"carillon/graph/generated"
@@ -129,6 +130,9 @@ type inboxSource struct {
 
 func (s *inboxSource) Next(ctx context.Context) (event any, id string, ok bool, err error) {
 	e, ok, err := s.stream.Next(ctx)
+	if errors.Is(err, inbox.ErrGone) { // nothing that a client waits for has ended well
+		err = model.NotFound("is of a user who was deleted")
+	}
 	if !ok || err != nil {
 		return nil, "", false, err
 	}
