@@ -47,6 +47,7 @@ imports: ## the import rules alone (internal/archtest)
 
 race: ## all Go tests but the faults, with -race, on both databases
 	@scripts/need.sh gcc gcc libc6-dev
+	go build -race $(PACKAGES) # with all processors, which -p 1 leaves idle
 	$(SERVICES) go test -race -p 1 -count=1 -timeout=20m $(PACKAGES)
 
 faults: ## the short run of the fault tests, which start servers of their own
