@@ -23,18 +23,36 @@ var binary = sync.OnceValues(func() (string, error) {
 	return lab.Build(context.Background(), dir)
 })
 
-// setups runs test on both set-ups. Without PostgreSQL's and Redis' programs
-// the second is skipped, or fails in CI.
-func setups(t *testing.T, test func(t *testing.T, name, binary string)) {
+func built(t *testing.T) string {
 	t.Helper()
 	bin, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return bin
+}
+
+// setups runs test on both set-ups. Without PostgreSQL's and Redis' programs
+// the second is skipped, or fails in CI.
+func setups(t *testing.T, test func(t *testing.T, name, binary string)) {
+	t.Helper()
+	bin := built(t)
+	onEmbedded(t, bin, test)
+	onProduction(t, bin, test)
+}
+
+// onEmbedded runs a test of the embedded default.
+func onEmbedded(t *testing.T, bin string, test func(t *testing.T, name, binary string)) {
+	t.Helper()
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
 		test(t, "embedded", bin)
 	})
+}
+
+// onProduction runs a test on PostgreSQL and Redis.
+func onProduction(t *testing.T, bin string, test func(t *testing.T, name, binary string)) {
+	t.Helper()
 	t.Run("production", func(t *testing.T) {
 		t.Parallel()
 		_, redisErr := exec.LookPath("redis-server")
@@ -83,10 +101,7 @@ func TestStreamsOutliveTheJanitor(t *testing.T) {
 
 func TestPostgresIsHurt(t *testing.T) {
 	t.Parallel()
-	setups(t, func(t *testing.T, name, binary string) {
-		if name == "embedded" {
-			t.Skip("there is no PostgreSQL")
-		}
+	onProduction(t, built(t), func(t *testing.T, name, binary string) {
 		report := tell(t, name, binary, postgresStory{
 			rounds: 1, pause: time.Second, cutting: 2 * time.Second, deadline: time.Second, senders: 6, users: 12, clients: 4, seed: 1,
 		}.run)
@@ -98,10 +113,7 @@ func TestPostgresIsHurt(t *testing.T) {
 
 func TestRedisIsHurt(t *testing.T) {
 	t.Parallel()
-	setups(t, func(t *testing.T, name, binary string) {
-		if name == "embedded" {
-			t.Skip("there is no Redis")
-		}
+	onProduction(t, built(t), func(t *testing.T, name, binary string) {
 		report := tell(t, name, binary, redisStory{each: 2 * time.Second, senders: 3, users: 2, clients: 4, seed: 1}.run)
 		if report.tally.events < 100 {
 			t.Error("the story proves little")
@@ -157,10 +169,7 @@ func TestSubscribersWhoNeverReadCostTheOthersNothing(t *testing.T) {
 
 func TestDiskIsFull(t *testing.T) {
 	t.Parallel()
-	setups(t, func(t *testing.T, name, binary string) {
-		if name != "embedded" {
-			t.Skip("the disk is that of SQLite")
-		}
+	onEmbedded(t, built(t), func(t *testing.T, name, binary string) { // the disk is that of SQLite
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		report, err := onSetup(ctx, name, binary, t.TempDir(), diskStory{rounds: 2, each: 500 * time.Millisecond, senders: 4, users: 8, clients: 4, seed: 1}.run)

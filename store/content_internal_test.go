@@ -34,7 +34,7 @@ func FuzzContent(f *testing.F) {
 			return
 		}
 		if err := json.Unmarshal([]byte(s), &slow); err != nil {
-			t.Skip() // the database holds only what was encoded, and its data was checked
+			return // the database holds only what was encoded, and its data was checked
 		}
 		if !reflect.DeepEqual(quick, slow) {
 			t.Errorf("%s is read as %+v, want %+v", s, quick, slow)

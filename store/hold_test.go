@@ -13,10 +13,7 @@ import (
 // kept the other waiting, they would wait for each other.
 func TestSendsDoNotWaitForUsersWhoAreBeingChanged(t *testing.T) {
 	t.Parallel()
-	storetest.EachURL(t, func(t *testing.T, url string) {
-		if !store.IsPostgres(url) {
-			t.Skip("SQLite has one writer")
-		}
+	storetest.OnPostgres(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, store.Config{URL: url})
 		env := newEnvironment(t, s)
 		ctx := t.Context()

@@ -125,10 +125,7 @@ func withLockTimeout(t *testing.T, address string) string {
 // told that the other one is running, whatever the two would have waited for.
 func TestOnceWhileTheSameKeyIsRunning(t *testing.T) {
 	t.Parallel()
-	storetest.EachURL(t, func(t *testing.T, url string) {
-		if !store.IsPostgres(url) {
-			t.Skip("SQLite has one writer")
-		}
+	storetest.OnPostgres(t, func(t *testing.T, url string) {
 		s, hasty := storetest.Open(t, store.Config{URL: url}), storetest.Open(t, store.Config{URL: withLockTimeout(t, url)})
 		env := newEnvironment(t, s)
 		key := func(hash byte) model.Once { return model.Once{Operation: "test", Key: "race", Hash: [32]byte{hash}} }
@@ -205,10 +202,7 @@ func deleting(t *testing.T, url string, env model.EnvID, identifier string) (fin
 
 func TestSubscribingAUserWhoIsBeingDeleted(t *testing.T) {
 	t.Parallel()
-	storetest.EachURL(t, func(t *testing.T, url string) {
-		if !store.IsPostgres(url) {
-			t.Skip("SQLite has one writer")
-		}
+	storetest.OnPostgres(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, store.Config{URL: url})
 		env := newEnvironment(t, s)
 		storetest.User(t, s, env, "ada")
@@ -255,10 +249,7 @@ func TestATransactionThatRanOutOfTimeIsUnavailable(t *testing.T) {
 
 func TestATransactionThatKeepsLosingIsUnavailable(t *testing.T) {
 	t.Parallel()
-	storetest.EachURL(t, func(t *testing.T, address string) {
-		if !store.IsPostgres(address) {
-			t.Skip("SQLite has one writer")
-		}
+	storetest.OnPostgres(t, func(t *testing.T, address string) {
 		s := storetest.Open(t, store.Config{URL: address})
 		env, tries := newEnvironment(t, s), 0
 		_, err := store.Once(t.Context(), s, env, model.Once{}, "loser", func() error {

@@ -91,7 +91,7 @@ func FuzzRoutes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path string, body []byte) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x/"+strings.TrimLeft(path, "/"), io.NopCloser(strings.NewReader(string(body))))
 		if err != nil {
-			t.Skip()
+			return // no request can say this
 		}
 		w := httptest.NewRecorder()
 		if h.ServeHTTP(w, r); w.Code >= 500 {

@@ -52,6 +52,16 @@ func EachURL(t *testing.T, test func(t *testing.T, url string)) {
 	})
 }
 
+// OnPostgres runs test with the URL of an empty schema of PostgreSQL. It is for
+// what SQLite, with its one writer, does not know.
+func OnPostgres(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, Postgres(t))
+	})
+}
+
 // Open opens and migrates a database and closes it after the test.
 func Open(t testing.TB, cfg store.Config) *store.Store {
 	t.Helper()
