@@ -58,6 +58,17 @@ func UTCOffset(zone string, at time.Time) string {
 	return at.In(l).Format("-07:00")
 }
 
+// PhoneOf is a number in E.164 form that may come without its +, as clients of
+// other services send it; "" when it cannot be brought into it.
+func PhoneOf(sent string) string {
+	for _, s := range []string{sent, "+" + sent} {
+		if n, ok := PhoneE164(s); ok {
+			return n
+		}
+	}
+	return ""
+}
+
 // PhoneE164 puts a phone number into E.164 form: + and digits, without what
 // people put between them. "00" in front is a +. It does not guess a country.
 func PhoneE164(s string) (string, bool) {

@@ -34,7 +34,6 @@ var Kind = &delivery.Kind{
 	// Mailboxes drop a second copy by its Message-ID; where one does not, a second
 	// mail is better than none.
 	Dedupes: true,
-	Reports: true,
 	New:     open,
 }
 

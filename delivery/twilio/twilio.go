@@ -29,8 +29,7 @@ var Kind = &delivery.Kind{
 		{Name: "statusCallback", Help: "URL that Twilio reports to; left out: this server's own, where it knows its public address", Type: delivery.FieldText},
 		delivery.EndpointField(usual),
 	},
-	Reports: true,
-	New:     open,
+	New: open,
 }
 
 type settings struct {

@@ -23,7 +23,6 @@ var Kind = &delivery.Kind{
 		delivery.ReceiptsSecret(),
 	},
 	Dedupes: true, // by webhook-id, as the specification asks of receivers
-	Reports: true,
 	New:     open,
 }
 

@@ -83,7 +83,7 @@ func (c *call) number(attributes map[string]json.RawMessage) {
 	if sent == "" {
 		return
 	}
-	normal := e164(sent)
+	normal := model.PhoneOf(sent)
 	if normal != "" {
 		attributes[model.AttrPhoneNumber] = quoted(normal)
 	}

@@ -80,7 +80,7 @@ func (c *call) match() model.UserMatch {
 	email, _ := model.CheckEmail(c.body.Text("email"))
 	var phone string
 	if raw := c.body.Raw("number"); raw != nil {
-		phone = e164(strings.Trim(string(raw), `"`))
+		phone = model.PhoneOf(strings.Trim(string(raw), `"`))
 	}
 	return model.UserMatch{Email: email, Phone: phone}
 }

@@ -160,21 +160,10 @@ func object(u model.User) userObject {
 // since.
 func number(p model.Profile) string {
 	is, sent := p.Attribute(model.AttrPhoneNumber), p.Attribute(attrNumber)
-	if sent == "" || is != "" && e164(sent) != is {
+	if sent == "" || is != "" && model.PhoneOf(sent) != is {
 		return is
 	}
 	return sent
-}
-
-// e164 is a number in E.164 form; clients of Engage leave out the +. "" when it
-// cannot be brought into it.
-func e164(sent string) string {
-	for _, s := range []string{sent, "+" + sent} {
-		if n, ok := model.PhoneE164(s); ok {
-			return n
-		}
-	}
-	return ""
 }
 
 // devices are the last tokens of phones.

@@ -101,7 +101,7 @@ func (c *call) destination(out *channelInput, in rest.Members, word string, chan
 	sent := in.Text(word)
 	is := sent
 	if word == "sms" || word == "whatsapp" || word == "voice" {
-		if is = e164(sent); is == "" && sent != "" {
+		if is = model.PhoneOf(sent); is == "" && sent != "" {
 			in.Check(word).Add(model.ProblemInvalid, "must be a phone number with its country code, such as +15550100000")
 		}
 	}
@@ -125,17 +125,6 @@ func (c *call) destination(out *channelInput, in rest.Members, word string, chan
 		}
 		out.addresses = append(out.addresses, model.NewAddress{Channel: channel, Value: is})
 	}
-}
-
-// e164 is a number in E.164 form, which clients may send without the +; "" when
-// it cannot be brought into it.
-func e164(sent string) string {
-	for _, s := range []string{sent, "+" + sent} {
-		if n, ok := model.PhoneE164(s); ok {
-			return n
-		}
-	}
-	return ""
 }
 
 // tokens reads a list of tokens, or a single one, as some clients send it.
@@ -317,11 +306,7 @@ func (a *API) deleteChannel(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	id := r.PathValue("id")
-	u, err := a.Users.Find(c.ctx(), c.env, id)
-	if err != nil {
-		return 0, nil, unknown(err, id)
-	}
-	shown, err := c.shown(u)
+	shown, err := c.named(id)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -173,7 +173,7 @@ func (c *call) checked(channel model.Channel, destination string, check *model.C
 		is, _ := bare(destination)
 		return is
 	case model.ChannelSMS, model.ChannelWhatsApp, model.ChannelVoice:
-		if n := e164(destination); n != "" {
+		if n := model.PhoneOf(destination); n != "" {
 			return n
 		}
 	default:

@@ -95,7 +95,7 @@ func (a *API) Mount(router *rest.Router) {
 		router.Own(root, s)
 		handle := func(pattern string, access rest.Access, h rest.Handler) {
 			method, path, _ := strings.Cut(pattern, " ")
-			router.Handle(s, method+" "+root+path, access, func(r *http.Request) (int, any, error) { return h(r) })
+			router.Handle(s, method+" "+root+path, access, h)
 		}
 		handle("POST /profiles", rest.Access{}, a.createProfile)
 		handle("POST /profiles/delete", rest.Access{}, a.deleteProfiles)

@@ -167,13 +167,17 @@ func (a *API) getProfile(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	id := r.PathValue("id")
-	u, err := a.Users.Find(c.ctx(), c.env, id)
-	if err != nil {
-		return 0, nil, unknown(err, id)
-	}
-	shown, err := c.shown(u)
+	shown, err := c.named(r.PathValue("id"))
 	return http.StatusOK, shown, err
+}
+
+// named is the profile of an id as it is shown.
+func (c *call) named(id string) (profileObject, error) {
+	u, err := c.Users.Find(c.ctx(), c.env, id)
+	if err != nil {
+		return profileObject{}, unknown(err, id)
+	}
+	return c.shown(u)
 }
 
 // mergeProfiles makes one user of two. A target that is not there is the new

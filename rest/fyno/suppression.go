@@ -117,7 +117,7 @@ func (c *call) destinations(channel model.Channel, id, destination string) ([]st
 	if id == "" {
 		if kept, wrong := model.CheckAddress(channel, destination); wrong == "" {
 			destination = kept
-		} else if n := e164(destination); n != "" {
+		} else if n := model.PhoneOf(destination); n != "" {
 			destination = n
 		}
 		return []string{destination}, nil

@@ -108,7 +108,7 @@ func shownChannels(addresses []model.Address, k kept) (is, raw map[string]any) {
 			// whatsapp and voice by the number of sms, which Fyno does not have
 		default:
 			is[word], raw[word] = a.Value, a.Value
-			if sent, there := k.Raw[word]; there && e164(sent) == a.Value {
+			if sent, there := k.Raw[word]; there && model.PhoneOf(sent) == a.Value {
 				raw[word] = sent
 			}
 		}
