@@ -143,12 +143,8 @@ func (s *Store) identity(ctx context.Context) string {
 // loadEpoch reads the epoch, which the first to come makes. A copy that is
 // opened for the first time gets a new one, as [Store.Restored] has it.
 func (s *Store) loadEpoch(ctx context.Context) error {
-	v, err := s.SetFactOnce(ctx, factEpoch, strconv.FormatUint(newEpoch(), 10))
-	if err != nil {
+	if _, err := s.SetFactOnce(ctx, factEpoch, strconv.FormatUint(newEpoch(), 10)); err != nil {
 		return err
-	}
-	if s.epoch, err = strconv.ParseUint(v, 10, 64); err != nil {
-		return fmt.Errorf("reading epoch: %w", err)
 	}
 	if identity := s.identity(ctx); identity != "" {
 		if _, err := s.SetFactOnce(ctx, factIdentity, identity); err != nil {
@@ -160,8 +156,16 @@ func (s *Store) loadEpoch(ctx context.Context) error {
 		return facts[factBackup] != "" || identity != "" && facts[factIdentity] != identity
 	}
 	facts, err := s.facts(ctx)
-	if err != nil || !changed(facts) {
+	if err != nil {
 		return err
+	}
+	// Another process may have given the copy its epoch since the first look;
+	// this one read it together with the identity that says so.
+	if s.epoch, err = strconv.ParseUint(facts[factEpoch], 10, 64); err != nil {
+		return fmt.Errorf("reading epoch: %w", err)
+	}
+	if !changed(facts) {
+		return nil
 	}
 	out, done, err := s.restored(ctx, true, func(facts map[string]string) bool {
 		s.epoch, _ = strconv.ParseUint(facts[factEpoch], 10, 64) // another process may have been first
