@@ -95,7 +95,12 @@ func (e *embedded) cli(t *testing.T, args ...string) (status int, out, errs stri
 
 func (e *embedded) query(t *testing.T, credential, query string) map[string]any {
 	t.Helper()
-	body, err := json.Marshal(map[string]string{"query": query})
+	return e.ask(t, credential, query, nil)
+}
+
+func (e *embedded) ask(t *testing.T, credential, query string, variables map[string]any) map[string]any {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,10 +62,10 @@ func (s *Service) reconsider(c claimed, x *surroundings) (done model.FinishedDel
 	switch {
 	case c.Lost >= model.MaxLost:
 		return ended(c, model.DeliveryFailed, fmt.Sprintf("set aside: %d times it was taken by a worker that did not come back", c.Lost)), true
+	case !c.ExpiresAt.IsZero() && !s.now().Before(c.ExpiresAt): // before the next: what has expired is swept away
+		return ended(c, model.DeliveryExpired, "its time was over before it could be sent"), true
 	case !there || !sent:
 		return ended(c, model.DeliveryCanceled, "the notification was deleted or recalled"), true
-	case !c.ExpiresAt.IsZero() && !s.now().Before(c.ExpiresAt):
-		return ended(c, model.DeliveryExpired, "its time was over before it could be sent"), true
 	case c.Unless == model.MarkRead && !n.ReadAt.IsZero():
 		return ended(c, model.DeliveryCanceled, "the notification was read first"), true
 	case c.Unless == model.MarkSeen && (!n.SeenAt.IsZero() || !n.ReadAt.IsZero()):
@@ -213,8 +213,8 @@ func takes(sender Sender, to Target) bool {
 // enter takes a place at a provider, or says how long to wait for one. With a
 // place, release gives it back and tells the breaker how it went.
 func (s *Service) enter(ctx context.Context, p model.Provider, sender *madeSender, c claimed) (wait time.Duration, release func(*Service, *Error)) {
-	key := breakerKey(p, Target{Address: c.Address})
-	if wait := s.worker.breakers.enter(key); wait > 0 {
+	pass, wait := s.worker.breakers.enter(breakerKey(p, Target{Address: c.Address}))
+	if wait > 0 {
 		return wait, nil
 	}
 	giveUp := time.NewTimer(max(0, time.Until(c.until)-minLeft))
@@ -222,13 +222,13 @@ func (s *Service) enter(ctx context.Context, p model.Provider, sender *madeSende
 	select {
 	case sender.places <- struct{}{}:
 	case <-giveUp.C:
-		s.worker.breakers.leave(key, neither, 0)
+		s.worker.breakers.leave(pass, neither, 0)
 		return time.Second, nil
 	}
 	if p.PerSecond > 0 {
 		if wait := s.turn(ctx, p, c); wait > 0 {
 			<-sender.places
-			s.worker.breakers.leave(key, neither, 0)
+			s.worker.breakers.leave(pass, neither, 0)
 			return wait, nil
 		}
 	}
@@ -241,7 +241,7 @@ func (s *Service) enter(ctx context.Context, p model.Provider, sender *madeSende
 				cool = failure.RetryAfter
 			}
 		}
-		s.worker.breakers.leave(key, how, cool)
+		s.worker.breakers.leave(pass, how, cool)
 	}
 }
 
