@@ -21,6 +21,7 @@ type Store interface {
 	Topic(ctx context.Context, env model.EnvID, identifier string) (model.Topic, error)
 	TopicByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error)
 	Topics(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error)
+	OpenTopics(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error)
 	Subscriptions(ctx context.Context, env model.EnvID, user model.UserID, page model.PageRequest) (model.Page[model.TopicSubscription], error)
 	TopicsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.TopicSubscription, error)
 	SubscriberCounts(ctx context.Context, env model.EnvID, topics []model.TopicID) (map[model.TopicID]int64, error)
@@ -191,6 +192,11 @@ func (s *Service) ByID(ctx context.Context, env model.EnvID, id model.TopicID) (
 // List lists the topics of an environment, newest first.
 func (s *Service) List(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error) {
 	return s.Store.Topics(ctx, env, page)
+}
+
+// ListOpen is List without the topics that were archived.
+func (s *Service) ListOpen(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error) {
+	return s.Store.OpenTopics(ctx, env, page)
 }
 
 // Of lists the topics that a user is on, newest first.

@@ -100,15 +100,25 @@ func (o Override) checkHeaders(c *Check) {
 	}
 }
 
-// freeHeaders are those that a send may set besides those that begin with X-.
+// HeaderReplyTo names whom an answer to a mail goes to.
+const HeaderReplyTo = "Reply-To"
+
+// freeHeaders are those that a send may set besides those that begin with X-, and
+// besides HeaderReplyTo.
 var freeHeaders = []string{"Feedback-Id", "Importance", "In-Reply-To", "List-Id", "Precedence", "Priority", "References", "Thread-Topic"}
 
 // CheckHeader says what is wrong with a header that a send sets, or returns "".
 // The name is in canonical form.
 func CheckHeader(name, value string) string {
+	if name == HeaderReplyTo {
+		if address, wrong := CheckEmail(value); wrong != "" || address != value {
+			return name + " must be one e-mail address, such as ada@example.com"
+		}
+		return ""
+	}
 	switch {
 	case !strings.HasPrefix(name, "X-") && !slices.Contains(freeHeaders, name), strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "", len(name) > 100:
-		return fmt.Sprintf("cannot set %q; a send may set X-… and %s", name, strings.Join(freeHeaders, ", "))
+		return fmt.Sprintf("cannot set %q; a send may set X-…, %s and %s", name, strings.Join(freeHeaders, ", "), HeaderReplyTo)
 	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return "must have no line breaks or other control characters, " + name + " has"
 	case CheckText(value, MaxHeader) != "":

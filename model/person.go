@@ -202,3 +202,12 @@ func ParseDate(s string) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+// UserStats are the messages of a user, counted, over all channels.
+type UserStats struct {
+	Delivered  int64     // in the inbox, or taken by a provider
+	Failed     int64     // given up, bounced or too late
+	Opened     int64     // read in the inbox
+	Pressed    int64     // interacted with in the inbox
+	LastActive time.Time // the newest mark by the user or event of theirs; zero: none
+}

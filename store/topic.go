@@ -252,8 +252,17 @@ func (s *Store) topic(ctx context.Context, where string, args ...any) (model.Top
 
 // Topics lists the topics of an environment by id, newest first.
 func (s *Store) Topics(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error) {
+	return s.listTopics(ctx, selectTopics, env, page)
+}
+
+// OpenTopics is Topics without those that were archived.
+func (s *Store) OpenTopics(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error) {
+	return s.listTopics(ctx, selectTopics+" and t.archived_at is null", env, page)
+}
+
+func (s *Store) listTopics(ctx context.Context, from string, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error) {
 	var rows []topicRow
-	query, args := byID(selectTopics, "t.id", page)
+	query, args := byID(from, "t.id", page)
 	if err := s.r.NewRaw(query, append([]any{env}, args...)...).Scan(ctx, &rows); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return model.Page[model.Topic]{}, s.fail("reading topics", err)
 	}

@@ -148,6 +148,11 @@ func (s *Service) Memberships(ctx context.Context, env model.EnvID, users []mode
 	return s.Store.Memberships(ctx, env, users)
 }
 
+// Stats counts what became of a user's messages.
+func (s *Service) Stats(ctx context.Context, env model.EnvID, user model.UserID) (model.UserStats, error) {
+	return s.Store.UserStats(ctx, env, user)
+}
+
 // MemberCounts counts the members of accounts; one without any is absent.
 func (s *Service) MemberCounts(ctx context.Context, env model.EnvID, accounts []model.UserID) (map[model.UserID]int64, error) {
 	return s.Store.MemberCounts(ctx, env, accounts)

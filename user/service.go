@@ -58,6 +58,7 @@ type Store interface {
 	FormerIdentifiers(ctx context.Context, env model.EnvID, user model.UserID) ([]string, error)
 	Memberships(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.Membership, error)
 	MemberCounts(ctx context.Context, env model.EnvID, accounts []model.UserID) (map[model.UserID]int64, error)
+	UserStats(ctx context.Context, env model.EnvID, user model.UserID) (model.UserStats, error)
 	Members(ctx context.Context, env model.EnvID, account model.UserID, page model.PageRequest) (model.Page[model.Membership], error)
 	JoinAccounts(ctx context.Context, env model.EnvID, once model.Once, user string, changes []model.MembershipChange) (model.Outcome[model.User], error)
 	SetRole(ctx context.Context, env model.EnvID, once model.Once, user, account, role string) (model.Outcome[model.User], error)

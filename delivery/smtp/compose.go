@@ -29,7 +29,7 @@ func (s *sender) compose(m delivery.Message) (*gomail.Msg, error) {
 	}{
 		{gomail.HeaderFrom, mail.Address{Name: s.FromName, Address: s.From}},
 		{gomail.HeaderTo, mail.Address{Name: m.Name, Address: to.Address}},
-		{gomail.HeaderReplyTo, mail.Address{Address: s.ReplyTo}},
+		{gomail.HeaderReplyTo, mail.Address{Address: cmp.Or(m.Headers[model.HeaderReplyTo], s.ReplyTo)}},
 	}
 	for _, a := range addresses {
 		if a.Address.Address == "" {
@@ -74,7 +74,9 @@ func setHeaders(msg *gomail.Msg, m delivery.Message) error {
 		if wrong := model.CheckHeader(name, value); wrong != "" {
 			return delivery.Errorf(model.ClassPermanent, "the mail's headers: %s", wrong)
 		}
-		msg.SetGenHeader(gomail.Header(name), value)
+		if name != model.HeaderReplyTo { // which is an address, and set as one
+			msg.SetGenHeader(gomail.Header(name), value)
+		}
 	}
 	if m.Unsubscribe == "" {
 		return nil

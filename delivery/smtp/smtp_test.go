@@ -103,6 +103,13 @@ func TestForm(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, v, want)
 		}
 	}
+	m.Headers = map[string]string{"Reply-To": "orders@example.com"}
+	if _, err := open(t, account).Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if v := p.all()[1].mail.Header["Reply-To"]; !slices.Equal(v, []string{"<orders@example.com>"}) {
+		t.Errorf("of a message that says whom to reply to, Reply-To is %q", v)
+	}
 	bodies, _ := parts(t, got.mail)
 	if !strings.Contains(bodies["text/plain"], "Second: 100 %") || bodies["text/html"] != "<p>Grüße</p>" {
 		t.Errorf("the bodies are %q", bodies)
@@ -136,7 +143,7 @@ func TestHeadersCannotBeInjected(t *testing.T) {
 			t.Errorf("the headers are %v, want %v", names(got.mail.Header), want)
 		}
 	}
-	for name, value := range map[string]string{"Bcc": "eve@example.org", "To": "eve@example.org", "Subject": "x", "X-A": "a\r\nBcc: eve@example.org", "X-A: b\r\nBcc": "c", "Content-Type": "text/html"} {
+	for name, value := range map[string]string{"Bcc": "eve@example.org", "To": "eve@example.org", "Subject": "x", "X-A": "a\r\nBcc: eve@example.org", "X-A: b\r\nBcc": "c", "Content-Type": "text/html", "Reply-To": "ada@example.org, eve@example.org"} {
 		m := plain
 		m.Headers = map[string]string{name: value}
 		if _, err := s.Send(t.Context(), m); delivery.Classify(err) == nil || delivery.Classify(err).Class != model.ClassPermanent {

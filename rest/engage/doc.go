@@ -12,7 +12,7 @@
 //
 // # Differences from the vendor
 //
-// A merge is done when the answer comes, although it says queued. Dates without
-// a zone are UTC. Lists that were archived stay in the listing. Messages,
-// broadcasts and the browser widget are not served.
+// A merge is done when the answer comes, although it says queued, and so is a
+// batch. Dates without a zone are UTC. Each address of a mail gets a mail of its
+// own. Broadcasts and the browser widget are not served.
 package engage

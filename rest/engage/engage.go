@@ -36,12 +36,13 @@ type Users interface {
 	LeaveAccount(ctx context.Context, env model.EnvID, once model.Once, user, account string) (model.Outcome[model.User], error)
 	Track(ctx context.Context, env model.EnvID, once model.Once, identifier string, in []user.EventInput) (model.Outcome[[]model.Event], error)
 	Properties(ctx context.Context, env model.EnvID) ([]model.Property, error)
+	Stats(ctx context.Context, env model.EnvID, user model.UserID) (model.UserStats, error)
 }
 
 // Topics is what the dialect asks of topics; *audience.Service has it.
 type Topics interface {
 	ByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error)
-	List(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error)
+	ListOpen(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Topic], error)
 	OfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.TopicSubscription, error)
 	Counts(ctx context.Context, env model.EnvID, topics []model.TopicID) (map[model.TopicID]int64, error)
 	Create(ctx context.Context, env model.EnvID, once model.Once, identifier, name string, details model.TopicDetails) (model.Outcome[model.Topic], error)
@@ -50,11 +51,17 @@ type Topics interface {
 	Unsubscribe(ctx context.Context, env model.EnvID, once model.Once, identifier string, users []string) (model.Outcome[model.TopicChange], error)
 }
 
+// Sends is what the dialect asks of sends; *notify.Service has it.
+type Sends interface {
+	Send(ctx context.Context, env model.Environment, req model.SendRequest) (model.Outcome[model.SendResult], error)
+}
+
 // Config is what the dialect works on. Admission and Log may be nil, Timeout
 // zero.
 type Config struct {
 	Users     Users
 	Topics    Topics
+	Sends     Sends
 	Gate      *auth.Gate
 	Admission *admission.Desk
 	Timeout   time.Duration
@@ -71,7 +78,7 @@ type API struct {
 func New(c Config) *API { return &API{Config: c} }
 
 // owned are the first segments of the dialect's paths.
-var owned = []string{"users", "lists", "account", "data"}
+var owned = []string{"users", "lists", "account", "data", "send", "batch"}
 
 // Mount adds the routes, with /v1 in front and without.
 func (a *API) Mount(router *rest.Router) {
@@ -82,6 +89,8 @@ func (a *API) Mount(router *rest.Router) {
 	}
 	client, backend := rest.Access{}, rest.Access{Allow: onlyBackend}
 	listing := rest.Access{Allow: onlyBackend, Class: shed.Searching}
+	sending := rest.Access{Allow: onlyBackend, Class: shed.Sending}
+	many := rest.Access{Allow: onlyBackend, Class: shed.Searching, Within: batchWithin}
 	for _, root := range []string{"/v1", ""} {
 		for _, segment := range owned {
 			router.Own(root+"/"+segment, s)
@@ -109,6 +118,9 @@ func (a *API) Mount(router *rest.Router) {
 		handle("DELETE /users/{uid}/lists", backend, a.leaveLists)
 		handle("GET /data/attributes", backend, a.attributes)
 		handle("GET /account", client, a.account)
+		handle("POST /send/email", sending, a.sendEmail)
+		handle("POST /send/sms", sending, a.sendSMS)
+		handle("POST /batch", many, a.batch)
 
 		handle("POST /lists", backend, a.createList)
 		handle("GET /lists", client, a.listLists)
@@ -166,12 +178,21 @@ type call struct {
 // begin reads a request's body, which may be empty; operation is the word for
 // its idempotency keys.
 func (a *API) begin(r *http.Request, operation string) (*call, error) {
+	return a.read(r, operation, rest.MaxBody)
+}
+
+// beginLarge is begin for a body that holds many things.
+func (a *API) beginLarge(r *http.Request, operation string) (*call, error) {
+	return a.read(r, operation, rest.MaxBulkBody)
+}
+
+func (a *API) read(r *http.Request, operation string, limit int64) (*call, error) {
 	caller, err := auth.Require(r.Context())
 	if err != nil {
 		return nil, err
 	}
 	c := &call{API: a, r: r, caller: caller, env: caller.Env.ID}
-	raw, err := rest.Body(r, rest.MaxBody)
+	raw, err := rest.Body(r, limit)
 	if err != nil {
 		return nil, err
 	}

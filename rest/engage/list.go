@@ -98,7 +98,7 @@ func (a *API) listLists(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	topics, out, err := window(p, func(req model.PageRequest) ([]model.Topic, bool, error) {
-		page, err := a.Topics.List(c.ctx(), c.env, turned(req))
+		page, err := a.Topics.ListOpen(c.ctx(), c.env, turned(req))
 		return reversed(page.Items), page.HasMore, err
 	}, func(t model.Topic) int64 { return int64(t.ID) })
 	if err != nil {

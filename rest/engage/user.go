@@ -50,14 +50,22 @@ func (a *API) createUser(r *http.Request) (int, any, error) {
 	return c.answer(code, out.Value.User)
 }
 
-// putUser changes a user or creates them. A user who has no uid of the
-// application's yet is found by the e-mail address or number, and gets this one.
 func (a *API) putUser(r *http.Request) (int, any, error) {
 	c, err := a.begin(r, "putUser")
 	if err != nil {
 		return 0, nil, err
 	}
-	ch := c.change(r.PathValue("uid"))
+	u, err := c.put(r.PathValue("uid"))
+	if err != nil {
+		return 0, nil, err
+	}
+	return c.answer(http.StatusOK, u)
+}
+
+// put changes a user or creates them. A user who has no uid of the
+// application's yet is found by the e-mail address or number, and gets this one.
+func (c *call) put(identifier string) (model.User, error) {
+	ch := c.change(identifier)
 	for _, t := range c.lists() {
 		ch.Topics = append(ch.Topics, t.ID)
 	}
@@ -66,13 +74,10 @@ func (a *API) putUser(r *http.Request) (int, any, error) {
 		ch.Match.OnlyUnassigned = true
 	}
 	if err := c.check.Err(); err != nil {
-		return 0, nil, err
+		return model.User{}, err
 	}
-	out, err := a.Users.Change(c.ctx(), c.env, c.once, ch)
-	if err != nil {
-		return 0, nil, err
-	}
-	return c.answer(http.StatusOK, out.Value.User)
+	out, err := c.Users.Change(c.ctx(), c.env, c.once, ch)
+	return out.Value.User, err
 }
 
 // match finds a user by the e-mail address or number in the body.
@@ -94,7 +99,8 @@ func (a *API) getUser(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return c.answer(http.StatusOK, u)
+	shown, err := c.whole(u)
+	return http.StatusOK, shown, err
 }
 
 func (a *API) listUsers(r *http.Request) (int, any, error) {
@@ -140,15 +146,21 @@ func (a *API) track(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	return http.StatusOK, done, c.tracked(r.PathValue("uid"))
+}
+
+// tracked keeps an event of a user, who is made when nobody has the uid: clients
+// tell of people before they know who they are.
+func (c *call) tracked(identifier string) error {
 	c.body.Required("event")
 	in := user.EventInput{
 		Name: c.body.Text("event"), Value: c.body.Raw("value"), Properties: c.body.ObjectText("properties"), OccurredAt: c.date("timestamp"),
 	}
 	if err := c.check.Err(); err != nil {
-		return 0, nil, err
+		return err
 	}
-	_, err = a.Users.Track(c.ctx(), c.env, c.once, r.PathValue("uid"), []user.EventInput{in})
-	return http.StatusOK, done, renamed(err, [2]string{"events.0.name", "event"}, [2]string{"events.0.", ""}, [2]string{"occurredAt", "timestamp"})
+	_, err := c.Users.Track(c.ctx(), c.env, c.once, identifier, []user.EventInput{in})
+	return renamed(err, [2]string{"events.0.name", "event"}, [2]string{"events.0.", ""}, [2]string{"occurredAt", "timestamp"})
 }
 
 func (a *API) deleteToken(r *http.Request) (int, any, error) {
