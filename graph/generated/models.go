@@ -451,7 +451,7 @@ type EventInput struct {
 
 // A header of a mail or of a call to a webhook.
 type HeaderInput struct {
-	// The name: X-…, Feedback-Id, Importance, In-Reply-To, List-Id, Precedence, Priority, References or Thread-Topic.
+	// The name: X-…, Feedback-Id, Importance, In-Reply-To, List-Id, Precedence, Priority, References, Reply-To (one e-mail address) or Thread-Topic.
 	Name string `json:"name"`
 	// The value: at most 900 bytes, without line breaks.
 	Value string `json:"value"`

@@ -2742,7 +2742,7 @@ input OverrideInput {
 
 "A header of a mail or of a call to a webhook."
 input HeaderInput {
-  "The name: X-…, Feedback-Id, Importance, In-Reply-To, List-Id, Precedence, Priority, References or Thread-Topic."
+  "The name: X-…, Feedback-Id, Importance, In-Reply-To, List-Id, Precedence, Priority, References, Reply-To (one e-mail address) or Thread-Topic."
   name: String!
   "The value: at most 900 bytes, without line breaks."
   value: String!
