@@ -198,8 +198,13 @@ func (c *call) send(channel model.Channel, addresses []string, req model.SendReq
 // sendWords are the vendor's words for what a send is made of.
 var sendWords = map[model.Channel][][2]string{
 	model.ChannelEmail: {
-		{"overrides.0.html", "html"}, {"overrides.0.title", "subject"}, {"overrides.0.headers", "reply_to"}, {"overrides", "html"},
-		{"title", "subject"}, {"body", "text"}, {"data", "template_variables"},
+		{"overrides.0.html", "html"},
+		{"overrides.0.title", "subject"},
+		{"overrides.0.headers", "reply_to"},
+		{"overrides", "html"},
+		{"title", "subject"},
+		{"body", "text"},
+		{"data", "template_variables"},
 	},
 	model.ChannelSMS: {{"title", "body"}, {"overrides.0.merge", "from"}},
 }
