@@ -15,7 +15,7 @@ const (
 	// againWhenPaused is how long a delivery waits that only paused providers
 	// could carry.
 	againWhenPaused = 15 * time.Second
-	// minLeft is what must be left of a lease to begin an attempt.
+	// minLeft is what must be left of the time for attempts to begin one.
 	minLeft = 2 * time.Second
 )
 
@@ -60,8 +60,6 @@ func (s *Service) reconsider(c claimed, x *surroundings) (done model.FinishedDel
 	_, sent := x.sends[c.SendID]
 	r, known := x.recipients[c.UserID]
 	switch {
-	case c.Lost >= model.MaxLost:
-		return ended(c, model.DeliveryFailed, fmt.Sprintf("set aside: %d times it was taken by a worker that did not come back", c.Lost)), true
 	case !c.ExpiresAt.IsZero() && !s.now().Before(c.ExpiresAt): // before the next: what has expired is swept away
 		return ended(c, model.DeliveryExpired, "its time was over before it could be sent"), true
 	case !there || !sent:
@@ -175,8 +173,7 @@ func (s *Service) round(ctx context.Context, c claimed, m Message, overrides []m
 			continue
 		}
 		m.Attempt = f.Attempt + 1
-		a, failure := s.attempt(ctx, p, sender, c, m.overridden(overrides, p.Kind))
-		release(s, failure)
+		a, failure := s.carry(ctx, p, sender, c, m.overridden(overrides, p.Kind), release)
 		f.Attempt, f.ProviderID, f.MessageID = a.N, p.ID, a.MessageID
 		f.Attempts = append(f.Attempts, a)
 		if failure == nil {
@@ -217,7 +214,7 @@ func (s *Service) enter(ctx context.Context, p model.Provider, sender *madeSende
 	if wait > 0 {
 		return wait, nil
 	}
-	giveUp := time.NewTimer(max(0, time.Until(c.until)-minLeft))
+	giveUp := time.NewTimer(max(0, time.Until(c.begin)))
 	defer giveUp.Stop()
 	select {
 	case sender.places <- struct{}{}:
@@ -255,7 +252,7 @@ func (s *Service) turn(ctx context.Context, p model.Provider, c claimed) time.Du
 		s.log().WarnContext(ctx, "reserving a turn", "error", err)
 		return time.Second
 	}
-	if wait > time.Until(c.until)-minLeft {
+	if wait > time.Until(c.begin) {
 		return wait
 	}
 	if wait > 0 {
@@ -275,6 +272,15 @@ func judge(e *Error) outcome {
 	default:
 		return worked // it answered, about this message
 	}
+}
+
+// carry is attempt, and gives the place at the provider back however it ends.
+func (s *Service) carry(ctx context.Context, p model.Provider, sender *madeSender, c claimed, m Message, release func(*Service, *Error)) (model.Attempt, *Error) {
+	var a model.Attempt
+	failure := &Error{Class: model.ClassTransient} // should it panic
+	defer func() { release(s, failure) }()
+	a, failure = s.attempt(ctx, p, sender, c, m)
+	return a, failure
 }
 
 // attempt is one try with one provider. Code that panics has failed for now:
@@ -330,7 +336,7 @@ func (s *Service) another(ctx context.Context, p model.Provider, c claimed, m Me
 	default:
 		return false
 	}
-	return time.Until(c.until) > minLeft
+	return time.Until(c.begin) > 0
 }
 
 // pause keeps a provider that refuses its credentials from being tried until a

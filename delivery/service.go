@@ -15,6 +15,7 @@ import (
 type Queue interface {
 	DueLanes(ctx context.Context) ([]model.DueLane, error)
 	ClaimDeliveries(ctx context.Context, claims []model.LaneClaim, lease time.Duration) ([]model.ClaimedDelivery, error)
+	MarkSuspect(ctx context.Context, env model.EnvID, id model.DeliveryID, fence int64) (marked bool, err error)
 	FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (counted map[model.DeliveryID]bool, err error)
 	ExpireDeliveries(ctx context.Context, limit int) (int, error)
 	ReserveRate(ctx context.Context, ref model.ProviderRef, n int) (wait time.Duration, err error)
@@ -104,12 +105,12 @@ type Service struct {
 	Now    func() time.Time // nil: time.Now
 	Random func() float64   // in [0, 1); nil: math/rand
 
-	// Concurrency is how many deliveries this process works on at the same
-	// time; zero: DefaultWorkers.
+	// Concurrency is how many deliveries this process works on at the same time,
+	// apart from a few that each lane has of its own; zero: DefaultWorkers.
 	Concurrency int
 	// Lease is how long a claimed delivery belongs to the process that claimed
-	// it; zero: DefaultLease. A process that dies loses what it had after that
-	// time.
+	// it, 2 s at least; zero: DefaultLease. A process that dies loses what it had
+	// after that time. An attempt ends within three quarters of it.
 	Lease time.Duration
 	// Tick is how often to look for what is due without being told; zero:
 	// DefaultTick.

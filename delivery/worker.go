@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +14,6 @@ import (
 const (
 	// queueTime bounds one look into the queue.
 	queueTime = 10 * time.Second
-	// maxLane is how many deliveries of one lane this process works on at the
-	// same time.
-	maxLane = 64
 	// fresh is how long the providers of an environment are not read anew.
 	fresh = time.Second
 	// sweepEvery is how often deliveries are ended whose time is over.
@@ -31,10 +30,8 @@ type worker struct {
 	breakers breakers
 	senders  senders
 	catalog  providerCatalog
-
-	mu   sync.Mutex
-	busy map[model.Lane]int // deliveries being worked on
-	all  int
+	places   places
+	suspects suspects
 }
 
 func (s *Service) prepare() *worker {
@@ -42,7 +39,7 @@ func (s *Service) prepare() *worker {
 	w.once.Do(func() {
 		w.bell = make(chan struct{}, 1)
 		w.finished = make(chan model.FinishedDelivery, 256)
-		w.busy = map[model.Lane]int{}
+		w.suspects.turn, w.suspects.lanes = make(chan struct{}, 1), map[model.Lane]bool{}
 		w.breakers.now = s.now
 	})
 	return w
@@ -111,7 +108,9 @@ func (s *Service) sweep(ctx context.Context) {
 // claimed is a delivery that this process holds until then.
 type claimed struct {
 	model.ClaimedDelivery
-	until time.Time // by this process's clock, with room to record what came of it
+	// until is when its attempts must have ended, with room to record what came
+	// of them; begin, after which none is begun. By this process's clock.
+	begin, until time.Time
 }
 
 // claim takes what is due, as far as there are places. more says that there may
@@ -134,37 +133,28 @@ func (s *Service) claim(ctx context.Context) (out []claimed, more bool, err erro
 	}
 	lease := orDefault(s.Lease, DefaultLease)
 	until := time.Now().Add(lease * 3 / 4)
+	begin := until.Add(-min(minLeft, lease/8))
 	list, err := s.Store.ClaimDeliveries(ctx, claims, lease)
 	if err != nil {
 		return nil, false, err
 	}
 	for _, d := range list {
-		out = append(out, claimed{d, until})
+		out = append(out, claimed{d, begin, until})
 	}
 	return out, true, nil
 }
 
-// share divides the free places between lanes. A lane gets as many as stay free
-// afterwards, at most: so however many lanes hang, there are places for one
-// that does not.
+// share asks for as many of each lane as there are places for.
 func (s *Service) share(ctx context.Context, lanes []model.DueLane) ([]model.LaneClaim, error) {
 	w := s.prepare()
 	if err := w.catalog.read(ctx, s, lanes); err != nil {
 		return nil, err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var claims []model.LaneClaim
-	free := orDefault(s.Concurrency, DefaultWorkers) - w.all
-	for _, l := range lanes {
-		n := min(free/2, maxLane) - w.busy[l.Lane]
-		n = min(n, s.room(l.Lane, w.busy[l.Lane]))
-		if n > 0 {
-			claims = append(claims, model.LaneClaim{Lane: l.Lane, Limit: n})
-			free -= n
-		}
+	wishes := make([]wish, len(lanes))
+	for i, l := range lanes {
+		wishes[i] = wish{l.Lane, s.room(l.Lane, w.places.busy(l.Lane))}
 	}
-	return claims, nil
+	return w.places.share(orDefault(s.Concurrency, DefaultWorkers), wishes), nil
 }
 
 // room is how many deliveries of a lane its providers have use for. A lane
@@ -188,19 +178,25 @@ func (s *Service) room(l model.Lane, busy int) int {
 	return room - busy
 }
 
-// start works on what was claimed.
+// start works on what was claimed: on suspects by themselves, on the rest by
+// environment.
 func (s *Service) start(ctx context.Context, list []claimed, working *sync.WaitGroup) {
 	w := s.prepare()
-	byEnv := map[model.EnvID][]claimed{}
-	w.mu.Lock()
+	byEnv, suspect := map[model.EnvID][]claimed{}, map[model.Lane][]claimed{}
 	for _, c := range list {
-		w.busy[model.Lane{Env: c.EnvID, Channel: c.Channel}]++
-		w.all++
-		byEnv[c.EnvID] = append(byEnv[c.EnvID], c)
+		lane := model.Lane{Env: c.EnvID, Channel: c.Channel}
+		w.places.take(lane)
+		if c.Lost > 0 {
+			suspect[lane] = append(suspect[lane], c)
+		} else {
+			byEnv[c.EnvID] = append(byEnv[c.EnvID], c)
+		}
 	}
-	w.mu.Unlock()
 	for env, list := range byEnv {
 		working.Go(func() { s.work(ctx, env, list, working) })
+	}
+	for lane, list := range suspect {
+		working.Go(func() { s.oneByOne(ctx, lane, list) })
 	}
 }
 
@@ -214,21 +210,29 @@ func (s *Service) work(ctx context.Context, env model.EnvID, list []claimed, wor
 		working.Go(func() {
 			done := release(c, time.Second)
 			if err == nil {
-				done = s.dispatch(ctx, c, surroundings)
+				done = s.try(ctx, c, surroundings)
 			}
 			s.prepare().finished <- done
 		})
 	}
 }
 
-// free gives the place of a delivery back.
-func (w *worker) free(l model.Lane) {
-	w.mu.Lock()
-	if w.busy[l]--; w.busy[l] == 0 {
-		delete(w.busy, l)
+// try is dispatch, for code that may panic: then the delivery has failed for
+// now. Whatever came of it, it is not suspect of ending processes.
+func (s *Service) try(ctx context.Context, c claimed, x *surroundings) (done model.FinishedDelivery) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log().ErrorContext(ctx, "the code that delivers panicked", "delivery", c.ID, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			done = ended(c, model.DeliveryQueued, "the server's own code failed")
+			done.Lost = 0
+			s.again(&done, &Error{Class: model.ClassTransient})
+		}
+	}()
+	done = s.dispatch(ctx, c, x)
+	if len(done.Attempts) > 0 {
+		done.Lost = 0
 	}
-	w.all--
-	w.mu.Unlock()
+	return done
 }
 
 // release gives a delivery back to the queue as if it had not been claimed, for
@@ -256,14 +260,15 @@ func (s *Service) record(ctx context.Context) {
 		}
 		s.recordBatch(ctx, batch)
 		for _, f := range batch {
-			w.free(model.Lane{Env: f.EnvID, Channel: f.Channel})
+			w.places.free(model.Lane{Env: f.EnvID, Channel: f.Channel})
 		}
 		w.ring()
 	}
 }
 
 // recordBatch writes a batch, again and again until it is written or everything
-// in it has been lost to other workers for certain.
+// in it has been lost to other workers for certain. What the database refuses
+// for its content is found by halves, so that the rest is written.
 func (s *Service) recordBatch(ctx context.Context, batch []model.FinishedDelivery) {
 	giveUp := time.Now().Add(2 * orDefault(s.Lease, DefaultLease))
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
@@ -275,8 +280,14 @@ func (s *Service) recordBatch(ctx context.Context, batch []model.FinishedDeliver
 			return
 		}
 		s.log().WarnContext(ctx, "recording deliveries", "error", err, "deliveries", len(batch))
-		if time.Now().After(giveUp) {
-			return // their leases have ended: other workers have them
+		refused := model.KindOf(err) != model.KindUnavailable
+		if half := len(batch) / 2; refused && half > 0 {
+			s.recordBatch(ctx, batch[:half])
+			s.recordBatch(ctx, batch[half:])
+			return
+		}
+		if refused || time.Now().After(giveUp) {
+			return // their leases end: other workers have them
 		}
 		timer := time.NewTimer(pause)
 		<-timer.C
@@ -327,10 +338,7 @@ type Numbers struct {
 
 // Numbers reads the numbers of this process.
 func (s *Service) Numbers() Numbers {
-	w := s.prepare()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return Numbers{Oldest: time.Duration(s.stats.oldest.Load()), Busy: w.all, Lost: s.stats.lost.Load()}
+	return Numbers{Oldest: time.Duration(s.stats.oldest.Load()), Busy: s.prepare().places.taken(), Lost: s.stats.lost.Load()}
 }
 
 // Attempts is how many attempts over a channel ended in a class; zero: taken.

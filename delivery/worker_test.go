@@ -355,6 +355,90 @@ func TestHangingProvidersDelayNobodyElse(t *testing.T) {
 	})
 }
 
+func TestManyHangingAppsDelayNobodyElse(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.Concurrency = 16
+		const apps = 24 // more than there are places
+		var envs []model.Environment
+		for i := range apps + 1 {
+			env := f.environment(t, fmt.Sprintf("app-%d", i))
+			f.providerOf(t, &env, model.ChannelEmail)
+			f.person(t, env.ID, "ada", `{"email":"ada@example.com"}`)
+			envs = append(envs, env)
+		}
+		well, over := envs[apps].ID, make(chan struct{})
+		f.recorder.Answer = func(_ context.Context, a delivery.Account, _ delivery.Message) (delivery.Receipt, error) {
+			if a.Env != well {
+				<-over
+			}
+			return delivery.Receipt{}, nil
+		}
+		f.run(t)
+		t.Cleanup(func() { close(over) }) // before the worker is stopped
+		for _, env := range envs[:apps] {
+			f.send(t, env, nil, "ada")
+			f.send(t, env, nil, "ada")
+		}
+		eventually(t, "all the others hang", func() bool { return f.Numbers().Busy >= apps })
+		for i := range 5 {
+			f.send(t, envs[apps], nil, "ada")
+			eventually(t, "the message of the app that is well is sent", func() bool { return len(f.recorder.Taken()) == i+1 })
+		}
+	})
+}
+
+func TestPanicsOutsideOfProvidersAreTriedAgain(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.provider(t, model.ChannelEmail)
+		f.ada(t)
+		f.Render = poison{}
+		f.run(t)
+		f.send(t, f.env, nil, "ada")
+		f.settled(t)
+		d := f.rows(t, f.env.ID)[0]
+		if d.State != model.DeliveryQueued || d.Tries != 1 || d.Detail == "" || time.Until(d.RunAt) <= 0 {
+			t.Errorf("after a panic the delivery is %+v", d)
+		}
+	})
+}
+
+// poison is a renderer that panics.
+type poison struct{}
+
+func (poison) Render(context.Context, *delivery.Message, delivery.Subject) error { panic("poison") }
+
+// refusing is a store that refuses the results of one delivery.
+type refusing struct {
+	delivery.Store
+	user model.UserID
+}
+
+func (r refusing) FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (map[model.DeliveryID]bool, error) {
+	for _, d := range done {
+		if d.UserID == r.user && d.State == model.DeliverySent {
+			return nil, errors.New("this row cannot be written")
+		}
+	}
+	return r.Store.FinishDeliveries(ctx, done)
+}
+
+func TestAResultThatCannotBeWrittenHoldsUpNoOthers(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.provider(t, model.ChannelEmail)
+		ada := f.ada(t)
+		f.Store = refusing{f.Service.Store, ada.ID}
+		everyone := []string{"ada"}
+		for i := range 20 {
+			name := fmt.Sprintf("user-%d", i)
+			f.person(t, f.env.ID, name, fmt.Sprintf(`{"email":"%s@example.com"}`, name))
+			everyone = append(everyone, name)
+		}
+		f.send(t, f.env, nil, everyone...)
+		f.run(t)
+		eventually(t, "the others are sent", func() bool { return f.count(t, "select count(*) from deliveries where state = 3") == 20 })
+	})
+}
+
 func TestTwoWorkersShareWithoutDoubling(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.provider(t, model.ChannelEmail)

@@ -61,9 +61,9 @@ func (s *Store) ClaimDeliveries(ctx context.Context, claims []model.LaneClaim, l
 }
 
 // claimSet is what a claim changes. A row that was claimed before lost its
-// claim.
-func claimSet(clock string) string {
-	return `update deliveries set state = 2, fence = deliveries.fence + 1, lost = deliveries.lost + deliveries.state - 1, run_at = ` + clock + ` + ?,
+// claim, and is suspect from then on; only its marks count further.
+func claimSet(clock, lease string) string {
+	return `update deliveries set state = 2, fence = deliveries.fence + 1, lost = case when deliveries.state = 2 and deliveries.lost = 0 then 1 else deliveries.lost end, run_at = ` + clock + ` + ` + lease + `,
 		began_at = case when deliveries.began_at = 0 then ` + clock + ` else deliveries.began_at end`
 }
 
@@ -80,7 +80,7 @@ func (s *Store) claimAtOnce(ctx context.Context, tx bun.Tx, claims []model.LaneC
 	err = tx.NewRaw(`with w (lane, n) as (values `+list.String()+`), due as materialized (
 			select x.env_id, x.id from w cross join lateral (
 				select env_id, id from deliveries where state <= 2 and lane = w.lane and run_at <= `+clock+` order by run_at limit w.n`+s.dialect.skipLocked+`) x
-		) `+claimSet(clock)+` from due where deliveries.env_id = due.env_id and deliveries.id = due.id returning `+returnedColumns,
+		) `+claimSet(clock, "?")+` from due where deliveries.env_id = due.env_id and deliveries.id = due.id returning `+returnedColumns,
 		append(list.args, lease.Microseconds())...).Scan(ctx, &rows)
 	return rows, err
 }
@@ -89,13 +89,29 @@ func (s *Store) claimLaneByLane(ctx context.Context, tx bun.Tx, claims []model.L
 	now := micros(s.now())
 	for _, c := range claims {
 		var some []deliveryRow
-		if err := tx.NewRaw(claimSet("?0")+` where deliveries.rowid in (select rowid from deliveries where state <= 2 and lane = ?2 and run_at <= ?0 order by run_at limit ?3)
+		if err := tx.NewRaw(claimSet("?0", "?1")+` where deliveries.rowid in (select rowid from deliveries where state <= 2 and lane = ?2 and run_at <= ?0 order by run_at limit ?3)
 			returning `+returnedColumns, now, lease.Microseconds(), lane(c.Env, c.Channel), c.Limit).Scan(ctx, &some); err != nil {
 			return nil, err
 		}
 		rows = append(rows, some...)
 	}
 	return rows, nil
+}
+
+// MarkSuspect notes that a suspect delivery is about to be worked on, by the one
+// who holds it; it counts as lost until FinishDeliveries says otherwise. marked
+// is false when another worker has it by now.
+func (s *Store) MarkSuspect(ctx context.Context, env model.EnvID, id model.DeliveryID, fence int64) (marked bool, err error) {
+	err = s.write(ctx, "marking a suspect delivery", func(ctx context.Context, tx bun.Tx) error {
+		res, err := tx.NewRaw("update deliveries set lost = lost + 1 where env_id = ? and id = ? and fence = ? and state = 2", env, id, fence).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		marked = n > 0
+		return err
+	})
+	return marked, err
 }
 
 // FinishDeliveries records what became of claimed deliveries, with their

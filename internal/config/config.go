@@ -48,6 +48,8 @@ type Config struct {
 	DrainDelay time.Duration `env:"DRAIN_DELAY" envDefault:"0s" doc:"on SIGTERM, how long to go on serving while /readyz says no, 0s-1m; give a load balancer time"`
 	Grace      time.Duration `env:"SHUTDOWN_GRACE" envDefault:"25s" doc:"on SIGTERM, how long requests in flight may take, 1s-10m"`
 
+	Lease      time.Duration `env:"DELIVERY_LEASE" envDefault:"1m" doc:"how long a delivery belongs to the process that took it, 2s-10m: what one held that died is tried again after that; an attempt gets three quarters of it at most"`
+
 	Retention  time.Duration `env:"RETENTION" envDefault:"0s" doc:"after which time a notification leaves its inbox and the log, at least 1s, such as 2160h for 90 days; 0: never"`
 	InboxCap   int           `env:"INBOX_CAP" envDefault:"0" doc:"items, archived ones apart, that an inbox holds; beyond it the oldest go, read ones first; 0: any number"`
 	Tombstones time.Duration `env:"TOMBSTONES_KEPT" envDefault:"720h" doc:"how long a client may be away and resume its stream where it was; later it begins anew; at least 1s"`
@@ -232,6 +234,7 @@ func (c *Config) check() (problems []string) {
 	that(c.Timeout >= time.Second && c.Timeout <= 5*time.Minute, "REQUEST_TIMEOUT: must be 1s to 5m, is %s", c.Timeout)
 	that(c.DrainDelay >= 0 && c.DrainDelay <= time.Minute, "DRAIN_DELAY: must be 0s to 1m, is %s", c.DrainDelay)
 	that(c.Grace >= time.Second && c.Grace <= 10*time.Minute, "SHUTDOWN_GRACE: must be 1s to 10m, is %s", c.Grace)
+	that(c.Lease >= 2*time.Second && c.Lease <= 10*time.Minute, "DELIVERY_LEASE: must be 2s to 10m, is %s", c.Lease)
 	that(c.Retention == 0 || c.Retention >= time.Second, "RETENTION: must be 0, or at least 1s, is %s", c.Retention)
 	that(c.Tombstones >= time.Second, "TOMBSTONES_KEPT: must be at least 1s, is %s", c.Tombstones)
 	within("INBOX_CAP", c.InboxCap, 0, 1_000_000_000)

@@ -10,11 +10,11 @@ import (
 
 func TestReadReportsEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := Read([]string{"ADDR=8080", "ROLE=api,cook", "MASTER_KEY=short", "DATABASE_URL=mysql://x", "REDIS_URL=http://x", "REQUEST_TIMEOUT=forever", "DATABASE_CONNS=1", "DATA_DIR=" + t.TempDir()})
+	_, err := Read([]string{"ADDR=8080", "ROLE=api,cook", "MASTER_KEY=short", "DATABASE_URL=mysql://x", "REDIS_URL=http://x", "REQUEST_TIMEOUT=forever", "DATABASE_CONNS=1", "DELIVERY_LEASE=1s", "DATA_DIR=" + t.TempDir()})
 	if err == nil {
-		t.Fatal("eight mistakes were accepted")
+		t.Fatal("nine mistakes were accepted")
 	}
-	for _, name := range []string{"ADDR", "ROLE", "MASTER_KEY", "DATABASE_URL", "REDIS_URL", "REQUEST_TIMEOUT", "DATABASE_CONNS"} {
+	for _, name := range []string{"ADDR", "ROLE", "MASTER_KEY", "DATABASE_URL", "REDIS_URL", "REQUEST_TIMEOUT", "DATABASE_CONNS", "DELIVERY_LEASE"} {
 		if !strings.Contains(err.Error(), "\n  "+name+":") {
 			t.Errorf("%s is not among the mistakes:\n%v", name, err)
 		}
