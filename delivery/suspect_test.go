@@ -110,7 +110,7 @@ func TestHangingSuspectsHoldUpNoOthers(t *testing.T) {
 		}
 		f.run(t)
 		t.Cleanup(func() { close(over) }) // before the worker is stopped
-		f.send(t, other, nil, "user-0") // which is not suspect
+		f.send(t, other, nil, "user-0")   // which is not suspect
 		eventually(t, "the other app's are sent", func() bool { return f.count(t, "select count(*) from deliveries where state = 3") == 5 })
 	})
 }
