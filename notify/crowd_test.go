@@ -3,6 +3,7 @@ package notify_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -132,13 +133,17 @@ type chunkStore struct {
 	after  func(model.Send)
 }
 
-func (s *chunkStore) SaveChunk(ctx context.Context, c model.Chunk) (bool, []*model.InboxChange, error) {
+func (s *chunkStore) SaveChunks(ctx context.Context, chunks []model.Chunk) (int, []*model.InboxChange, error) {
 	if s.before != nil {
-		ctx = s.before(ctx, c)
+		all := chunks[len(chunks)-1]
+		if len(chunks) == 2 {
+			all.Notifications = slices.Concat(chunks[0].Notifications, all.Notifications)
+		}
+		ctx = s.before(ctx, all)
 	}
-	saved, changes, err := s.Store.SaveChunk(ctx, c)
-	if saved && s.after != nil {
-		s.after(c.Send)
+	saved, changes, err := s.Store.SaveChunks(ctx, chunks)
+	if saved > 0 && s.after != nil {
+		s.after(chunks[saved-1].Send)
 	}
 	return saved, changes, err
 }
