@@ -73,6 +73,8 @@ func parts() []part {
 		{"w3", "sockets", (*place).sockets},
 		{"w4", "broadcast", (*place).broadcast},
 		{"w5", "marks", (*place).marks},
+		{"queue", "deliveries", (*place).deliveries},
+		{"queue", "sqlite-deliveries", (*place).sqliteDeliveries},
 		{"sqlite", "sqlite", (*place).sqlite},
 		{"sqlite", "sqlite-latency", (*place).sqliteLatency},
 	}

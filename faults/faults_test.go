@@ -223,6 +223,29 @@ func TestNobodyIsToldOfOthers(t *testing.T) {
 	})
 }
 
+func TestDeliveriesSurviveKills(t *testing.T) {
+	t.Parallel()
+	onProduction(t, built(t), func(t *testing.T, name, binary string) { // embedded, there are no two workers
+		report := tell(t, name, binary, deliveriesStory{
+			kills: 4, senders: 3, every: 20 * time.Millisecond, users: 12, lease: 3 * time.Second, seed: 1,
+			between: [2]time.Duration{300 * time.Millisecond, 700 * time.Millisecond},
+		}.run)
+		if report.deliveries < 50 || report.twice == 0 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
+func TestTroubleOfOneAppDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, isolationStory{each: 700 * time.Millisecond, every: 20 * time.Millisecond, lease: 2 * time.Second, late: 20 * time.Second}.run)
+		if report.deaths != 3 || report.hanging < 5 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
 func TestMigrationsAreRacedAndKilled(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {

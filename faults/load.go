@@ -29,6 +29,7 @@ type load struct {
 	clients []*lab.Client // of the servers; a try that failed goes on to the next
 	users   []string
 	seed    uint64
+	every   time.Duration // from one send of a sender to its next; zero: as soon as it is answered
 
 	mu   sync.Mutex
 	kept []promise
@@ -131,6 +132,9 @@ func (l *load) sender(ctx context.Context, number int, stop <-chan struct{}) err
 		}
 		p.id = id
 		mine = append(mine, p)
+		if err := pause(ctx, l.every); err != nil {
+			return err
+		}
 		if random.IntN(4) == 0 {
 			if err := own.mark(ctx, p); err != nil {
 				return err
