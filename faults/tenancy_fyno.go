@@ -20,7 +20,7 @@ var fynoRoutes = append(bothVersions([]spotRoute{
 	{"POST", "/profiles", func(w *spotWriter) any { return object{"distinct_id": w.name("x"), "name": w.shared()} }},
 	{"GET", "/profiles/{u}", nil},
 	{"PUT", "/profiles/{u}", func(w *spotWriter) any { return object{"name": w.text + " " + w.text, "status": 1} }},
-	{"PATCH", "/profiles/{x}/merge/{x}", nil},
+	{"PATCH", "/profiles/{x}/merge/{y}", nil},
 	{"POST", "/profiles/delete", func(w *spotWriter) any { return object{"distinct_id": []string{w.name("x")}} }},
 	{"PATCH", "/profiles/{u}/channel", func(w *spotWriter) any { return object{"channel": w.channels()} }},
 	{"POST", "/profiles/{u}/channel/delete", func(*spotWriter) any { return object{"channel": []string{"slack"}} }},

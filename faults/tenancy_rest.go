@@ -17,7 +17,7 @@ import (
 const another = " (another's)"
 
 // backAsker asks a dialect that only applications speak; a user's credential gets
-// nothing there. In a path {u} stands for a user, {x} for one who comes and goes,
+// nothing there. In a path {u} stands for a user, {x} and {y} for those who come and go,
 // {l} for a list, {f} for a list of another environment, {e} for a user by id.
 type backAsker struct {
 	url    string
@@ -40,7 +40,7 @@ func (b backAsker) next(ctx context.Context, random *rand.Rand, a *actor) (*http
 	foreign, _ := strconv.ParseInt(number(a.some(random, "Topic", false)), 10, 64)
 	user, _ := strconv.ParseInt(number(a.some(random, "User", random.IntN(2) == 0)), 10, 64)
 	w.list = hex24(list)
-	fill := strings.NewReplacer("{u}", w.user, "{x}", w.name("x"), "{l}", w.list, "{f}", hex24(foreign), "{e}", hex24(user), "{c}", w.name("c"))
+	fill := strings.NewReplacer("{u}", w.user, "{x}", w.name("x"), "{y}", w.name("x"), "{l}", w.list, "{f}", hex24(foreign), "{e}", hex24(user), "{c}", w.name("c"))
 	operation := route.method + " " + route.path
 	if strings.Contains(route.path, "{f}") {
 		operation += another
