@@ -212,7 +212,7 @@ func TestNobodyIsToldOfOthers(t *testing.T) {
 		report := tell(t, name, binary, tenancyStory{requests: 20_000, workers: 8, seed: 1}.run)
 		var fruitless []string
 		for operation, o := range report.answers {
-			if o.data == 0 && !slices.Contains(ends, operation) && !strings.Contains(operation, "workflows") {
+			if o.data == 0 && !slices.Contains(ends, operation) && !strings.HasSuffix(operation, another) && !strings.Contains(operation, "workflows") {
 				fruitless = append(fruitless, operation)
 			}
 		}

@@ -92,7 +92,11 @@ type tenants struct {
 // tenant is an environment.
 type tenant struct {
 	number int
+	app    string
 	keys   lab.Environment
+	// engageKey and engageSecret are of a credential for Engage's dialect.
+	engageKey, engageSecret string
+
 	open   bool // front ends may name their user
 	bait   []string
 	before lab.Inbox // of the quiet user
@@ -116,6 +120,11 @@ func (all *tenants) somebody(random *rand.Rand) *actor {
 			return a
 		}
 	}
+}
+
+// application is the one of an environment.
+func (all *tenants) application(t *tenant) *actor {
+	return all.actors[slices.IndexFunc(all.actors, func(a *actor) bool { return a.tenant == t && a.user < 0 })]
 }
 
 // mark is how text says whose it is: of an environment, and of a user there or
@@ -186,6 +195,11 @@ func (t tenancyStory) run(ctx context.Context, s *lab.Setup) (report *tenancyRep
 			return report, fmt.Errorf("%s worked %d times on what belongs to another environment", operation, o.data)
 		}
 	}
+	for operation, o := range report.answers {
+		if strings.HasSuffix(operation, another) && o.data > 0 {
+			return report, fmt.Errorf("%s worked %d times", operation, o.data)
+		}
+	}
 	for _, env := range all.envs {
 		if err := env.untouched(ctx, all); err != nil {
 			return report, err
@@ -197,7 +211,8 @@ func (t tenancyStory) run(ctx context.Context, s *lab.Setup) (report *tenancyRep
 // dialectsOf lists the surfaces that are asked.
 func dialectsOf(all *tenants) ([]dialect, error) {
 	g, err := newGraphAsker(all)
-	return []dialect{g, spotAsker{all.world.servers[0].URL}}, err
+	url := all.world.servers[0].URL
+	return []dialect{g, spotAsker{url}, newEngageAsker(url), newFynoAsker(url)}, err
 }
 
 // settle makes the environments, a server, and what is theirs.
@@ -208,7 +223,7 @@ func (t tenancyStory) settle(ctx context.Context, s *lab.Setup) (*tenants, error
 		if err != nil {
 			return nil, err
 		}
-		all.envs = append(all.envs, &tenant{number: i, keys: keys, open: e.auth == "open"})
+		all.envs = append(all.envs, &tenant{number: i, app: e.app, keys: keys, open: e.auth == "open"})
 	}
 	all.world = &world{setup: s, env: all.envs[0].keys, wanted: tenancyUsers, settings: []string{"MAX_WRONG_CREDENTIALS=0", "RATE_USER=0", "RATE_ADDRESS=0"}}
 	if _, err := all.world.start(ctx); err != nil {
@@ -251,6 +266,16 @@ func (e *tenant) begin(ctx context.Context, all *tenants, app *actor) error {
 		var out any
 		return c.Do(ctx, "mutation ($in: "+input+"!) { "+mutation+"(input: $in) { userErrors { message } } }", map[string]any{"in": in}, &out)
 	}
+	var made struct {
+		CreateCredential struct {
+			Credential struct{ ID string }
+			Secret     string
+		}
+	}
+	if err := c.Do(ctx, "mutation { createCredential(input: {kind: ENGAGE}) { credential { id } secret } }", nil, &made); err != nil {
+		return err
+	}
+	e.engageKey, e.engageSecret = made.CreateCredential.Credential.ID, made.CreateCredential.Secret
 	for n := range tenancyUsers {
 		if err := do("identifyUser", "IdentifyUserInput", map[string]any{"identifier": fmt.Sprintf("a%d", n), "firstName": app.mine("")}); err != nil {
 			return err
@@ -313,6 +338,9 @@ func (t tenancyStory) ask(ctx context.Context, all *tenants, dialects []dialect,
 			for ctx.Err() == nil && asked.Add(1) <= int64(t.requests) {
 				d := dialects[random.IntN(len(dialects))]
 				a := all.somebody(random)
+				if _, only := d.(interface{ forApplications() }); only && a.user >= 0 && random.IntN(8) > 0 {
+					a = all.application(a.tenant)
+				}
 				if err := a.askOnce(ctx, client, d, random, counts); err != nil && ctx.Err() == nil {
 					cancel(err)
 				}

@@ -31,7 +31,8 @@ type spotWriter struct {
 	user   string
 	text   string // marked with whom it is about
 
-	category int // by number
+	category int    // by number
+	list     string // an Engage list
 }
 
 func (w *spotWriter) name(prefix string) string {
