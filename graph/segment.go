@@ -37,7 +37,9 @@ func (q *query) Segments(ctx context.Context, first *int32, after *string, last 
 	shown := pageOf(pageSegments, req, page.Items, page.HasMore, view.Segments(page.Items), func(m *model.Segment) model.PageKey { return model.PageKey{ID: int64(m.ID)} })
 	return &generated.SegmentConnection{
 		Nodes: shown.nodes, PageInfo: shown.info,
-		Edges: edges(shown, func(c string, n *view.Segment) *generated.SegmentEdge { return &generated.SegmentEdge{Cursor: c, Node: n} }),
+		Edges: edges(shown, func(c string, n *view.Segment) *generated.SegmentEdge {
+			return &generated.SegmentEdge{Cursor: c, Node: n}
+		}),
 	}, nil
 }
 
@@ -133,7 +135,7 @@ func (m *mutation) CreateSegment(ctx context.Context, in generated.CreateSegment
 	var out model.Outcome[model.Segment]
 	if err == nil {
 		out, err = m.Segments.Create(ctx, d.once, model.Segment{
-			EnvID: d.env, Identifier: in.Identifier, Name: in.Name, Description: value(in.Description), Rule: in.Rule,
+			EnvID: d.env, Identifier: in.Identifier, Name: in.Name, Description: value(in.Description), Rule: *in.Rule,
 		})
 	}
 	if stop, err := refused(err, &p.UserErrors); stop {

@@ -34,15 +34,15 @@ import (
 // world is a server with the environments of two apps, on a database of its
 // own.
 type world struct {
-	t       *testing.T
-	users   *user.Service
-	topics  *audience.Service
+	t        *testing.T
+	users    *user.Service
+	topics   *audience.Service
 	segments *audience.Segments
-	http    *httptest.Server
-	clock   *clock
-	envs    map[string]model.EnvID
-	keys    map[string][2]string // id and secret of each environment's credential
-	answers map[string]string    // values of answers, by name
+	http     *httptest.Server
+	clock    *clock
+	envs     map[string]model.EnvID
+	keys     map[string][2]string // id and secret of each environment's credential
+	answers  map[string]string    // values of answers, by name
 
 	store     *store.Store
 	apps      *app.Service
