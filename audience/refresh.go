@@ -10,12 +10,18 @@ import (
 
 const (
 	// wholeEvery is after how long a rule is evaluated over everyone again,
-	// though nothing is known to have changed; windowEvery where time alone
-	// changes who matches.
-	wholeEvery  = time.Hour
-	windowEvery = 5 * time.Minute
-	// changesAtOnce is how many changes of users one transaction looks at.
+	// though nothing is known to have changed; datesEvery where only that tells
+	// whom time changes.
+	wholeEvery = time.Hour
+	datesEvery = 5 * time.Minute
+	// followEvery is after how long those are looked for who came into a window
+	// of days or left it.
+	followEvery = time.Minute
+	// changesAtOnce is how many changes of users one transaction looks at, and
+	// changesInTurn how many transactions follow each other before rules that
+	// are due get their turn.
 	changesAtOnce = 1000
+	changesInTurn = 50
 	// look is how often it is looked for work.
 	look = time.Second
 )
@@ -46,41 +52,69 @@ func (s *Segments) log() *slog.Logger {
 }
 
 // Refresh evaluates what is due: segments over everyone, and all segments of an
-// environment for the users that changed. Environments take turns.
+// environment for the users that changed, or that time changed. They take turns,
+// and so do environments.
 func (s *Segments) Refresh(ctx context.Context) error {
-	for ctx.Err() == nil {
-		m, found, err := s.Store.DueSegment(ctx)
+	for more := true; more && ctx.Err() == nil; {
+		whole, err := s.refreshDue(ctx)
 		if err != nil {
 			return err
 		}
-		if !found {
-			break
+		if err := s.follow(ctx); err != nil {
+			return err
 		}
-		done, err := s.Store.RefreshSegment(ctx, m.EnvID, m.ID, wholeEvery, windowEvery)
+		changed, err := s.refreshChanged(ctx)
 		if err != nil {
 			return err
 		}
-		if !done {
-			break // another process is at it
-		}
-	}
-	var last model.EnvID
-	for ctx.Err() == nil {
-		env, found, err := s.Store.ChangedEnvironment(ctx, last)
-		if err != nil || !found {
-			return err
-		}
-		n, err := s.Store.RefreshChanged(ctx, env, changesAtOnce)
-		if err != nil || n == 0 {
-			return err
-		}
-		last = env
+		more = whole || changed
 	}
 	return ctx.Err()
 }
 
+// refreshDue evaluates one segment over everyone; more is false when none was due
+// or another process is at it.
+func (s *Segments) refreshDue(ctx context.Context) (more bool, err error) {
+	m, found, err := s.Store.DueSegment(ctx)
+	if err != nil || !found {
+		return false, err
+	}
+	return s.Store.RefreshSegment(ctx, m.EnvID, m.ID, wholeEvery, datesEvery, false)
+}
+
+// follow notes whom the passing of time concerns.
+func (s *Segments) follow(ctx context.Context) error {
+	for ctx.Err() == nil {
+		env, id, found, err := s.Store.UnfollowedSegment(ctx, followEvery)
+		if err != nil || !found {
+			return err
+		}
+		if err := s.Store.FollowTime(ctx, env, id); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// refreshChanged evaluates changes of users; more tells that some may be left.
+func (s *Segments) refreshChanged(ctx context.Context) (more bool, err error) {
+	var last model.EnvID
+	for range changesInTurn {
+		env, found, err := s.Store.ChangedEnvironment(ctx, last)
+		if err != nil || !found {
+			return false, err
+		}
+		n, err := s.Store.RefreshChanged(ctx, env, changesAtOnce)
+		if err != nil || n == 0 {
+			return false, err
+		}
+		last = env
+	}
+	return true, ctx.Err()
+}
+
 // Settle has the members of segments be as users are now: what is known to
-// have changed is evaluated, and a rule that never was over everyone.
+// have changed is evaluated, and where that does not tell, everyone.
 func (s *Segments) Settle(ctx context.Context, env model.EnvID, ids []model.SegmentID) error {
 	for _, id := range ids {
 		m, err := s.Store.SegmentByID(ctx, env, id)
@@ -90,14 +124,13 @@ func (s *Segments) Settle(ctx context.Context, env model.EnvID, ids []model.Segm
 		if err != nil {
 			return err
 		}
-		if m.RefreshedAt.IsZero() || m.Rule.Windowed() {
-			done, err := s.Store.RefreshSegment(ctx, env, id, wholeEvery, windowEvery)
-			if err != nil {
-				return err
-			}
-			if !done && m.RefreshedAt.IsZero() {
-				return &model.Error{Kind: model.KindUnavailable, RetryAfter: look, Message: "the members of a segment are being found out: try again in a moment"}
-			}
+		if _, followed := m.Rule.Windows(); m.RefreshedAt.IsZero() || !followed {
+			_, err = s.Store.RefreshSegment(ctx, env, id, wholeEvery, datesEvery, true)
+		} else {
+			err = s.Store.FollowTime(ctx, env, id)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	for {

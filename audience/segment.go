@@ -24,7 +24,9 @@ type SegmentStore interface {
 	Properties(ctx context.Context, env model.EnvID) ([]model.Property, error)
 
 	DueSegment(ctx context.Context) (m model.Segment, found bool, err error)
-	RefreshSegment(ctx context.Context, env model.EnvID, id model.SegmentID, next, sooner time.Duration) (done bool, err error)
+	RefreshSegment(ctx context.Context, env model.EnvID, id model.SegmentID, next, sooner time.Duration, wait bool) (done bool, err error)
+	UnfollowedSegment(ctx context.Context, longer time.Duration) (env model.EnvID, id model.SegmentID, found bool, err error)
+	FollowTime(ctx context.Context, env model.EnvID, id model.SegmentID) error
 	ChangedEnvironment(ctx context.Context, after model.EnvID) (env model.EnvID, found bool, err error)
 	RefreshChanged(ctx context.Context, env model.EnvID, limit int) (n int, err error)
 }
@@ -54,6 +56,9 @@ func (s *Segments) checkRule(ctx context.Context, c *model.Check, env model.EnvI
 	types := make(map[string]model.PropertyType, len(all))
 	for _, p := range all {
 		types[p.Name] = p.Type
+	}
+	for _, name := range model.WellKnownAttributes() {
+		types[name] = model.PropertyText
 	}
 	model.CheckRule(c.At("rule"), r, types)
 	return nil

@@ -11,8 +11,11 @@ type SegmentID int64
 // Limits of a rule.
 const (
 	MaxRuleDepth      = 8   // groups within groups
-	MaxRuleConditions = 100 // in all of a rule
+	MaxRuleConditions = 100 // in all of a rule, groups among them
+	MaxRuleEvents     = 10  // of the conditions, those on events
 	MaxRuleValues     = 100 // of one oneOf
+	MaxRuleText       = 1 << 10
+	MaxRuleBytes      = 64 << 10 // of a rule as JSON
 	MaxRuleDays       = 3660
 	MaxSendSegments   = 20
 	MaxSegments       = 500 // of an environment
@@ -123,30 +126,48 @@ type EventSum struct {
 	AtMost   *float64 `json:"atMost,omitempty"`
 }
 
-// Windowed reports whether time alone changes who matches.
-func (r SegmentRule) Windowed() bool {
-	for _, list := range [][]SegmentRule{r.All, r.Any} {
-		for _, one := range list {
-			if one.Windowed() {
-				return true
+// RuleWindow is a window of days, up to now, that a rule asks about: when a
+// user was made, signed up, or did an event.
+type RuleWindow struct {
+	Days     int32
+	Event    string // its name; "": it is about the user
+	SignedUp bool
+}
+
+// Windows lists the windows of a rule: without one, time alone never changes who
+// matches. followed is false where there is a window about a date that is an
+// attribute or a property, so that only looking at everyone tells who left it.
+func (r SegmentRule) Windows() (windows []RuleWindow, followed bool) {
+	followed = true
+	r.each(func(r SegmentRule) {
+		switch {
+		case r.Attribute != nil:
+			followed = followed && r.Attribute.WithinDays == nil
+		case r.Created != nil && r.Created.WithinDays != nil:
+			windows = append(windows, RuleWindow{Days: *r.Created.WithinDays})
+		case r.SignedUp != nil && r.SignedUp.WithinDays != nil:
+			windows = append(windows, RuleWindow{Days: *r.SignedUp.WithinDays, SignedUp: true})
+		case r.Event != nil:
+			if r.Event.WithinDays != nil {
+				windows = append(windows, RuleWindow{Days: *r.Event.WithinDays, Event: r.Event.Name})
+			}
+			for _, w := range r.Event.Where {
+				followed = followed && w.WithinDays == nil
 			}
 		}
-	}
-	switch {
-	case r.Not != nil:
-		return r.Not.Windowed()
-	case r.Attribute != nil:
-		return r.Attribute.WithinDays != nil
-	case r.Created != nil:
-		return r.Created.WithinDays != nil
-	case r.SignedUp != nil:
-		return r.SignedUp.WithinDays != nil
-	case r.Event != nil:
-		windowed := r.Event.WithinDays != nil
-		for _, w := range r.Event.Where {
-			windowed = windowed || w.WithinDays != nil
+	})
+	return windows, followed
+}
+
+// each calls do with the rule and every rule in it.
+func (r SegmentRule) each(do func(SegmentRule)) {
+	do(r)
+	for _, list := range [][]SegmentRule{r.All, r.Any} {
+		for _, one := range list {
+			one.each(do)
 		}
-		return windowed
 	}
-	return false
+	if r.Not != nil {
+		r.Not.each(do)
+	}
 }

@@ -14,13 +14,19 @@ func CheckRule(c *Check, r SegmentRule, types map[string]PropertyType) {
 	k := ruleCheck{types: types}
 	k.rule(c, r, 1)
 	if k.conditions > MaxRuleConditions {
-		c.Add(ProblemLimit, fmt.Sprintf("must have at most %d conditions, has %d", MaxRuleConditions, k.conditions))
+		c.Add(ProblemLimit, fmt.Sprintf("must have at most %d conditions, and has more", MaxRuleConditions))
+	}
+	if k.events > MaxRuleEvents {
+		c.Add(ProblemLimit, fmt.Sprintf("must have at most %d conditions on events, and has more", MaxRuleEvents))
+	}
+	if b, err := json.Marshal(r); err == nil && len(b) > MaxRuleBytes { // what is no JSON is told of at its place
+		c.Add(ProblemLimit, fmt.Sprintf("must have at most %d bytes as JSON, has %d", MaxRuleBytes, len(b)))
 	}
 }
 
 type ruleCheck struct {
-	types      map[string]PropertyType
-	conditions int
+	types              map[string]PropertyType
+	conditions, events int
 }
 
 const oneCondition = "must say exactly one thing: all, any, not, attribute, event, topic, reachable, userKind, archived, enabled, identifierPrefix, created or signedUp"
@@ -191,47 +197,66 @@ func ScalarOf(v json.RawMessage) any {
 }
 
 func (k *ruleCheck) values(c *Check, a AttributeCondition) {
-	const wrong = "must be text, a number below 1e99, or a boolean"
-	if a.Equals != nil && ScalarOf(a.Equals) == nil {
-		c.Add(ProblemInvalid, wrong, "equals")
+	if a.Equals != nil {
+		checkScalar(c, a.Equals, "equals")
 	}
 	if n := len(a.OneOf); a.OneOf != nil && (n == 0 || n > MaxRuleValues) {
 		c.Add(ProblemInvalid, fmt.Sprintf("must have 1 to %d values, has %d", MaxRuleValues, n), "oneOf")
 	} else {
 		for i, v := range a.OneOf {
-			if ScalarOf(v) == nil {
-				c.Add(ProblemInvalid, wrong, "oneOf", strconv.Itoa(i))
-			}
+			checkScalar(c, v, "oneOf", strconv.Itoa(i))
 		}
 	}
-	for name, s := range map[string]*string{"startsWith": a.StartsWith, "contains": a.Contains} {
-		if s != nil && *s == "" {
-			c.Add(ProblemInvalid, "must not be empty", name)
-		} else if s != nil {
-			if m := CheckText(*s, 1<<10); m != "" {
-				c.Add(ProblemInvalid, m, name)
-			}
-		}
+	checkPart(c, a.StartsWith, "startsWith")
+	checkPart(c, a.Contains, "contains")
+	checkNumber(c, a.GreaterThan, "greaterThan")
+	checkNumber(c, a.AtLeast, "atLeast")
+	checkNumber(c, a.LessThan, "lessThan")
+	checkNumber(c, a.AtMost, "atMost")
+}
+
+// checkPart checks a text that another has in it.
+func checkPart(c *Check, s *string, name string) {
+	if s == nil {
+		return
 	}
-	for name, n := range map[string]*float64{"greaterThan": a.GreaterThan, "atLeast": a.AtLeast, "lessThan": a.LessThan, "atMost": a.AtMost} {
-		checkNumber(c, n, name)
+	if *s == "" {
+		c.Add(ProblemInvalid, "must not be empty", name)
+	} else if m := CheckText(*s, MaxRuleText); m != "" {
+		c.Add(ProblemInvalid, m, name)
+	}
+}
+
+// checkScalar checks a value to compare with.
+func checkScalar(c *Check, v json.RawMessage, at ...string) {
+	switch s := ScalarOf(v).(type) {
+	case nil:
+		c.Add(ProblemInvalid, "must be text, a number below 1e99, or a boolean", at...)
+	case string:
+		if m := CheckText(s, MaxRuleText); m != "" {
+			c.Add(ProblemInvalid, m, at...)
+		}
 	}
 }
 
 func checkNumber(c *Check, n *float64, name string) {
 	if n != nil && !(math.Abs(*n) < MaxRuleNumber) {
-		c.Add(ProblemInvalid, "must be a number below 1e99", name)
+		c.Add(ProblemInvalid, "must be a number between -1e99 and 1e99", name)
+	}
+}
+
+func checkCount(c *Check, n *int32, name string) {
+	if n != nil && *n < 0 {
+		c.Add(ProblemInvalid, "must not be negative", name)
 	}
 }
 
 func (k *ruleCheck) event(c *Check, e EventCondition) {
+	k.events++
 	checkName(c, e.Name, "name")
 	checkDays(c, e.WithinDays)
-	for name, n := range map[string]*int32{"atLeast": e.AtLeast, "atMost": e.AtMost} {
-		if n != nil && *n < 0 {
-			c.Add(ProblemInvalid, "must not be negative", name)
-		}
-	}
+	checkCount(c, e.AtLeast, "atLeast")
+	checkCount(c, e.AtMost, "atMost")
 	if len(e.Where) > MaxRuleConditions {
 		c.Add(ProblemLimit, fmt.Sprintf("must have at most %d conditions, has %d", MaxRuleConditions, len(e.Where)), "where")
 		return

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -158,14 +159,10 @@ func (q *ruleQuery) member(doc string, a model.AttributeCondition) fragment {
 		list = append(list, exists)
 	}
 	if a.Equals != nil {
-		add(q.equals(doc, a.Name, model.ScalarOf(a.Equals)))
+		list = append(list, q.oneOf(doc, a.Name, []json.RawMessage{a.Equals}))
 	}
 	if a.OneOf != nil {
-		any := make([]fragment, len(a.OneOf))
-		for i, v := range a.OneOf {
-			any[i] = with("coalesce(%s, false)", q.equals(doc, a.Name, model.ScalarOf(v)))
-		}
-		list = append(list, joined(any, " or "))
+		list = append(list, q.oneOf(doc, a.Name, a.OneOf))
 	}
 	if a.StartsWith != nil {
 		list = append(list, startsWith(q.text(doc, a.Name), *a.StartsWith))
@@ -192,16 +189,31 @@ func double(n float64) fragment {
 	return sqlf("cast(? as double precision)", strconv.FormatFloat(n, 'g', -1, 64))
 }
 
-func (q *ruleQuery) equals(doc, name string, value any) fragment {
-	switch v := value.(type) {
-	case string:
-		return with("%s = %s", q.text(doc, name), sqlf("?", v))
-	case float64:
-		return with("%s = %s", q.number(doc, name), double(v))
-	case bool:
-		return with("%s = %s", q.boolean(doc, name), sqlf("?", v))
+// oneOf compares with values of any of the three types.
+func (q *ruleQuery) oneOf(doc, name string, values []json.RawMessage) fragment {
+	var texts, numbers, booleans, list []fragment
+	for _, value := range values {
+		switch v := model.ScalarOf(value).(type) {
+		case string:
+			texts = append(texts, sqlf("?", v))
+		case float64:
+			numbers = append(numbers, double(v))
+		case bool:
+			booleans = append(booleans, sqlf("?", v))
+		}
 	}
-	return sqlf("(1 = 0)")
+	for _, one := range []struct {
+		member func(doc, name string) fragment
+		values []fragment
+	}{{q.text, texts}, {q.number, numbers}, {q.boolean, booleans}} {
+		if len(one.values) > 0 {
+			list = append(list, with("coalesce(%s in %s, false)", one.member(doc, name), joined(one.values, ", ")))
+		}
+	}
+	if len(list) == 0 {
+		return sqlf("(1 = 0)")
+	}
+	return joined(list, " or ")
 }
 
 // A member is taken out as text on PostgreSQL, which then converts nothing that

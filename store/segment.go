@@ -118,9 +118,9 @@ func (s *Store) CreateSegment(ctx context.Context, o model.Once, m model.Segment
 		if n >= model.MaxSegments {
 			return m, model.Conflict(fmt.Sprintf("would be more than the %d segments that an environment may have", model.MaxSegments), "identifier")
 		}
-		_, err := tx.NewRaw(`insert into segments (env_id, id, identifier, name, description, rule, windowed, size, due_at, created_at, updated_at)
-			values (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`, m.EnvID, m.ID, m.Identifier, m.Name, m.Description, string(rule), m.Rule.Windowed(),
-			micros(m.CreatedAt), micros(m.CreatedAt), micros(m.CreatedAt)).Exec(ctx)
+		_, err := tx.NewRaw(`insert into segments (env_id, id, identifier, name, description, rule, size, due_at, followed_at, created_at, updated_at)
+			values (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)`, m.EnvID, m.ID, m.Identifier, m.Name, m.Description, string(rule),
+			micros(m.CreatedAt), followedAt(m.Rule, m.CreatedAt), micros(m.CreatedAt), micros(m.CreatedAt)).Exec(ctx)
 		if s.dialect.isUnique(err) {
 			return m, model.Conflict("is taken by another segment", "identifier")
 		}
@@ -148,8 +148,8 @@ func (s *Store) UpdateSegment(ctx context.Context, env model.EnvID, o model.Once
 		if err != nil {
 			return m, fmt.Errorf("encoding rule: %w", err)
 		}
-		_, err = tx.NewRaw("update segments set rule = ?, windowed = ?, refreshed_at = null, due_at = ? where env_id = ? and id = ?",
-			string(rule), m.Rule.Windowed(), micros(m.UpdatedAt), env, m.ID).Exec(ctx)
+		_, err = tx.NewRaw("update segments set rule = ?, refreshed_at = null, due_at = ?, followed_at = ? where env_id = ? and id = ?",
+			string(rule), micros(m.UpdatedAt), followedAt(m.Rule, m.UpdatedAt), env, m.ID).Exec(ctx)
 		m.RefreshedAt = time.Time{}
 		return m, err
 	})

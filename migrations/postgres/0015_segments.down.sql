@@ -19,6 +19,7 @@ drop trigger users_insert on users;
 drop function carillon_date(text);
 drop function note_users();
 drop function note_user_changes();
+drop index events_time;
 drop table segment_changes;
 drop table segment_suppressions;
 drop table segment_members;

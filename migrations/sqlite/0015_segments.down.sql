@@ -16,6 +16,7 @@ drop trigger profiles_insert;
 drop trigger users_delete;
 drop trigger users_update;
 drop trigger users_insert;
+drop index events_time;
 drop table segment_changes;
 drop table segment_suppressions;
 drop table segment_members;

@@ -1,6 +1,7 @@
 -- segments: rules that users match or not. size and refreshed_at are as of the
 -- last evaluation; refreshed_at is null until the rule was evaluated once. A
--- whole evaluation is due at due_at; windowed: time alone changes who matches.
+-- whole evaluation is due at due_at. followed_at: up to then the users whom the
+-- passing of time concerns are noted in segment_changes; null: that is not asked.
 create table segments (
     env_id       bigint  not null references environments (id),
     id           bigint  not null,
@@ -8,16 +9,20 @@ create table segments (
     name         text    not null,
     description  text    not null,
     rule         text    not null,
-    windowed     boolean not null,
     size         bigint  not null,
     refreshed_at bigint,
     due_at       bigint  not null,
+    followed_at  bigint,
     created_at   bigint  not null,
     updated_at   bigint  not null,
     primary key (env_id, id),
     unique (env_id, identifier)
 );
 create index segments_due on segments (due_at, env_id, id);
+create index segments_followed on segments (followed_at, env_id, id) where followed_at is not null;
+
+-- events_time finds what comes into a window of days, and what leaves it.
+create index events_time on events (env_id, name, occurred_at, user_id);
 
 -- segment_members: who matched at the last evaluation.
 create table segment_members (
