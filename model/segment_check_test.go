@@ -103,7 +103,8 @@ func TestWindowsOfRules(t *testing.T) {
 		{SegmentRule{Created: &TimeCondition{After: &sendNow}}, nil, true},
 		{
 			SegmentRule{All: []SegmentRule{{Created: &TimeCondition{WithinDays: days(1)}}, {Not: &SegmentRule{SignedUp: &TimeCondition{WithinDays: days(2)}}}}},
-			[]RuleWindow{{Days: 1}, {Days: 2, SignedUp: true}}, true,
+			[]RuleWindow{{Days: 1}, {Days: 2, SignedUp: true}},
+			true,
 		},
 		{SegmentRule{Any: []SegmentRule{{Event: &EventCondition{Name: "Paid", WithinDays: days(3)}}}}, []RuleWindow{{Days: 3, Event: "Paid"}}, true},
 		{SegmentRule{Event: &EventCondition{Name: "Paid", Where: []AttributeCondition{{Name: "at", WithinDays: days(3)}}}}, nil, false},
