@@ -241,7 +241,7 @@ func TestRulesInSQLMeanWhatTheyMeanInGo(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC)
 	storetest.EachWith(t, store.Config{Now: func() time.Time { return now }}, func(t *testing.T, s *store.Store) {
-		ctx, d := t.Context(), dice{rand.New(rand.NewPCG(1, 2))} //nolint:gosec // chance, not secrets
+		ctx, d := t.Context(), dice{rand.New(rand.NewPCG(1, 2))}
 		env, other := storetest.Env(t, s, "a"), storetest.Env(t, s, "b")
 		storetest.User(t, s, other, "u1") // whom no rule of the first may find
 		if _, err := s.CreateTopic(ctx, env, model.Once{}, "news", "News", model.TopicDetails{}); err != nil {

@@ -113,7 +113,7 @@ func TestMembersFollowEveryChange(t *testing.T) {
 		now := time.Date(2026, 1, 20, 12, 0, 0, 0, time.UTC)
 		s := storetest.Open(t, store.Config{URL: url, MaxConns: 6, Now: func() time.Time { return now }})
 		ctx := t.Context()
-		k := &keeping{dice: dice{rand.New(rand.NewPCG(3, 4))}, s: s, env: storetest.Env(t, s, "a"), now: &now} //nolint:gosec // chance, not secrets
+		k := &keeping{dice: dice{rand.New(rand.NewPCG(3, 4))}, s: s, env: storetest.Env(t, s, "a"), now: &now}
 		other := storetest.Env(t, s, "b")
 		storetest.User(t, s, other, "u1") // of whom nothing changes
 		for _, env := range []model.EnvID{k.env, other} {
