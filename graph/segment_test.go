@@ -92,4 +92,17 @@ func TestRulesAreRefusedWithTheirPath(t *testing.T) {
 	}
 	wants(t, "their own segments", w.ask(t, "shop/ada", `{ viewer { user { segments { member } } } }`), `FORBIDDEN`)
 	wants(t, "another app's id", w.ask(t, "other", `{ node(id: "@shop/named") { id } }`), `"node":null`)
+	wants(t, "a segment of one app", w.ask(t, "shop", `mutation { createSegment(input: {identifier: "mine", name: "Mine", rule: {enabled: true}}) { userErrors { path } } }`), `"userErrors":[]`)
+	wants(t, "the same again", w.ask(t, "shop", `mutation { createSegment(input: {identifier: "mine", name: "Mine", rule: {enabled: true}}) { userErrors { code path } } }`), `"code":"CONFLICT","path":["identifier"]`)
+	for mutation, path := range map[string]string{
+		`updateSegment(input: {identifier: "mine", name: "Theirs"})`:                         `["identifier"]`,
+		`deleteSegment(input: {identifier: "mine"})`:                                         `["identifier"]`,
+		`setSegmentSuppression(input: {segment: "mine", user: "ada", suppressed: true})`:     `["segment"]`,
+		`setSegmentSuppression(input: {segment: "named", user: "nobody", suppressed: true})`: `["user"]`,
+		`sendNotification(input: {to: {segments: ["named", "mine"]}, title: "T"})`:           `["to","segments","1"]`,
+		`sendNotification(input: {to: {segments: ["mine"]}, title: "T", dryRun: true})`:      `["to","segments","0"]`,
+	} {
+		wants(t, mutation+" from another", w.ask(t, "other", `mutation { `+mutation+` { userErrors { code path } } }`), `"code":"NOT_FOUND","path":`+path)
+	}
+	wants(t, "what is left of it", w.ask(t, "shop", `{ segment(identifier: "mine") { name } }`), `"name":"Mine"`)
 }

@@ -11,8 +11,8 @@ import (
 	"carillon/model"
 )
 
-// ruleQuery is a rule as SQL: a condition on users u and their profiles p that
-// is never null, and what must be joined for it. Events are put together once
+// ruleQuery is a rule as SQL: a condition on users u and, where it asks for them,
+// their profiles p that is never null, and what must be joined for it. Events are put together once
 // for each condition, by a hash of all who did them, never user by user.
 type ruleQuery struct {
 	d     dialect
@@ -20,9 +20,10 @@ type ruleQuery struct {
 	now   time.Time
 	users []model.UserID // whom it is about; nil: all
 
-	joins []string
-	args  []any // of the joins
-	where fragment
+	joins   []string
+	args    []any // of the joins
+	profile bool  // whether profiles are asked
+	where   fragment
 }
 
 // fragment is a piece of SQL with its arguments.
@@ -70,8 +71,11 @@ func (s *Store) compileRule(env model.EnvID, r model.SegmentRule, now time.Time,
 
 // matching selects column of the users that match.
 func (q *ruleQuery) matching(column string) fragment {
-	out := fragment{sql: "select " + column + " from users u join profiles p on p.env_id = u.env_id and p.user_id = u.id" + strings.Join(q.joins, "")}
-	out.args = append(out.args, q.args...)
+	out := fragment{sql: "select " + column + " from users u"}
+	if q.profile {
+		out.sql += " join profiles p on p.env_id = u.env_id and p.user_id = u.id"
+	}
+	out.sql, out.args = out.sql+strings.Join(q.joins, ""), append(out.args, q.args...)
 	out.sql, out.args = out.sql+" where u.env_id = ?", append(out.args, q.env)
 	if q.users != nil {
 		out.sql, out.args = out.sql+" and u.id in (?)", append(out.args, bun.List(q.users))
@@ -89,6 +93,7 @@ func (q *ruleQuery) rule(r model.SegmentRule) fragment {
 	case r.Not != nil:
 		return with("not %s", q.rule(*r.Not))
 	case r.Attribute != nil:
+		q.profile = true
 		return q.member("p.attributes", *r.Attribute)
 	case r.Event != nil:
 		return q.event(*r.Event)
@@ -217,26 +222,32 @@ func (q *ruleQuery) oneOf(doc, name string, values []json.RawMessage) fragment {
 }
 
 // A member is taken out as text on PostgreSQL, which then converts nothing that
-// could fail: one odd value of one user must not fail a query about all. SQLite
+// could fail: one odd value of one user must not fail a query about all. "offset
+// 0" keeps it from reading the object anew wherever the member is named. SQLite
 // walks the object, since its paths cannot hold every name.
+
+// memberOf selects an expression of a member, j.v, on PostgreSQL.
+func memberOf(doc, name, expression string) fragment {
+	return sqlf("(select "+expression+" from (select cast("+doc+" as json) -> ? as v offset 0) j)", name)
+}
 
 func (q *ruleQuery) hasMember(doc, name string) fragment {
 	if q.d.arrays {
-		return sqlf("json_typeof(cast("+doc+" as json) -> ?) <> 'null'", name)
+		return memberOf(doc, name, "json_typeof(j.v) <> 'null'")
 	}
 	return sqlf("exists (select 1 from json_each("+doc+") j where j.key = ? and j.type <> 'null')", name)
 }
 
 func (q *ruleQuery) text(doc, name string) fragment {
 	if q.d.arrays {
-		return sqlf("(case when json_typeof(cast("+doc+" as json) -> ?) = 'string' then cast("+doc+" as json) ->> ? end)", name, name)
+		return memberOf(doc, name, "case when json_typeof(j.v) = 'string' then j.v #>> '{}' end")
 	}
 	return sqlf("(select j.value from json_each("+doc+") j where j.key = ? and j.type = 'text')", name)
 }
 
 func (q *ruleQuery) boolean(doc, name string) fragment {
 	if q.d.arrays {
-		return sqlf("(case when json_typeof(cast("+doc+" as json) -> ?) = 'boolean' then cast("+doc+" as json) ->> ? = 'true' end)", name, name)
+		return memberOf(doc, name, "case when json_typeof(j.v) = 'boolean' then j.v #>> '{}' = 'true' end")
 	}
 	return sqlf("(select j.type = 'true' from json_each("+doc+") j where j.key = ? and j.type in ('true', 'false'))", name)
 }
@@ -245,10 +256,9 @@ func (q *ruleQuery) boolean(doc, name string) fragment {
 // enough that converting it cannot overflow.
 func (q *ruleQuery) number(doc, name string) fragment {
 	if q.d.arrays {
-		return sqlf(`(select case when abs(k.n) < 1e99 then k.n end from (
-			select case when json_typeof(j.v) = 'number' and length(j.v #>> '{}') <= 99 and j.v #>> '{}' ~ '^[-+0-9.]+([eE][-+]{0,1}[0-9]{1,2}){0,1}$'
-				then cast(j.v #>> '{}' as double precision) end as n
-			from (select cast(`+doc+` as json) -> ? as v) j) k)`, name)
+		return with("(select case when abs(k.n) < 1e99 then k.n end from (select %s as n offset 0) k)", memberOf(doc, name, `case
+			when json_typeof(j.v) = 'number' and length(j.v #>> '{}') <= 99 and j.v #>> '{}' ~ '^[-+0-9.]+([eE][-+]{0,1}[0-9]{1,2}){0,1}$'
+			then cast(j.v #>> '{}' as double precision) end`))
 	}
 	return sqlf("(select case when abs(j.value) < 1e99 then cast(j.value as real) end from json_each("+doc+") j where j.key = ? and j.type in ('integer', 'real'))", name)
 }
@@ -263,10 +273,13 @@ func (q *ruleQuery) reachable(c model.Channel) fragment {
 	case model.ChannelInApp:
 		return sqlf("(1 = 1)")
 	case model.ChannelEmail:
+		q.profile = true
 		return with("(p.email is not null or %s)", on)
 	case model.ChannelSMS:
+		q.profile = true
 		return with("(p.phone_number is not null or %s)", on)
 	case model.ChannelWhatsApp, model.ChannelVoice:
+		q.profile = true
 		return with("(p.phone_number is not null and not %s or %s)", any, on)
 	case model.ChannelMobilePush:
 		return with("(%s or %s)", device("d.platform <> 'WEB' and d.token <> ''"), on)

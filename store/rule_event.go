@@ -25,19 +25,23 @@ func (q *ruleQuery) event(e model.EventCondition) fragment {
 	q.joins, q.args = append(q.joins, table.sql), append(q.args, table.args...)
 
 	var list []fragment
-	if e.AtLeast != nil {
-		list = append(list, sqlf("coalesce("+did+".n, 0) >= ?", *e.AtLeast))
+	if e.AtLeast != nil && *e.AtLeast > 0 { // said so that PostgreSQL sees that only those who did it are asked for
+		list = append(list, sqlf(did+".n is not null and "+did+".n >= ?", *e.AtLeast))
 	}
 	if e.AtMost != nil {
 		list = append(list, sqlf("coalesce("+did+".n, 0) <= ?", *e.AtMost))
 	}
 	if e.Sum != nil && e.Sum.AtLeast != nil {
-		list = append(list, with("coalesce("+did+".total >= %s, false)", double(*e.Sum.AtLeast)))
+		list = append(list, with(did+".total is not null and "+did+".total >= %s", double(*e.Sum.AtLeast)))
 	}
 	if e.Sum != nil && e.Sum.AtMost != nil {
-		list = append(list, with("coalesce("+did+".total <= %s, false)", double(*e.Sum.AtMost)))
+		list = append(list, with(did+".total is not null and "+did+".total <= %s", double(*e.Sum.AtMost)))
 	}
-	if len(list) == 0 {
+	switch {
+	case len(list) > 0:
+	case e.AtLeast != nil: // zero
+		return sqlf("(1 = 1)")
+	default:
 		list = append(list, sqlf(did+".n is not null"))
 	}
 	return joined(list, " and ")
