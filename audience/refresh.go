@@ -12,7 +12,7 @@ const (
 	// wholeEvery is after how long a rule is evaluated over everyone again,
 	// though nothing is known to have changed; datesEvery where only that tells
 	// whom time changes.
-	wholeEvery = time.Hour
+	wholeEvery = 12 * time.Hour
 	datesEvery = 5 * time.Minute
 	// followEvery is after how long those are looked for who came into a window
 	// of days or left it.

@@ -172,7 +172,7 @@ func (s *keeping) keep(ctx context.Context) error {
 	if err := s.until(ctx, "20 made and evaluated for the first time", "select count(*) = 20 from segments where env_id = $1 and refreshed_at is not null"); err != nil {
 		return err
 	}
-	if err := s.after(ctx, "20 evaluated over everyone again", "update segments set due_at = 0 where env_id = $1",
+	if err := s.after(ctx, "20 evaluated over everyone again, as twice a day", "update segments set due_at = 0 where env_id = $1",
 		"select count(*) = 0 from segments where env_id = $1 and due_at = 0"); err != nil {
 		return err
 	}

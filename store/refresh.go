@@ -50,9 +50,10 @@ func (s *Store) DueSegment(ctx context.Context) (m model.Segment, found bool, er
 
 // RefreshSegment evaluates the rule of a segment over everyone and makes those
 // who match its members, in one transaction. next is when it is due again, after
-// this time; sooner where only looking at everyone tells whom time changes. done
-// is false, and nothing happened, when it is gone or another process is at it.
-// With wait the other is waited for, and what it did is not done again.
+// this time; sooner where only looking at everyone tells whom time changes, and
+// after the first time, for what transactions change that were under way. done is
+// false, and nothing happened, when it is gone or another process is at it. With
+// wait the other is waited for, and what it did is not done again.
 func (s *Store) RefreshSegment(ctx context.Context, env model.EnvID, id model.SegmentID, next, sooner time.Duration, wait bool) (done bool, err error) {
 	lock := s.dialect.forChange
 	if lock != "" && !wait {
@@ -76,7 +77,7 @@ func (s *Store) RefreshSegment(ctx context.Context, env model.EnvID, id model.Se
 		if _, err := s.evaluate(ctx, tx, m, now, nil); err != nil {
 			return err
 		}
-		if !followed {
+		if !followed || m.RefreshedAt.IsZero() {
 			next = min(next, sooner)
 		}
 		_, err = tx.NewRaw(`update segments set refreshed_at = ?, due_at = ?,
