@@ -68,6 +68,9 @@ func (s *Store) RefreshSegment(ctx context.Context, env model.EnvID, id model.Se
 		if err != nil || len(l) == 0 {
 			return err
 		}
+		if err := s.hashOnly(ctx, tx); err != nil {
+			return err
+		}
 		m, now := l[0], s.now()
 		_, followed := m.Rule.Windows()
 		if wait && followed && !m.RefreshedAt.IsZero() {
@@ -103,6 +106,17 @@ func (s *Store) allowMuch(ctx context.Context, tx bun.Tx) error {
 		}
 	}
 	return nil
+}
+
+// hashOnly has PostgreSQL join by hash for the rest of a transaction. It plans the
+// first members for an empty table, and would walk through those that it has
+// just written for each that it writes.
+func (s *Store) hashOnly(ctx context.Context, tx bun.Tx) error {
+	if !s.dialect.arrays {
+		return nil
+	}
+	_, err := tx.NewRaw("set local enable_nestloop = off").Exec(ctx)
+	return err
 }
 
 // evaluate makes those of users, or with nil of all, members who match, and the
