@@ -81,7 +81,7 @@ func TestDialect(t *testing.T) {
 			name string
 			run  func(t *testing.T, w *world)
 		}{
-			{"Rows", rows}, {"Pages", pages}, {"StatsCountTheInbox", statsCountTheInbox}, {"BadInput", badInput}, {"MessagesArrive", messagesArrive},
+			{"Rows", rows}, {"Segments", segments}, {"Pages", pages}, {"StatsCountTheInbox", statsCountTheInbox}, {"BadInput", badInput}, {"MessagesArrive", messagesArrive},
 		} {
 			t.Run(test.name, func(t *testing.T) { test.run(t, w.another(t, test.name+" ")) })
 		}
