@@ -23,7 +23,7 @@ func (s *server) dialects(next http.Handler) http.Handler {
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
 	}).Mount(router)
 	engage.New(engage.Config{
-		Users: p.users, Topics: p.audience, Sends: p.sends,
+		Users: p.users, Topics: p.audience, Segments: p.segments, Sends: p.sends,
 		Gate: &auth.Gate{Service: p.auth, Limiter: s.limiter}, Admission: s.desk, Timeout: s.cfg.Timeout, Log: s.log,
 	}).Mount(router)
 	fyno.New(fyno.Config{

@@ -179,6 +179,10 @@ func (m *marking) people(t *testing.T) {
 		subscribeToTopic(input: {topic: "news", users: [{identifier: "zq7marker-ada"}, {identifier: "bob"}]}) { userErrors { message } }
 	}`)
 	m.must(t, `mutation {
+		createSegment(input: {identifier: "all", name: "All", rule: {reachable: IN_APP}}) { userErrors { message } }
+		setSegmentSuppression(input: {segment: "all", user: "zq7marker-ada", suppressed: true, idempotencyKey: "zq7marker-suppress"}) { userErrors { message } }
+	}`)
+	m.must(t, `mutation {
 		joinAccount(input: {user: "zq7marker-ada", account: "bob", role: "zq7marker-role"}) { userErrors { message } }
 		other: joinAccount(input: {user: "bob", account: "zq7marker-ada", role: "zq7marker-boss"}) { userErrors { message } }
 		mergeUsers(input: {from: "zq7marker-anon", into: "zq7marker-ada", idempotencyKey: "merge-1"}) { userErrors { message } }

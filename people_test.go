@@ -53,6 +53,8 @@ func TestDownloads(t *testing.T) {
 		trackEvents(input: {user: "ada", events: [{name: "Paid", value: 7}]}) { userErrors { message } }
 		createTopic(input: {identifier: "news", name: "News"}) { userErrors { message } }
 		subscribeToTopic(input: {topic: "news", users: [{identifier: "ada"}]}) { userErrors { message } }
+		createSegment(input: {identifier: "payers", name: "Payers", rule: {event: {name: "Paid"}}}) { userErrors { message } }
+		setSegmentSuppression(input: {segment: "payers", user: "ada", suppressed: true}) { userErrors { message } }
 		sendNotification(input: {to: {users: ["ada"]}, title: "Hello", body: "there"}) { userErrors { message } }
 	}`)
 
@@ -82,7 +84,7 @@ func TestDownloads(t *testing.T) {
 			t.Fatalf("status %d, %v\n%s", status, err, body)
 		}
 		for member, want := range map[string]string{
-			"user": "ada@example.com", "addresses": "+447946000001", "devices": `"canPush":true`, "topics": `"news"`, "events": `"Paid"`, "notifications": `"there"`, "deliveries": "[",
+			"user": "ada@example.com", "addresses": "+447946000001", "devices": `"canPush":true`, "topics": `"news"`, "segments": `"suppressed":true`, "events": `"Paid"`, "notifications": `"there"`, "deliveries": "[",
 			"formerIdentifiers": "[", "preferences": "[", "accounts": "[", "merges": "[",
 		} {
 			if !strings.Contains(string(all[member]), want) {

@@ -34,6 +34,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "of each comparison; the median is printed")
 	flag.IntVar(&o.rows, "rows", 1_000_000, "notifications that inbox queries are measured on")
 	flag.IntVar(&o.thenRows, "then-rows", 0, "measure inbox queries on so many notifications too, such as 10000000; 0: do not")
+	flag.IntVar(&o.segmentUsers, "segment-users", 100_000, "users that segments are measured on, with ten times as many events")
 	flag.StringVar(&o.profiles, "profile", "", "write CPU profiles of the server to this `folder`")
 	flag.StringVar(&o.only, "only", "", "measure these `parts`, by comma: "+strings.Join(names(), ", ")+"; or all of one work, such as w1; empty: all")
 	flag.Parse()
@@ -53,6 +54,7 @@ type options struct {
 	length         time.Duration
 	rounds         int
 	rows, thenRows int
+	segmentUsers   int
 	profiles, only string
 }
 
@@ -75,6 +77,7 @@ func parts() []part {
 		{"w5", "marks", (*place).marks},
 		{"queue", "deliveries", (*place).deliveries},
 		{"queue", "sqlite-deliveries", (*place).sqliteDeliveries},
+		{"segments", "segments", (*place).segments},
 		{"sqlite", "sqlite", (*place).sqlite},
 		{"sqlite", "sqlite-latency", (*place).sqliteLatency},
 	}

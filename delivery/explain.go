@@ -50,8 +50,8 @@ func (s *Service) categoryOf(ctx context.Context, n model.Notification) (*model.
 
 // unwritten is why there is not even a note about a channel.
 func (s *Service) unwritten(ctx context.Context, env model.Environment, n model.Notification, channel model.Channel) (model.Reason, error) {
-	if !n.InInbox && n.Reason == model.ReasonUserDisabled {
-		return model.ReasonUserDisabled, nil
+	if !n.InInbox && (n.Reason == model.ReasonUserDisabled || n.Reason == model.ReasonSegmentSuppressed) {
+		return n.Reason, nil // which is about every channel
 	}
 	sends, err := s.Store.Sends(ctx, n.EnvID, []model.SendID{n.SendID})
 	if err != nil {

@@ -109,6 +109,14 @@ var abuseCalls = []abuseCall{
 	{field: "rotateCredential", args: `{"input":{"id":"$","overlapSeconds":0,"idempotencyKey":"k#"}}`, before: "createCredential", beforeArgs: `{"input":{"kind":"API_SECRET","expiresAt":"2026-01-03T00:00:00Z"}}`, path: "credential/id", undo: "revokeCredential", undoPath: "credential/id"},
 	{field: "revokeCredential", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "createCredential", beforeArgs: `{"input":{"kind":"API_SECRET"}}`, path: "credential/id"},
 
+	{field: "segments", args: `{"first":2}`},
+	{field: "segment", args: `{"identifier":"named"}`},
+	{field: "previewSegment", args: `{"rule":{"userKind":"PERSON"},"first":2}`},
+	{field: "createSegment", args: `{"input":{"identifier":"s#","name":"S","description":"D","rule":{"attribute":{"name":"tier","startsWith":"g"}},"idempotencyKey":"k#"}}`},
+	{field: "createSegment", args: `{"input":{"identifier":"s#","name":"S","rule":{"event":{"name":"Paid","withinDays":3,"where":[{"name":"price","atLeast":1.5}]}}}}`},
+	{field: "updateSegment", args: `{"input":{"identifier":"named","name":"N#","description":"D","rule":{"not":{"created":{"after":"2026-01-01T00:00:00Z"}}},"idempotencyKey":"k#"}}`},
+	{field: "deleteSegment", args: `{"input":{"identifier":"s#","idempotencyKey":"k#"}}`, before: "createSegment", beforeArgs: `{"input":{"identifier":"s#","name":"S","rule":{"enabled":true}}}`},
+	{field: "setSegmentSuppression", args: `{"input":{"segment":"named","user":"ada","suppressed":true,"idempotencyKey":"k#"}}`},
 	{field: "topics", args: `{"first":2}`},
 	{field: "createTopic", args: `{"input":{"identifier":"t#","name":"T","description":"D","doubleOptIn":true,"redirectUrl":"https://example.com/","idempotencyKey":"k#"}}`},
 	{field: "updateTopic", args: `{"input":{"identifier":"news","name":"N#","description":"D","doubleOptIn":true,"redirectUrl":"https://example.com/","archived":false,"idempotencyKey":"k#"}}`},
@@ -132,6 +140,7 @@ var abuseCalls = []abuseCall{
 	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "inbox", args: `{"first":null,"last":2}`, user: true},
 	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "events", args: `{"first":2,"name":"Paid"}`, user: true},
 	{on: "User", within: `{ user(identifier: "ada") { %s } }`, field: "topics", args: `{"first":2}`, user: true},
+	{on: "Segment", within: `{ segments(first: 2) { nodes { %s } } }`, field: "members", args: `{"first":2}`},
 	{on: "Topic", within: `{ topics(first: 2) { nodes { %s } } }`, field: "subscribers", args: `{"first":2}`},
 
 	{field: "inbox", args: `{"user":"ada","categories":["comments"],"first":2}`, user: true, userArgs: `{"first":2,"categories":["comments"]}`},
@@ -147,6 +156,7 @@ const stateQuery = `{
 	notifications(first: 50) { nodes { title body icon url data state interactions { data } blocks { id text link src } expiresAt } }
 	sends(first: 50) { nodes { title sendAt expiresAt } }
 	categories { identifier name }
+	segments(first: 50) { nodes { identifier name description rule } }
 	topics(first: 50) { nodes { identifier name description redirectUrl } }
 	properties { name }
 	templates(first: 50) { nodes { identifier name content { title body html url icon } channels { content { title body html url icon } } } }
@@ -157,7 +167,7 @@ const stateQuery = `{
 // them back.
 var unshown = map[string]bool{
 	"idempotencyKey": true, "token": true, "webPushSubscription": true, "secret": true, "publicKey": true, "upTo": true, "unset": true, "id": true, "ids": true, "category": true, "categories": true, "to": true, "secrets": true, "collapseKey": true,
-	"jsonPatch": true, "users": true, "user": true, "mergePatch": true, "topic": true,
+	"jsonPatch": true, "users": true, "user": true, "mergePatch": true, "topic": true, "segment": true, "segments": true,
 }
 
 // object is JSON with its numbers as they are written.

@@ -27,6 +27,8 @@ const (
 	pageEvents      = 'e'
 	pageDeliveries  = 'd'
 	pageSuppressed  = 'x'
+	pageSegments    = 'g'
+	pageMembers     = 'k'
 )
 
 // pageArgs are the four arguments of a connection, as given.

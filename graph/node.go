@@ -48,6 +48,11 @@ func (r *Resolver) node(ctx context.Context, caller auth.Caller, ref view.Ref) (
 		if caller.Kind == auth.Secret {
 			return some(r.topicNode(ctx, env, model.TopicID(ref.Number)))
 		}
+	case view.KindSegment:
+		if caller.Kind == auth.Secret {
+			m, err := r.Segments.ByID(ctx, env, model.SegmentID(ref.Number))
+			return found(view.NewSegment(m), err)
+		}
 	case view.KindTemplate:
 		if caller.Kind == auth.Secret {
 			t, err := r.Templates.ByID(ctx, env, model.TemplateID(ref.Number))

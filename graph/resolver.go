@@ -34,6 +34,7 @@ type Resolver struct {
 	Users      Users
 	Categories Categories
 	Topics     Topics
+	Segments   Segments
 	Templates  Templates
 	Apps       Apps
 	Inbox      Inbox
@@ -55,6 +56,7 @@ func (r root) Query() generated.QueryResolver               { return &query{r.Re
 func (r root) Mutation() generated.MutationResolver         { return &mutation{r.Resolver} }
 func (r root) Subscription() generated.SubscriptionResolver { return &subscription{} }
 func (r root) User() generated.UserResolver                 { return &userFields{r.Resolver} }
+func (r root) Segment() generated.SegmentResolver           { return &segmentFields{r.Resolver} }
 func (r root) Topic() generated.TopicResolver               { return &topicFields{r.Resolver} }
 func (r root) Viewer() generated.ViewerResolver             { return &viewer{r.Resolver} }
 

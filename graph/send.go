@@ -158,7 +158,7 @@ func sendRequest(in *generated.SendNotificationInput) (model.SendRequest, error)
 	var check model.Check
 	req := model.SendRequest{
 		To: model.SendTarget{
-			Users: in.To.Users, Inline: identifyInputs(in.To.InlineUsers), Topics: in.To.Topics, Everyone: value(in.To.Everyone),
+			Users: in.To.Users, Inline: identifyInputs(in.To.InlineUsers), Topics: in.To.Topics, Segments: in.To.Segments, Everyone: value(in.To.Everyone),
 		},
 		Content: model.Content{
 			Title: value(in.Title), Body: value(in.Body), Icon: value(in.Icon), URL: value(in.URL),

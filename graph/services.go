@@ -86,6 +86,20 @@ type Topics interface {
 	Unsubscribe(ctx context.Context, env model.EnvID, once model.Once, identifier string, users []string) (model.Outcome[model.TopicChange], error)
 }
 
+// Segments is what the surface asks of segments; *audience.Segments has it.
+type Segments interface {
+	Find(ctx context.Context, env model.EnvID, identifier string) (model.Segment, error)
+	ByID(ctx context.Context, env model.EnvID, id model.SegmentID) (model.Segment, error)
+	List(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Segment], error)
+	Members(ctx context.Context, env model.EnvID, id model.SegmentID, page model.PageRequest) (model.Page[model.UserID], error)
+	OfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.SegmentMembership, error)
+	Preview(ctx context.Context, env model.EnvID, rule model.SegmentRule, limit int) (model.SegmentPreview, error)
+	Create(ctx context.Context, once model.Once, m model.Segment) (model.Outcome[model.Segment], error)
+	Update(ctx context.Context, env model.EnvID, once model.Once, identifier string, change model.SegmentChange) (model.Outcome[model.Segment], error)
+	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.SegmentID], error)
+	Suppress(ctx context.Context, env model.EnvID, once model.Once, identifier, user string, suppressed bool) (model.Outcome[model.UserID], error)
+}
+
 // Apps is what the surface asks of credentials; *app.Service has it.
 type Apps interface {
 	Credentials(ctx context.Context, env model.EnvID) ([]model.Credential, error)

@@ -60,6 +60,7 @@ type world struct {
 	users     *user.Service
 	catalog   *catalog.Service
 	audience  *audience.Service
+	segments  *audience.Segments
 	templates *catalog.Templates
 	apps      *app.Service
 	inbox     *inbox.Service
@@ -108,8 +109,9 @@ func emptyWorld(t *testing.T, url string) *world {
 	w.catalog = &catalog.Service{Store: w.calls, Now: w.clock.Now}
 	w.templates = &catalog.Templates{Store: w.store, Users: w.users}
 	w.audience = &audience.Service{Store: w.calls}
+	w.segments = &audience.Segments{Store: w.calls}
 	w.inbox = &inbox.Service{Store: w.calls, Live: hub}
-	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Templates: w.templates, Live: hub, Now: w.clock.Now}
+	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Templates: w.templates, Segments: w.segments, Live: hub, Now: w.clock.Now}
 	authService := auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
 	w.delivery = &delivery.Service{
 		Store: w.calls, Kinds: delivery.NewKinds(w.recorder.Kind("recorder"), w.recorder.Kind("other")), Box: box, Changed: authService.Forget,
@@ -119,7 +121,7 @@ func emptyWorld(t *testing.T, url string) *world {
 	sessions := auth.NewSessions(w.store, slog.New(slog.DiscardHandler))
 	sessions.Now = w.clock.Now
 	w.config = graph.Config{
-		Users: w.users, Categories: w.catalog, Topics: w.audience, Templates: w.templates, Apps: w.apps, Inbox: w.inbox, Sends: w.sends, Deliveries: w.delivery,
+		Users: w.users, Categories: w.catalog, Topics: w.audience, Segments: w.segments, Templates: w.templates, Apps: w.apps, Inbox: w.inbox, Sends: w.sends, Deliveries: w.delivery,
 		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler), AnswerCache: 1 << 20,
 		Status: func(context.Context) graph.Status {
 			return graph.Status{Version: "1.2.3", Database: "any", LiveAcrossProcesses: true, Warnings: []string{"it is late"}}
@@ -260,6 +262,14 @@ func (w *world) seed() {
 	w.topic(shop, "news", "News", model.TopicMember{Identifier: "ada"}, model.TopicMember{Identifier: "eve", Channels: []string{"EMAIL", "IN_APP", "pigeon"}})
 	w.topic(shop, "posts/7", "Answers to post 7", model.TopicMember{Identifier: "ada", Channels: []string{"EMAIL"}}, model.TopicMember{Identifier: "bob"})
 	w.topic(other, "news", "News elsewhere", model.TopicMember{Identifier: "zoe"})
+
+	for _, env := range []*environment{shop, other} {
+		m := must(w.segments.Create(ctx, model.Once{}, model.Segment{
+			EnvID: env.ID, Identifier: "named", Name: "Has a first name", Rule: model.SegmentRule{Attribute: &model.AttributeCondition{Name: "firstName", Exists: new(true)}},
+		}))(t).Value
+		w.names[env.AppName+"/named"] = view.SegmentID(m.ID)
+	}
+	must(w.segments.Suppress(ctx, shop.ID, model.Once{}, "named", "bob", true))(t)
 
 	for _, name := range []string{"receipt", "reminder"} {
 		must(w.templates.Create(ctx, shop.ID, model.Once{}, model.Template{Identifier: name, Name: name, Content: model.TemplateText{Title: name}}))(t)

@@ -6,13 +6,14 @@ import "time"
 const MaxSendTopics = 100
 
 // Audience is who a send is for that has yet to go out to some: the users
-// found when it was accepted, and those who are on topics, or everyone, when
-// their turn comes.
+// found when it was accepted, and those who are on topics or in segments, or
+// everyone, when their turn comes.
 type Audience struct {
-	Users    []UserID   `json:"users,omitempty"`
-	Topics   []TopicID  `json:"topics,omitempty"`
-	Everyone bool       `json:"everyone,omitempty"` // who existed when it was accepted
-	Until    *time.Time `json:"until,omitempty"`    // everyone was made by then, by the clocks of those who made them
+	Users    []UserID    `json:"users,omitempty"`
+	Topics   []TopicID   `json:"topics,omitempty"`
+	Segments []SegmentID `json:"segments,omitempty"`
+	Everyone bool        `json:"everyone,omitempty"` // who existed when it was accepted
+	Until    *time.Time  `json:"until,omitempty"`    // everyone was made by then, by the clocks of those who made them
 }
 
 // Large reports whether the audience is served chunk by chunk, and not by the
@@ -21,9 +22,9 @@ func (a Audience) Large() bool {
 	return len(a.Users) > MaxSmallSend || a.Grows()
 }
 
-// Grows reports whether the audience may still change: who is on a topic is
-// asked when it is served.
-func (a Audience) Grows() bool { return len(a.Topics) > 0 || a.Everyone }
+// Grows reports whether the audience may still change: who is on a topic or
+// in a segment is asked when it is served.
+func (a Audience) Grows() bool { return len(a.Topics) > 0 || len(a.Segments) > 0 || a.Everyone }
 
 // AudienceQuery asks who an audience is by now.
 type AudienceQuery struct {

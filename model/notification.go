@@ -61,6 +61,7 @@ type SendTarget struct {
 	Users    []string
 	Inline   []IdentifyInput // created or updated on the way
 	Topics   []string
+	Segments []string
 	Everyone bool
 }
 

@@ -63,6 +63,7 @@ const (
 	ReasonCategoryDefault
 	ReasonEnvDefault
 	ReasonChannelNotRequested
+	ReasonSegmentSuppressed // only segments that the user is suppressed for lead to them
 )
 
 var reasonNames = [...]string{
@@ -70,6 +71,7 @@ var reasonNames = [...]string{
 	ReasonAdminOff: "ADMIN_OFF", ReasonRequired: "REQUIRED", ReasonUserChannelOff: "USER_CHANNEL_OFF",
 	ReasonUserCategoryChannel: "USER_CATEGORY_CHANNEL", ReasonUserCategory: "USER_CATEGORY", ReasonUserTopic: "USER_TOPIC",
 	ReasonCategoryDefault: "CATEGORY_DEFAULT", ReasonEnvDefault: "ENV_DEFAULT", ReasonChannelNotRequested: "CHANNEL_NOT_REQUESTED",
+	ReasonSegmentSuppressed: "SEGMENT_SUPPRESSED",
 }
 
 // String is the reason's name in the schema.

@@ -49,8 +49,8 @@ func (t SendTarget) check(c *Check, identify func(IdentifyInput) []Problem) {
 		c.Add(ProblemLimit, fmt.Sprintf("must name at most %d recipients, names %d", MaxRecipients, named))
 		return
 	}
-	if named+len(t.Topics) == 0 && !t.Everyone {
-		c.Add(ProblemRequired, "must name at least one recipient: users, topics or everyone")
+	if named+len(t.Topics)+len(t.Segments) == 0 && !t.Everyone {
+		c.Add(ProblemRequired, "must name at least one recipient: users, topics, segments or everyone")
 	}
 	for i, id := range t.Users {
 		if m := CheckIdentifier(id); m != "" {
@@ -69,6 +69,15 @@ func (t SendTarget) check(c *Check, identify func(IdentifyInput) []Problem) {
 	for i, id := range t.Topics {
 		if m := CheckIdentifier(id); m != "" {
 			c.Add(ProblemInvalid, m, "topics", strconv.Itoa(i))
+		}
+	}
+	if len(t.Segments) > MaxSendSegments {
+		c.Add(ProblemLimit, fmt.Sprintf("must name at most %d segments, names %d", MaxSendSegments, len(t.Segments)), "segments")
+		return
+	}
+	for i, id := range t.Segments {
+		if m := CheckIdentifier(id); m != "" {
+			c.Add(ProblemInvalid, m, "segments", strconv.Itoa(i))
 		}
 	}
 }

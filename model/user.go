@@ -110,8 +110,11 @@ type Recipient struct {
 	Enabled    bool
 	Reachable  []Channel // channels for which the user has an address; IN_APP always
 	Choices    []Choice
-	Reach      []Reach   // the addresses that are enabled, by channel; nil: they were not read
-	OnlyVia    []Channel // what the topics that made them a recipient limit the send to; nil: nothing does
+	Reach      []Reach // the addresses that are enabled, by channel; nil: they were not read
+	// SegmentSuppressed: only segments that the user is suppressed for made
+	// them a recipient.
+	SegmentSuppressed bool
+	OnlyVia           []Channel // what the topics that made them a recipient limit the send to; nil: nothing does
 }
 
 // Reach is an address of a recipient, and whether nothing is sent to it.

@@ -10,7 +10,7 @@ import (
 // dryRun plans a send and changes nothing. It tells of everyone the send would
 // go to, so one to more than model.MaxRecipients is refused.
 func (s *Service) dryRun(ctx context.Context, j *job) (none model.Outcome[model.SendResult], err error) {
-	if len(j.topics) > 0 || j.req.To.Everyone {
+	if j.hasOthers() {
 		if err := s.findOthers(ctx, j); err != nil {
 			return none, err
 		}
@@ -23,8 +23,11 @@ func (s *Service) dryRun(ctx context.Context, j *job) (none model.Outcome[model.
 
 // findOthers reads those whom the job's send reaches without naming them.
 func (s *Service) findOthers(ctx context.Context, j *job) (err error) {
+	if err := s.settle(ctx, j.env.ID, j.segments); err != nil {
+		return err
+	}
 	q := model.AudienceQuery{
-		Env: j.env.ID, Audience: model.Audience{Topics: j.topics, Everyone: j.req.To.Everyone},
+		Env: j.env.ID, Audience: model.Audience{Topics: j.topics, Segments: j.segments, Everyone: j.req.To.Everyone},
 		Identifiers: true, Addresses: j.plan.needsAddresses(), Limit: model.MaxRecipients,
 	}
 	if j.until != nil {
@@ -46,6 +49,14 @@ func (s *Service) findOthers(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	return tooManyToTell(max(n, model.MaxRecipients+1))
+}
+
+// settle has segments be as users are now.
+func (s *Service) settle(ctx context.Context, env model.EnvID, ids []model.SegmentID) error {
+	if len(ids) == 0 || s.Segments == nil {
+		return nil
+	}
+	return s.Segments.Settle(ctx, env, ids)
 }
 
 // join adds to the known those of the others who are not among them.

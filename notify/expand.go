@@ -192,6 +192,9 @@ func (e *expander) chunks(ctx context.Context, x model.Expansion) ([]model.Chunk
 	}
 	m := &c.Send
 	if m.Progress.Total < 0 {
+		if err := e.settle(ctx, x.Send.EnvID, x.Audience.Segments); err != nil {
+			return nil, err
+		}
 		n, err := e.Store.AudienceSize(ctx, q)
 		if err != nil {
 			return nil, err

@@ -17,6 +17,7 @@ type job struct {
 	due      *model.DueSend    // nil: not fired but asked for
 	names    []string          // the recipients of a send that is asked for, each once
 	topics   []model.TopicID   // and those on topics
+	segments []model.SegmentID // and in segments
 	others   []model.Recipient // in a dry run, those on topics or everyone, as of now
 	inline   map[string]model.IdentifyInput
 	until    *time.Time // when the last user was made who is part of everyone; nil: everyone is not meant
@@ -251,13 +252,18 @@ func (j *job) send(now time.Time) model.Send {
 
 // isLarge reports whether a send to the known is left to the expanders.
 func (j *job) isLarge(known []model.Recipient) bool {
-	return len(known) > model.MaxSmallSend || len(j.topics) > 0 || j.req.To.Everyone
+	return len(known) > model.MaxSmallSend || j.hasOthers()
+}
+
+// hasOthers reports whether the job goes to users whom it does not name.
+func (j *job) hasOthers() bool {
+	return len(j.topics) > 0 || len(j.segments) > 0 || j.req.To.Everyone
 }
 
 // leave notes whom the send is for, to be decided for when it fires or is
 // expanded.
 func (j *job) leave(known []model.Recipient) {
-	a := &model.Audience{Users: make([]model.UserID, len(known)), Topics: j.topics, Everyone: j.req.To.Everyone, Until: j.until}
+	a := &model.Audience{Users: make([]model.UserID, len(known)), Topics: j.topics, Segments: j.segments, Everyone: j.req.To.Everyone, Until: j.until}
 	for i, r := range known {
 		a.Users[i] = r.ID
 	}

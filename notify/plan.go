@@ -42,7 +42,7 @@ func newPlanner(env model.Environment, requested []model.Channel, category *mode
 func (p *planner) input(r model.Recipient, c model.Channel) preference.Input {
 	return preference.Input{
 		Known: true, Enabled: r.Enabled, Reachable: r.Reachable, Choices: r.Choices, Category: p.category,
-		ChannelsOff: p.off, Requested: p.requestedFor(r), Channel: c, Suppressed: suppressed(r, c),
+		ChannelsOff: p.off, Requested: p.requestedFor(r), Channel: c, Suppressed: suppressed(r, c), SegmentSuppressed: r.SegmentSuppressed,
 	}
 }
 

@@ -169,7 +169,7 @@ func (j *job) merges(r model.Recipient, i int) (out []json.RawMessage) {
 // where the send names the channel, and that they are disabled is noted on
 // their notification.
 func (p *planner) deliveries(r model.Recipient, n *model.Notification) []model.PlannedDelivery {
-	if len(p.carries) == 0 || !r.Enabled {
+	if len(p.carries) == 0 || !r.Enabled || r.SegmentSuppressed {
 		return nil
 	}
 	var out []model.PlannedDelivery

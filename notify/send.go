@@ -52,12 +52,17 @@ func (s *Service) send(ctx context.Context, env model.Environment, req model.Sen
 	if err != nil {
 		return none, err
 	}
+	segments, err := s.segments(ctx, env.ID, req.To.Segments)
+	if err != nil {
+		return none, err
+	}
 	// After all that may be refused: it may create one.
 	category, err := s.category(ctx, env.ID, req.Category, req.CreateCategory && !req.DryRun)
 	if err != nil {
 		return none, err
 	}
 	j := newJob(env, req, category, topics)
+	j.segments = segments
 	if req.To.Everyone {
 		if j.until, err = s.everyoneUntil(ctx, env.ID); err != nil {
 			return none, err
@@ -149,6 +154,32 @@ func (s *Service) topics(ctx context.Context, env model.EnvID, identifiers []str
 	for i, name := range identifiers {
 		if id, ok := found[name]; !ok {
 			c.Add(model.ProblemNotFound, "names no topic", "to", "topics", strconv.Itoa(i))
+		} else if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, c.Err()
+}
+
+// segments finds segments by identifier, each once; nil for none.
+func (s *Service) segments(ctx context.Context, env model.EnvID, identifiers []string) ([]model.SegmentID, error) {
+	if len(identifiers) == 0 {
+		return nil, nil
+	}
+	found := map[string]model.SegmentID{}
+	if s.Segments != nil {
+		var err error
+		if found, err = s.Segments.IDs(ctx, env, identifiers); err != nil {
+			return nil, err
+		}
+	}
+	var (
+		c   model.Check
+		ids []model.SegmentID
+	)
+	for i, name := range identifiers {
+		if id, ok := found[name]; !ok {
+			c.Add(model.ProblemNotFound, "names no segment", "to", "segments", strconv.Itoa(i))
 		} else if !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}

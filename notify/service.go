@@ -62,6 +62,14 @@ type Hub interface {
 	Watch(key model.LiveKey, w live.Watcher) (cancel func())
 }
 
+// Segments is what sends ask of segments; *audience.Segments has it.
+type Segments interface {
+	// IDs finds segments by identifier; those that do not exist are absent.
+	IDs(ctx context.Context, env model.EnvID, identifiers []string) (map[string]model.SegmentID, error)
+	// Settle has the members of segments be as users are now.
+	Settle(ctx context.Context, env model.EnvID, ids []model.SegmentID) error
+}
+
 // Service takes sends. Fill in the exported fields before the first call; the
 // methods may then be called concurrently.
 type Service struct {
@@ -71,6 +79,8 @@ type Service struct {
 	Live    Hub
 	// Templates are those that sends may name; nil: there are none.
 	Templates Templates
+	// Segments are those that sends may go to; nil: there are none.
+	Segments Segments
 	// Deliver is told when deliveries have been saved, after the commit; may be
 	// nil.
 	Deliver func()

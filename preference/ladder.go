@@ -57,6 +57,8 @@ func (in *Input) ask(rule model.Reason) verdict {
 		return allow
 	case model.ReasonUserTopic:
 		// Nobody chooses about a topic yet; the rule has its place already.
+	case model.ReasonSegmentSuppressed:
+		// It is asked before the ladder, and about no channel in particular.
 	}
 	return pass
 }

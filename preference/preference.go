@@ -40,11 +40,17 @@ type Input struct {
 	Category    *model.Category // nil: none
 	Choices     []model.Choice  // of the user; those about other categories are left aside
 	Channel     model.Channel   // the channel in question
+	// SegmentSuppressed says that the send came by segments only, for all of
+	// which the user is suppressed: nothing else is asked.
+	SegmentSuppressed bool
 }
 
 // Allows decides, and says by which rule. It is Decide without the text, and
 // allocates nothing.
 func Allows(in Input) (bool, model.Reason) {
+	if in.SegmentSuppressed {
+		return false, model.ReasonSegmentSuppressed
+	}
 	for _, rule := range ladder {
 		if v := in.ask(rule); v != pass {
 			return v == allow, rule
@@ -56,6 +62,9 @@ func Allows(in Input) (bool, model.Reason) {
 // Decide decides, and tells of every rule in the order of the ladder: what it
 // said, or that it was not asked.
 func Decide(in Input) model.Decision {
+	if in.SegmentSuppressed {
+		return Told(in, false, model.ReasonSegmentSuppressed)
+	}
 	d := model.Decision{Ladder: make([]model.Rung, len(ladder))}
 	for i, rule := range ladder {
 		rung := model.Rung{Reason: rule, Outcome: model.RungNotReached}
@@ -121,7 +130,7 @@ func as(enabled bool) verdict {
 // sentences name: channel and category.
 func Told(in Input, allowed bool, reason model.Reason) model.Decision {
 	d := model.Decision{Allowed: allowed, Reason: reason, Ladder: make([]model.Rung, len(ladder))}
-	decided := false
+	decided := reason == model.ReasonSegmentSuppressed
 	for i, rule := range ladder {
 		rung := model.Rung{Reason: rule, Outcome: model.RungNotReached}
 		switch {
@@ -134,6 +143,10 @@ func Told(in Input, allowed bool, reason model.Reason) model.Decision {
 			rung.Outcome, rung.Detail = pass.outcome(), in.tell(rule, pass)
 		}
 		d.Ladder[i] = rung
+	}
+	if reason == model.ReasonSegmentSuppressed { // asked before the ladder, and shown only where it decided
+		first := model.Rung{Reason: reason, Outcome: model.RungBlock, Detail: "the send came by segments for which the user is suppressed"}
+		d.Ladder = append([]model.Rung{first}, d.Ladder...)
 	}
 	return d
 }

@@ -101,6 +101,7 @@ func (s *Store) Audience(ctx context.Context, q model.AudienceQuery) (out model.
 		if m.OnlyVia, err = decodeOnlyVia(topics); err != nil {
 			return err
 		}
+		m.SegmentSuppressed = m.OnlyVia != nil && len(m.OnlyVia) == 0 && strings.Contains(topics.String, suppressedMark)
 		out.Recipients = append(out.Recipients, m)
 		return nil
 	})
@@ -143,6 +144,9 @@ func audienceParts(q model.AudienceQuery, limit int) *parts {
 	for _, t := range q.Audience.Topics {
 		add(" from topic_members where env_id = ? and topic_id = ? and user_id > ? and subscribed", "user_id", "channels", q.Env, t, after)
 	}
+	for _, g := range q.Audience.Segments {
+		add(" from segment_members m where m.env_id = ? and m.segment_id = ? and m.user_id > ?", "m.user_id", suppressedInSegment, q.Env, g, after)
+	}
 	if q.Audience.Everyone {
 		add(" from users where env_id = ? and id > ? and created_at <= ? and archived_at is null", "id", all, q.Env, after, micros(q.MadeUntil))
 	}
@@ -151,6 +155,14 @@ func audienceParts(q model.AudienceQuery, limit int) *parts {
 	}
 	return p
 }
+
+// suppressedMark is what stands for the channels of users whom a segment may not
+// lead to: none, and a name that no channel has, that of a control character.
+const (
+	suppressedMark      = `"\u0001"`
+	suppressedInSegment = `case when exists (select 1 from segment_suppressions x where x.env_id = m.env_id and x.segment_id = m.segment_id and x.user_id = m.user_id)
+		then '[` + suppressedMark + `]' end`
+)
 
 // idsAfter are the ids after one, in order and each once, the first limit of them.
 func idsAfter(ids []model.UserID, after model.UserID, limit int) []model.UserID {

@@ -14,6 +14,7 @@ import (
 // tablesOfUsers are all tables with rows about users.
 var tablesOfUsers = []string{
 	"users", "profiles", "devices", "preferences", "topic_members", "inboxes", "inbox_marks", "notifications", "deliveries", "idempotency",
+	"segment_members", "segment_suppressions",
 }
 
 // furnish gives a user a row in every table.
@@ -44,6 +45,9 @@ func furnish(t *testing.T, f *sends, u model.User, topic string) {
 		func([]model.Category, []model.Choice) []model.CategoryPreference { return nil })
 	must(err)
 	must(store.Exec(ctx, f.s, `insert into topic_members (env_id, topic_id, user_id, created_at) select env_id, id, ?, 0 from topics where identifier = ?`, u.ID, topic))
+	must(store.Exec(ctx, f.s, `insert into segment_members (env_id, segment_id, user_id) select env_id, id, ? from segments`, u.ID))
+	_, err = f.s.SuppressInSegment(ctx, u.EnvID, model.Once{}, "segment", u.Identifier, true)
+	must(err)
 }
 
 func TestDeleteUserLeavesNothing(t *testing.T) {
@@ -53,6 +57,10 @@ func TestDeleteUserLeavesNothing(t *testing.T) {
 		f := newSends(t, s, 2)
 		ada, eve := f.users[0], f.users[1]
 		if _, err := s.CreateTopic(ctx, f.env, model.Once{}, "topic", "topic", model.TopicDetails{}); err != nil {
+			t.Fatal(err)
+		}
+		everyone := model.SegmentRule{Reachable: new(model.ChannelInApp)}
+		if _, err := s.CreateSegment(ctx, model.Once{}, model.Segment{EnvID: f.env, Identifier: "segment", Rule: everyone}); err != nil {
 			t.Fatal(err)
 		}
 		furnish(t, f, ada, "topic")

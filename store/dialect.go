@@ -38,6 +38,7 @@ type dialect struct {
 	skipLocked  string           // the same, leaving out rows that others hold
 	arrays      bool             // takes lists as parameters and changes data in WITH, so that a save is one statement
 	clock       string           // the database's own time in microseconds; empty where the process's will do
+	position    string           // the function that finds a text in another
 	lockText    string           // locks a text, given with its environment, until the transaction ends; empty where a writer is alone
 	isUnique    func(error) bool // a unique index said no
 	isForeign   func(error) bool // a foreign key said no
@@ -64,6 +65,7 @@ var postgresDialect = dialect{
 	skipLocked:  " for update skip locked",
 	arrays:      true,
 	clock:       "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
+	position:    "strpos",
 	lockText:    "select pg_advisory_xact_lock(hashtextextended(?, ?))",
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
@@ -75,11 +77,12 @@ var postgresDialect = dialect{
 }
 
 var sqliteDialect = dialect{
-	name:    "sqlite",
-	bun:     func() schema.Dialect { return sqlitedialect.New() },
-	open:    openSQLite,
-	skipIDs: fmt.Sprintf("update ids set next = next + %d where only = 1", idsSkipped),
-	nextIDs: "update ids set next = next + 1000 where only = 1 returning next - 1000",
+	name:     "sqlite",
+	bun:      func() schema.Dialect { return sqlitedialect.New() },
+	open:     openSQLite,
+	skipIDs:  fmt.Sprintf("update ids set next = next + %d where only = 1", idsSkipped),
+	position: "instr",
+	nextIDs:  "update ids set next = next + 1000 where only = 1 returning next - 1000",
 	isUnique: func(err error) bool {
 		c := sqliteCode(err)
 		return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
@@ -136,6 +139,9 @@ func openPostgres(cfg Config, g *generation) (writer, reader *sql.DB, err error)
 // was acknowledged survives a power cut. secure_delete: what was deleted is
 // overwritten, and not only left for something else to be written there.
 func openSQLite(cfg Config, _ *generation) (writer, reader *sql.DB, err error) {
+	if err := registerDate(); err != nil {
+		return nil, nil, err
+	}
 	if strings.ContainsAny(cfg.URL, "?#") {
 		return nil, nil, errors.New("the path of an SQLite file must not contain ? or #")
 	}

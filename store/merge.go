@@ -165,6 +165,12 @@ func (m *merging) belongings(ctx context.Context) error {
 				on conflict do nothing`,
 		},
 		{
+			"segments", "segment_suppressions where env_id = ?0 and user_id = ?1",
+			`insert into segment_suppressions (env_id, segment_id, user_id, created_at)
+				select env_id, segment_id, ?2, created_at from segment_suppressions where env_id = ?0 and user_id = ?1
+				on conflict do nothing`,
+		},
+		{
 			"memberships", "memberships where env_id = ?0 and user_id = ?1 and account_id <> ?2",
 			`insert into memberships (env_id, user_id, account_id, role, created_at)
 				select env_id, ?2, account_id, role, created_at from memberships where env_id = ?0 and user_id = ?1 and account_id <> ?2

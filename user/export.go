@@ -16,7 +16,7 @@ const exportPage = 100
 
 // Export writes all that is held about one user, as one JSON object, and holds
 // a page of it at most: profile, addresses and devices without tokens, choices,
-// topics, accounts, former identifiers, merges, events, notifications with what
+// topics, segments, accounts, former identifiers, merges, events, notifications with what
 // they say, and deliveries with their attempts. It begins to write when the user
 // was found; an error after that leaves the object unfinished.
 func (s *Service) Export(ctx context.Context, env model.EnvID, identifier string, w io.Writer) error {
@@ -35,6 +35,7 @@ func (s *Service) Export(ctx context.Context, env model.EnvID, identifier string
 		{"devices", e.devices},
 		{"preferences", e.preferences},
 		{"topics", e.topics},
+		{"segments", e.segments},
 		{"accounts", e.accounts},
 		{"merges", e.merges},
 		{"events", e.events},
@@ -237,6 +238,31 @@ func (e *exporting) topics(ctx context.Context) error {
 	var rows []any
 	for _, t := range found[e.u.ID] {
 		rows = append(rows, exportedTopic{t.Topic.Identifier, t.Channels, t.Subscribed, t.CreatedAt})
+	}
+	return e.all(rows)
+}
+
+type exportedSegment struct {
+	Segment    string `json:"segment"`
+	Member     bool   `json:"member"`
+	Suppressed bool   `json:"suppressed"`
+}
+
+func (e *exporting) segments(ctx context.Context) error {
+	found, err := e.s.Store.SegmentsOfUsers(ctx, e.u.EnvID, []model.UserID{e.u.ID})
+	if err != nil {
+		return err
+	}
+	var rows []any
+	for _, m := range found[e.u.ID] {
+		s, err := e.s.Store.SegmentByID(ctx, e.u.EnvID, m.Segment)
+		if model.KindOf(err) == model.KindNotFound {
+			continue // deleted since
+		}
+		if err != nil {
+			return err
+		}
+		rows = append(rows, exportedSegment{s.Identifier, m.Member, m.Suppressed})
 	}
 	return e.all(rows)
 }

@@ -66,6 +66,8 @@ type Store interface {
 	TrackEvents(ctx context.Context, env model.EnvID, once model.Once, identifier string, events []model.Event) (model.Outcome[[]model.Event], error)
 	Events(ctx context.Context, env model.EnvID, user model.UserID, name string, page model.PageRequest) (model.Page[model.Event], error)
 	TopicsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.TopicSubscription, error)
+	SegmentsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.SegmentMembership, error)
+	SegmentByID(ctx context.Context, env model.EnvID, id model.SegmentID) (model.Segment, error)
 	NotificationLog(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error)
 	ListDeliveries(ctx context.Context, env model.EnvID, f model.DeliveryFilter, page model.PageRequest) (model.Page[model.Delivery], error)
 	Attempts(ctx context.Context, env model.EnvID, ids []model.DeliveryID) (map[model.DeliveryID][]model.Attempt, error)

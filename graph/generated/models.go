@@ -189,6 +189,30 @@ type CreateProviderPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A segment to make.
+type CreateSegmentInput struct {
+	// The application's own name for it; 1 to 255 bytes, never changed.
+	Identifier string `json:"identifier"`
+	// What people see; 1 to 255 bytes.
+	Name string `json:"name"`
+	// What it is for; at most 4,096 bytes.
+	Description *string `json:"description,omitzero"`
+	// Who is in it.
+	Rule *model.SegmentRule `json:"rule"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The new segment.
+type CreateSegmentPayload struct {
+	// The segment; null when there are user errors.
+	Segment *view.Segment `json:"segment,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // A template to make. What cannot be read as template is a user error of its part, with line and column.
 type CreateTemplateInput struct {
 	// The application's own name for it; 1 to 255 bytes, never changed.
@@ -298,6 +322,24 @@ type DeleteProviderPayload struct {
 	// What is wrong with the input; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
+// Which segment to delete.
+type DeleteSegmentInput struct {
+	// The segment's identifier.
+	Identifier string `json:"identifier"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What was deleted.
+type DeleteSegmentPayload struct {
+	// The id of the segment that was; null when there are user errors.
+	DeletedSegmentID *string `json:"deletedSegmentId,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
 	Replayed bool `json:"replayed"`
 }
 
@@ -1029,6 +1071,50 @@ type RotateCredentialPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A page of segments.
+type SegmentConnection struct {
+	// The rows with their cursors.
+	Edges []*SegmentEdge `json:"edges"`
+	// The rows.
+	Nodes []*view.Segment `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A segment in a list.
+type SegmentEdge struct {
+	// Its place in the list.
+	Cursor string `json:"cursor"`
+	// The segment.
+	Node *view.Segment `json:"node"`
+}
+
+// A page of the users in a segment.
+type SegmentMemberConnection struct {
+	// The rows with their cursors.
+	Edges []*SegmentMemberEdge `json:"edges"`
+	// The users.
+	Nodes []*view.User `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A user in a segment.
+type SegmentMemberEdge struct {
+	// Their place in the list.
+	Cursor string `json:"cursor"`
+	// The user.
+	Node *view.User `json:"node"`
+}
+
+// What a rule matches.
+type SegmentPreview struct {
+	// How many users match.
+	Count int32 `json:"count"`
+	// The newest of them.
+	Sample []*view.User `json:"sample"`
+}
+
 // A page of sends.
 type SendConnection struct {
 	// The rows with their cursors.
@@ -1121,6 +1207,9 @@ type SendTargetInput struct {
 	InlineUsers []*IdentifyUserInput `json:"inlineUsers,omitzero"`
 	// Identifiers of topics, at most 100. A user who is on topics for some channels only gets it over these, unless also named or meant by `everyone`.
 	Topics []string `json:"topics,omitzero"`
+	// Identifiers of segments, at most 20. Who is in them is evaluated when the send goes out. A user who is suppressed for a segment is left out, with the reason
+	// `SEGMENT_SUPPRESSED`, unless something else that is named here leads to them.
+	Segments []string `json:"segments,omitzero"`
 	// Every user who exists when the send is accepted.
 	Everyone *bool `json:"everyone,omitzero"`
 }
@@ -1193,6 +1282,28 @@ type SetPropertyInput struct {
 type SetPropertyPayload struct {
 	// The property; null when there are user errors.
 	Property *model.Property `json:"property,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// Whom sends to a segment leave out.
+type SetSegmentSuppressionInput struct {
+	// The segment's identifier.
+	Segment string `json:"segment"`
+	// The user's identifier.
+	User string `json:"user"`
+	// True: leave them out. False: not any more.
+	Suppressed bool `json:"suppressed"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The user, who may ask for `segments`.
+type SetSegmentSuppressionPayload struct {
+	// The user; null when there are user errors.
+	User *view.User `json:"user,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
@@ -1500,6 +1611,30 @@ type UpdateProviderPayload struct {
 	// What is wrong with the input; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
+// What to change about a segment. What is left out stays.
+type UpdateSegmentInput struct {
+	// The segment's identifier.
+	Identifier string `json:"identifier"`
+	// What people see; 1 to 255 bytes.
+	Name *string `json:"name,omitzero"`
+	// What it is for; at most 4,096 bytes; empty: nothing is said.
+	Description *string `json:"description,omitzero"`
+	// Who is in it from now on.
+	Rule *model.SegmentRule `json:"rule,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The segment as it is now.
+type UpdateSegmentPayload struct {
+	// The segment; null when there are user errors.
+	Segment *view.Segment `json:"segment,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
 	Replayed bool `json:"replayed"`
 }
 

@@ -23,6 +23,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Mutation() MutationResolver
 	Query() QueryResolver
+	Segment() SegmentResolver
 	Subscription() SubscriptionResolver
 	Topic() TopicResolver
 	User() UserResolver
@@ -56,6 +57,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAddAddressInput,
 		ec.unmarshalInputAttachmentInput,
+		ec.unmarshalInputAttributeCondition,
 		ec.unmarshalInputBlockInput,
 		ec.unmarshalInputCancelSendInput,
 		ec.unmarshalInputChannelDefaultInput,
@@ -63,18 +65,22 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateCategoryInput,
 		ec.unmarshalInputCreateCredentialInput,
 		ec.unmarshalInputCreateProviderInput,
+		ec.unmarshalInputCreateSegmentInput,
 		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputCreateTopicInput,
 		ec.unmarshalInputDeleteCategoryInput,
 		ec.unmarshalInputDeleteNotificationsInput,
 		ec.unmarshalInputDeleteProviderInput,
+		ec.unmarshalInputDeleteSegmentInput,
 		ec.unmarshalInputDeleteTemplateInput,
 		ec.unmarshalInputDeleteTopicInput,
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputDeliveryFilter,
 		ec.unmarshalInputEraseUserInput,
 		ec.unmarshalInputEscalationInput,
+		ec.unmarshalInputEventCondition,
 		ec.unmarshalInputEventInput,
+		ec.unmarshalInputEventSum,
 		ec.unmarshalInputHeaderInput,
 		ec.unmarshalInputIdentifyUserInput,
 		ec.unmarshalInputIdentifyUsersInput,
@@ -98,23 +104,27 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRetryDeliveryInput,
 		ec.unmarshalInputRevokeCredentialInput,
 		ec.unmarshalInputRotateCredentialInput,
+		ec.unmarshalInputSegmentRule,
 		ec.unmarshalInputSendFilter,
 		ec.unmarshalInputSendNotificationInput,
 		ec.unmarshalInputSendTargetInput,
 		ec.unmarshalInputSetAddressEnabledInput,
 		ec.unmarshalInputSetPreferencesInput,
 		ec.unmarshalInputSetPropertyInput,
+		ec.unmarshalInputSetSegmentSuppressionInput,
 		ec.unmarshalInputSetUserEnabledInput,
 		ec.unmarshalInputSubscribeToTopicInput,
 		ec.unmarshalInputSuppressAddressInput,
 		ec.unmarshalInputSuppressionFilter,
 		ec.unmarshalInputTemplateContentInput,
 		ec.unmarshalInputTestProviderInput,
+		ec.unmarshalInputTimeCondition,
 		ec.unmarshalInputTopicSubscriberInput,
 		ec.unmarshalInputTrackEventsInput,
 		ec.unmarshalInputUnsubscribeFromTopicInput,
 		ec.unmarshalInputUpdateCategoryInput,
 		ec.unmarshalInputUpdateProviderInput,
+		ec.unmarshalInputUpdateSegmentInput,
 		ec.unmarshalInputUpdateTemplateInput,
 		ec.unmarshalInputUpdateTopicInput,
 		ec.unmarshalInputUpdateUserInput,
@@ -404,6 +414,26 @@ type Query {
     "Rows before this cursor."
     before: PageCursor
   ): TopicConnection!
+  "The segments of the environment, newest first. Secret key only."
+  segments(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): SegmentConnection!
+  "A segment by identifier; null when there is none. Secret key only."
+  segment("The application's own name for it." identifier: String!): Segment
+  "How many users match a rule now, and some of them; nothing is kept. It costs an evaluation over everyone. Secret key only."
+  previewSegment(
+    "The rule."
+    rule: SegmentRule!
+    "How many users to show, 1 to 100; the newest."
+    first: Int = 20
+  ): SegmentPreview!
   "The templates of the environment, newest first. Secret key only."
   templates(
     "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
@@ -566,6 +596,8 @@ type User implements Node {
     "Which notifications; left out: what is not archived."
     filter: InboxFilter
   ): InboxConnection!
+  "The segments that the user is in, or is suppressed for, oldest first. Secret key only."
+  segments: [UserSegment!]!
   "The topics that the user is on, newest topic first."
   topics(
     "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
@@ -649,7 +681,7 @@ type UserMerge {
 
 "What became of one kind of thing in a merge."
 type MergeDecision {
-  "What: attributes, addresses, devices, topics, memberships, members, preferences, notifications, events, aliases or scheduledSends."
+  "What: attributes, addresses, devices, topics, segments, memberships, members, preferences, notifications, events, aliases or scheduledSends."
   what: String!
   "How many moved."
   moved: Int!
@@ -1198,6 +1230,99 @@ type Topic implements Node {
   updatedAt: DateTime!
 }
 
+"A saved rule, and the users who match it."
+type Segment implements Node {
+  "Opaque id."
+  id: ID!
+  "The id as a number in text, as the REST dialects use it."
+  number: String!
+  "The application's own name for it, unique in the environment. Compared byte for byte."
+  identifier: String!
+  "What people see."
+  name: String!
+  "What it is for; null: nothing is said."
+  description: String
+  "The rule, in the form of ` + "`" + `SegmentRule` + "`" + `; what was left out is left out."
+  rule: JSON!
+  "How many users were in it at ` + "`" + `refreshedAt` + "`" + `."
+  size: Int!
+  """
+  When its members were evaluated last; null: not since the rule was set, and the members are those of the rule before. A change of a user is evaluated within
+  seconds, who comes into or leaves a window of days within two minutes, a rule with a window about a date in an attribute or property every five minutes, and
+  every rule twice a day.
+  """
+  refreshedAt: DateTime
+  "The users in it, newest user first. Secret key only."
+  members(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): SegmentMemberConnection!
+  "When it was made."
+  createdAt: DateTime!
+  "When its name, description or rule last changed."
+  updatedAt: DateTime!
+}
+
+"A page of segments."
+type SegmentConnection {
+  "The rows with their cursors."
+  edges: [SegmentEdge!]!
+  "The rows."
+  nodes: [Segment!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A segment in a list."
+type SegmentEdge {
+  "Its place in the list."
+  cursor: PageCursor!
+  "The segment."
+  node: Segment!
+}
+
+"A page of the users in a segment."
+type SegmentMemberConnection {
+  "The rows with their cursors."
+  edges: [SegmentMemberEdge!]!
+  "The users."
+  nodes: [User!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A user in a segment."
+type SegmentMemberEdge {
+  "Their place in the list."
+  cursor: PageCursor!
+  "The user."
+  node: User!
+}
+
+"A segment as one user has to do with it."
+type UserSegment {
+  "The segment."
+  segment: Segment!
+  "Whether the user is in it."
+  member: Boolean!
+  "Whether sends to it leave the user out."
+  suppressed: Boolean!
+}
+
+"What a rule matches."
+type SegmentPreview {
+  "How many users match."
+  count: Int!
+  "The newest of them."
+  sample: [User!]!
+}
+
 "A page of topics."
 type TopicConnection {
   "The rows with their cursors."
@@ -1336,6 +1461,8 @@ enum ReasonCode {
   ENV_DEFAULT
   "The send was for other channels."
   CHANNEL_NOT_REQUESTED
+  "Only segments that the user is suppressed for lead to them."
+  SEGMENT_SUPPRESSED
 }
 
 "What a credential is."
@@ -1446,6 +1573,14 @@ type Mutation {
   deleteTemplate("Which." input: DeleteTemplateInput!): DeleteTemplatePayload!
   "Says what a template, or a draft of one, would say to a user. Changes nothing. Secret key only."
   previewTemplate("What to render." input: PreviewTemplateInput!): PreviewTemplatePayload!
+  "Makes a segment; an environment has at most 500. Its members are found out right after. Secret key only."
+  createSegment("The new segment." input: CreateSegmentInput!): CreateSegmentPayload!
+  "Changes a segment. Secret key only."
+  updateSegment("What to change." input: UpdateSegmentInput!): UpdateSegmentPayload!
+  "Deletes a segment and its suppressions; what was sent to it stays. Secret key only."
+  deleteSegment("Which." input: DeleteSegmentInput!): DeleteSegmentPayload!
+  "Has sends to a segment leave a user out, whether they are in it or not, or not any more. Secret key only."
+  setSegmentSuppression("Who, and where." input: SetSegmentSuppressionInput!): SetSegmentSuppressionPayload!
   "Makes a topic. Secret key only."
   createTopic("The new topic." input: CreateTopicInput!): CreateTopicPayload!
   "Changes a topic. Secret key only."
@@ -1983,6 +2118,200 @@ type DeleteCategoryPayload {
   replayed: Boolean!
 }
 
+"""
+A condition on a user; exactly one field is given. A rule has at most 100 conditions, groups among them, 10 of them on events, 8 levels, and 64 KB as JSON; each
+text to compare with 1 KB. What a user lacks does not match: ` + "`" + `not` + "`" + ` is true for those who lack it.
+"""
+input SegmentRule {
+  "All of these; 1 to 100."
+  all: [SegmentRule!]
+  "One or more of these; 1 to 100."
+  any: [SegmentRule!]
+  "Not this."
+  not: SegmentRule
+  "A condition on an attribute of the profile, such as ` + "`" + `email` + "`" + ` or one of the application's own."
+  attribute: AttributeCondition
+  "A condition on what the user did."
+  event: EventCondition
+  "On the topic with this identifier, and subscribed. A topic that does not exist has nobody."
+  topic: String
+  "Has an address, token or device for the channel."
+  reachable: Channel
+  "Is a person, or an account."
+  userKind: UserKind
+  "Is put away, or is not."
+  archived: Boolean
+  "Is enabled, or is not."
+  enabled: Boolean
+  "The identifier begins with this."
+  identifierPrefix: String
+  "When the user was made here."
+  created: TimeCondition
+  "When the user signed up, as the application says."
+  signedUp: TimeCondition
+}
+
+"A span of time; all that is given must hold."
+input TimeCondition {
+  "At this time or later."
+  after: DateTime
+  "Before this time."
+  before: DateTime
+  "In the last so many days of 24 hours, 1 to 3,660."
+  withinDays: Int
+}
+
+"""
+A condition on an attribute, or on a property of an event; all that is given must hold, and something must be. A question that does not go with the type of the
+attribute in ` + "`" + `properties` + "`" + ` is refused. Text is compared with regard to case; numbers from 1e99 on compare with nothing.
+"""
+input AttributeCondition {
+  "The name of the attribute."
+  name: String!
+  "Has it, not null; or has it not."
+  exists: Boolean
+  "Is this text, number or boolean."
+  equals: JSON
+  "Is one of these; 1 to 100."
+  oneOf: [JSON!]
+  "Is text that begins with this."
+  startsWith: String
+  "Is text that has this in it."
+  contains: String
+  "Is a number above this."
+  greaterThan: Float
+  "Is this number or above."
+  atLeast: Float
+  "Is a number below this."
+  lessThan: Float
+  "Is this number or below."
+  atMost: Float
+  "Is a date and time at this time or later. Dates are ISO 8601 text; without a zone they are UTC."
+  after: DateTime
+  "Is a date and time before this time."
+  before: DateTime
+  "Is a date and time in the last so many days of 24 hours, 1 to 3,660."
+  withinDays: Int
+}
+
+"""
+A condition on the events of one name: those of the window that meet ` + "`" + `where` + "`" + ` are counted, or summed up. Without ` + "`" + `atLeast` + "`" + `, ` + "`" + `atMost` + "`" + ` and ` + "`" + `sum` + "`" + ` there must be one.
+"""
+input EventCondition {
+  "The name of the event."
+  name: String!
+  "Only those of the last so many days of 24 hours, 1 to 3,660."
+  withinDays: Int
+  "True: ` + "`" + `where` + "`" + ` is asked of the last of these events only."
+  last: Boolean! = false
+  "What their properties must be."
+  where: [AttributeCondition!]
+  "How many at least."
+  atLeast: Int
+  "How many at most; who never did it did it zero times."
+  atMost: Int
+  "What a property comes to in all of them."
+  sum: EventSum
+}
+
+"What the numbers under a property come to. Without any such number the condition is not met."
+input EventSum {
+  "The property; left out: the event's own value."
+  property: String
+  "The sum is this or above."
+  atLeast: Float
+  "The sum is this or below."
+  atMost: Float
+}
+
+"A segment to make."
+input CreateSegmentInput {
+  "The application's own name for it; 1 to 255 bytes, never changed."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String!
+  "What it is for; at most 4,096 bytes."
+  description: String
+  "Who is in it."
+  rule: SegmentRule!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The new segment."
+type CreateSegmentPayload {
+  "The segment; null when there are user errors."
+  segment: Segment
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"What to change about a segment. What is left out stays."
+input UpdateSegmentInput {
+  "The segment's identifier."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String
+  "What it is for; at most 4,096 bytes; empty: nothing is said."
+  description: String
+  "Who is in it from now on."
+  rule: SegmentRule
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The segment as it is now."
+type UpdateSegmentPayload {
+  "The segment; null when there are user errors."
+  segment: Segment
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which segment to delete."
+input DeleteSegmentInput {
+  "The segment's identifier."
+  identifier: String!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What was deleted."
+type DeleteSegmentPayload {
+  "The id of the segment that was; null when there are user errors."
+  deletedSegmentId: ID
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Whom sends to a segment leave out."
+input SetSegmentSuppressionInput {
+  "The segment's identifier."
+  segment: String!
+  "The user's identifier."
+  user: String!
+  "True: leave them out. False: not any more."
+  suppressed: Boolean!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The user, who may ask for ` + "`" + `segments` + "`" + `."
+type SetSegmentSuppressionPayload {
+  "The user; null when there are user errors."
+  user: User
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
 "A topic to make."
 input CreateTopicInput {
   "The application's own name for it; 1 to 255 bytes, never changed."
@@ -2201,6 +2530,11 @@ input SendTargetInput {
   Identifiers of topics, at most 100. A user who is on topics for some channels only gets it over these, unless also named or meant by ` + "`" + `everyone` + "`" + `.
   """
   topics: [String!]
+  """
+  Identifiers of segments, at most 20. Who is in them is evaluated when the send goes out. A user who is suppressed for a segment is left out, with the reason
+  ` + "`" + `SEGMENT_SUPPRESSED` + "`" + `, unless something else that is named here leads to them.
+  """
+  segments: [String!]
   "Every user who exists when the send is accepted."
   everyone: Boolean
 }
@@ -3457,6 +3791,18 @@ func (ec *executionContext) childFields_CreateProviderPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type CreateProviderPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateSegmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "segment":
+		return ec.fieldContext_CreateSegmentPayload_segment(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateSegmentPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateSegmentPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateSegmentPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "template":
@@ -3559,6 +3905,18 @@ func (ec *executionContext) childFields_DeleteProviderPayload(ctx context.Contex
 		return ec.fieldContext_DeleteProviderPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteProviderPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteSegmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedSegmentId":
+		return ec.fieldContext_DeleteSegmentPayload_deletedSegmentId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteSegmentPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DeleteSegmentPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteSegmentPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4355,6 +4713,88 @@ func (ec *executionContext) childFields_Rung(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type Rung", field.Name)
 }
 
+func (ec *executionContext) childFields_Segment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Segment_id(ctx, field)
+	case "number":
+		return ec.fieldContext_Segment_number(ctx, field)
+	case "identifier":
+		return ec.fieldContext_Segment_identifier(ctx, field)
+	case "name":
+		return ec.fieldContext_Segment_name(ctx, field)
+	case "description":
+		return ec.fieldContext_Segment_description(ctx, field)
+	case "rule":
+		return ec.fieldContext_Segment_rule(ctx, field)
+	case "size":
+		return ec.fieldContext_Segment_size(ctx, field)
+	case "refreshedAt":
+		return ec.fieldContext_Segment_refreshedAt(ctx, field)
+	case "members":
+		return ec.fieldContext_Segment_members(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Segment_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Segment_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Segment", field.Name)
+}
+
+func (ec *executionContext) childFields_SegmentConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SegmentConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SegmentConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SegmentConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SegmentConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SegmentEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SegmentEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SegmentEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SegmentEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SegmentMemberConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SegmentMemberConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SegmentMemberConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SegmentMemberConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SegmentMemberConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SegmentMemberEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SegmentMemberEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SegmentMemberEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SegmentMemberEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SegmentPreview(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_SegmentPreview_count(ctx, field)
+	case "sample":
+		return ec.fieldContext_SegmentPreview_sample(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SegmentPreview", field.Name)
+}
+
 func (ec *executionContext) childFields_Send(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4481,6 +4921,18 @@ func (ec *executionContext) childFields_SetPropertyPayload(ctx context.Context, 
 		return ec.fieldContext_SetPropertyPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SetPropertyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SetSegmentSuppressionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_SetSegmentSuppressionPayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetSegmentSuppressionPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_SetSegmentSuppressionPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetSegmentSuppressionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_SetUserEnabledPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4803,6 +5255,18 @@ func (ec *executionContext) childFields_UpdateProviderPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type UpdateProviderPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateSegmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "segment":
+		return ec.fieldContext_UpdateSegmentPayload_segment(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateSegmentPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateSegmentPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateSegmentPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateTemplatePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "template":
@@ -4875,6 +5339,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_preferences(ctx, field)
 	case "inbox":
 		return ec.fieldContext_User_inbox(ctx, field)
+	case "segments":
+		return ec.fieldContext_User_segments(ctx, field)
 	case "topics":
 		return ec.fieldContext_User_topics(ctx, field)
 	case "createdAt":
@@ -4931,6 +5397,18 @@ func (ec *executionContext) childFields_UserMerge(ctx context.Context, field gra
 		return ec.fieldContext_UserMerge_createdAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserMerge", field.Name)
+}
+
+func (ec *executionContext) childFields_UserSegment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "segment":
+		return ec.fieldContext_UserSegment_segment(ctx, field)
+	case "member":
+		return ec.fieldContext_UserSegment_member(ctx, field)
+	case "suppressed":
+		return ec.fieldContext_UserSegment_suppressed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserSegment", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

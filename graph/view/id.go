@@ -19,6 +19,7 @@ const (
 	KindCategory     Kind = "cat"
 	KindTopic        Kind = "top"
 	KindTemplate     Kind = "tpl"
+	KindSegment      Kind = "seg"
 	KindDevice       Kind = "dev"
 	KindCredential   Kind = "crd"
 	KindAddress      Kind = "adr"
@@ -58,7 +59,7 @@ func ParseRef(s string) (Ref, bool) {
 	id := Ref{Kind: Kind(prefix)}
 	var ok bool
 	switch id.Kind {
-	case KindApp, KindUser, KindNotification, KindSend, KindCategory, KindTopic, KindTemplate:
+	case KindApp, KindUser, KindNotification, KindSend, KindCategory, KindTopic, KindTemplate, KindSegment:
 		id.Number, ok = parseNumber(rest)
 	case KindCredential, KindDelivery, KindProvider, KindSuppression:
 		id.Text, ok = rest, IsTextID(rest)
@@ -91,6 +92,11 @@ func CategoryID(id model.CategoryID) string {
 
 // TopicID writes the id of a topic.
 func TopicID(id model.TopicID) string { return Ref{Kind: KindTopic, Number: int64(id)}.String() }
+
+// SegmentID writes the id of a segment.
+func SegmentID(id model.SegmentID) string {
+	return Ref{Kind: KindSegment, Number: int64(id)}.String()
+}
 
 // CredentialID writes the id of a credential.
 func CredentialID(id model.CredentialID) string {

@@ -105,6 +105,34 @@ func integer(n int64) graphql.Marshaler {
 	})
 }
 
+// MarshalFloat writes a number.
+func MarshalFloat(n float64) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		var buf [32]byte
+		_, _ = w.Write(strconv.AppendFloat(buf[:0], n, 'g', -1, 64))
+	})
+}
+
+// UnmarshalFloat reads a number that a double can hold.
+func UnmarshalFloat(v any) (float64, error) {
+	var text string
+	switch v := v.(type) {
+	case float64: // from the document
+		return v, nil
+	case int64:
+		return float64(v), nil
+	case json.Number: // from a variable
+		text = v.String()
+	default:
+		return 0, invalid("must be a number")
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0, invalid("must be a number that a double can hold")
+	}
+	return n, nil
+}
+
 // timeForm is RFC 3339 in UTC with as many decimals as there are.
 const timeForm = "2006-01-02T15:04:05.999999Z"
 

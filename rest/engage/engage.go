@@ -61,6 +61,7 @@ type Sends interface {
 type Config struct {
 	Users     Users
 	Topics    Topics
+	Segments  Segments // nil: there are none
 	Sends     Sends
 	Gate      *auth.Gate
 	Admission *admission.Desk

@@ -34,14 +34,15 @@ import (
 // world is a server with the environments of two apps, on a database of its
 // own.
 type world struct {
-	t       *testing.T
-	users   *user.Service
-	topics  *audience.Service
-	http    *httptest.Server
-	clock   *clock
-	envs    map[string]model.EnvID
-	keys    map[string][2]string // id and secret of each environment's credential
-	answers map[string]string    // values of answers, by name
+	t        *testing.T
+	users    *user.Service
+	topics   *audience.Service
+	segments *audience.Segments
+	http     *httptest.Server
+	clock    *clock
+	envs     map[string]model.EnvID
+	keys     map[string][2]string // id and secret of each environment's credential
+	answers  map[string]string    // values of answers, by name
 
 	store     *store.Store
 	apps      *app.Service
@@ -80,7 +81,7 @@ func TestDialect(t *testing.T) {
 			name string
 			run  func(t *testing.T, w *world)
 		}{
-			{"Rows", rows}, {"Pages", pages}, {"StatsCountTheInbox", statsCountTheInbox}, {"BadInput", badInput}, {"MessagesArrive", messagesArrive},
+			{"Rows", rows}, {"Segments", segments}, {"Pages", pages}, {"StatsCountTheInbox", statsCountTheInbox}, {"BadInput", badInput}, {"MessagesArrive", messagesArrive},
 		} {
 			t.Run(test.name, func(t *testing.T) { test.run(t, w.another(t, test.name+" ")) })
 		}
@@ -96,7 +97,7 @@ func newWorld(t *testing.T, url string) *world {
 		t.Fatal(err)
 	}
 	w.store, w.hub = s, live.NewHub(live.Config{Heads: s})
-	w.users, w.topics = &user.Service{Store: s, Live: w.hub}, &audience.Service{Store: s}
+	w.users, w.topics, w.segments = &user.Service{Store: s, Live: w.hub}, &audience.Service{Store: s}, &audience.Segments{Store: s}
 	w.templates = &catalog.Templates{Store: s, Users: w.users}
 	w.sends = &notify.Service{
 		Store: s, Users: w.users, Catalog: &catalog.Service{Store: s, Now: w.clock.Now}, Templates: w.templates, Live: w.hub, Now: w.clock.Now,
@@ -109,7 +110,7 @@ func newWorld(t *testing.T, url string) *world {
 	}
 	router := &rest.Router{Next: http.NotFoundHandler()}
 	engage.New(engage.Config{
-		Users: w.users, Topics: w.topics, Sends: w.sends, Log: slog.New(slog.DiscardHandler), Gate: &auth.Gate{Service: authService},
+		Users: w.users, Topics: w.topics, Segments: w.segments, Sends: w.sends, Log: slog.New(slog.DiscardHandler), Gate: &auth.Gate{Service: authService},
 	}).Mount(router)
 	w.http = httptest.NewServer(router)
 	t.Cleanup(func() { w.http.Close(); w.sends.Close() })

@@ -27,7 +27,7 @@ type userObject struct {
 	MemberCount *int64                     `json:"member_count"`
 	Devices     []deviceObject             `json:"devices"`
 	Lists       []listRef                  `json:"lists"`
-	Segments    []struct{}                 `json:"segments"`
+	Segments    []segmentRef               `json:"segments"`
 	Archived    bool                       `json:"archived"`
 	Meta        map[string]json.RawMessage `json:"meta"`
 	CreatedAt   string                     `json:"created_at"`
@@ -95,6 +95,10 @@ func (a *API) shown(ctx context.Context, env model.EnvID, users ...model.User) (
 	if err != nil {
 		return nil, err
 	}
+	segments, err := a.segmentsOf(ctx, env, ids)
+	if err != nil {
+		return nil, err
+	}
 	members, err := a.Users.MemberCounts(ctx, env, ids)
 	if err != nil {
 		return nil, err
@@ -114,6 +118,7 @@ func (a *API) shown(ctx context.Context, env model.EnvID, users ...model.User) (
 		for _, l := range lists[u.ID] {
 			o.Lists = append(o.Lists, listRef{objectID(int64(l.Topic.ID)), l.Subscribed})
 		}
+		o.Segments = append(o.Segments, segments[u.ID]...)
 		for _, m := range memberships[u.ID] {
 			if account, there := accounts[m.Account]; there {
 				o.Accounts = append(o.Accounts, accountRef{account.Identifier, text(m.Role)})
@@ -146,7 +151,7 @@ func object(u model.User) userObject {
 		ID: objectID(int64(u.ID)), UID: u.Identifier, Updateable: u.Unassigned, IsAccount: u.Kind == model.UserAccount, Archived: u.Archived,
 		FirstName: text(u.Profile.Attribute(model.AttrFirstName)), LastName: text(u.Profile.Attribute(model.AttrLastName)),
 		Email: text(u.Profile.Attribute(model.AttrEmail)), Number: text(number(u.Profile)),
-		Accounts: []accountRef{}, Devices: []deviceObject{}, Lists: []listRef{}, Segments: []struct{}{},
+		Accounts: []accountRef{}, Devices: []deviceObject{}, Lists: []listRef{}, Segments: []segmentRef{},
 		Meta: map[string]json.RawMessage{}, CreatedAt: moment(u.SignedUpAt),
 	}
 	_ = json.Unmarshal(u.Profile.Attributes, &o.Meta) // the store keeps objects only

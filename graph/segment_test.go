@@ -1,0 +1,108 @@
+package graph_test
+
+import (
+	"strings"
+	"testing"
+
+	"carillon/store/storetest"
+)
+
+// ask posts an operation and returns its answer.
+func (w *world) ask(t *testing.T, as, query string) string {
+	t.Helper()
+	_, body := w.post(t, request{as: as, query: query}, nil)
+	return strings.Join(strings.Fields(string(body)), " ")
+}
+
+// TestSegmentsKeepThemselves is the story of a segment: made, filled, changed
+// under it, sent to, and gone.
+func TestSegmentsKeepThemselves(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newWorld(t, url)
+		says := func(what, query string, want ...string) {
+			t.Helper()
+			wants(t, what, w.ask(t, "shop", query), want...)
+		}
+		refresh := func() {
+			t.Helper()
+			if err := w.segments.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const show = `{ segment(identifier: "named") { size members { nodes { identifier } } } }`
+
+		says("before it was evaluated", `{ segment(identifier: "named") { id size refreshedAt rule } }`, `"size":0,"refreshedAt":null,"rule":{"attribute":{"name":"firstName","exists":true}}`)
+		refresh()
+		says("who matches", show, `"size":1,"members":{"nodes":[{"identifier":"ada"}]}`)
+		wants(t, "elsewhere", w.ask(t, "other", show), `"size":1,"members":{"nodes":[{"identifier":"ada"}]}`)
+
+		says("a change of a profile", `mutation { patchProfile(input: {user: "bob", set: {firstName: "Bob"}}) { userErrors { message } } }`, `"userErrors":[]`)
+		refresh()
+		says("who matches then", show, `"size":2,"members":{"nodes":[{"identifier":"bob"},{"identifier":"ada"}]}`)
+		says("as the user has to do with it", `{ user(identifier: "bob") { segments { segment { identifier } member suppressed } } }`,
+			`"segments":[{"segment":{"identifier":"named"},"member":true,"suppressed":true}]`)
+
+		says("a dry run", `mutation { sendNotification(input: {to: {segments: ["named"]}, title: "T", dryRun: true}) { plan { identifier channels { channel decision { allowed reason } } } userErrors { message } } }`,
+			`{"identifier":"ada","channels":[{"channel":"IN_APP","decision":{"allowed":true,"reason":"ENV_DEFAULT"}}`, `{"identifier":"bob","channels":[{"channel":"IN_APP","decision":{"allowed":false,"reason":"SEGMENT_SUPPRESSED"}}`)
+		says("a send", `mutation { sendNotification(input: {to: {segments: ["named"]}, title: "To the named"}) { send { status } userErrors { message } } }`, `"status":"EXPANDING"`)
+		says("a change before it goes out", `mutation { patchProfile(input: {user: "eve", set: {firstName: "Eve"}}) { userErrors { message } } setUserEnabled(input: {user: "eve", enabled: true}) { userErrors { message } } }`)
+		if err := w.sends.ExpandAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		says("how it went", `{ sends(first: 1) { nodes { status progress { total done skipped } } } }`, `"status":"SENT","progress":{"total":3,"done":2,"skipped":1}`)
+		says("the others", `{ user(identifier: "eve") { inbox { nodes { title } } } }`, `"To the named"`)
+
+		says("another rule", `mutation { updateSegment(input: {identifier: "named", rule: {any: [{topic: "posts/7"}, {event: {name: "Paid", atLeast: 2, where: [{name: "price", atLeast: 1.5}]}}]}}) { segment { refreshedAt size } userErrors { message } } }`, `"refreshedAt":null`)
+		for range 2 {
+			says("an event", `mutation { trackEvents(input: {user: "eve", events: [{name: "Paid", properties: {price: 2}}]}) { userErrors { message } } }`, `"userErrors":[]`)
+		}
+		refresh()
+		says("who matches that", show, `"size":3,`)
+		says("a merge", `mutation { mergeUsers(input: {from: "bob", into: "eve"}) { userErrors { message } } }`, `"userErrors":[]`)
+		says("and a deletion", `mutation { deleteUser(input: {user: "ada"}) { userErrors { message } } }`, `"userErrors":[]`)
+		refresh()
+		says("who is left", show, `"size":1,"members":{"nodes":[{"identifier":"eve"}]}`)
+		says("with whom a suppression moved", `{ user(identifier: "eve") { segments { suppressed } } }`, `"suppressed":true`)
+		says("gone", `mutation { deleteSegment(input: {identifier: "named"}) { deletedSegmentId } }`, `"deletedSegmentId":"seg_`)
+		says("no more", show, `"segment":null`)
+	})
+}
+
+func TestRulesAreRefusedWithTheirPath(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.SQLite(t))
+	for _, tt := range []struct{ rule, path string }{
+		{`{}`, `["rule"]`},
+		{`{topic: "news", enabled: true}`, `["rule"]`},
+		{`{all: []}`, `["rule","all"]`},
+		{`{any: [{enabled: true}, {not: {attribute: {name: "seats"}}}]}`, `["rule","any","1","not","attribute"]`},
+		{`{attribute: {name: "firstName", atLeast: 3}}`, `["rule","attribute","atLeast"]`},
+		{`{attribute: {name: "x", oneOf: [1, {a: 1}]}}`, `["rule","attribute","oneOf","1"]`},
+		{`{event: {name: "Paid", withinDays: 0}}`, `["rule","event","withinDays"]`},
+		{`{event: {name: "Paid", sum: {}}}`, `["rule","event","sum"]`},
+		{`{created: {}}`, `["rule","created"]`},
+		{strings.Repeat(`{not: `, 9) + `{enabled: true}` + strings.Repeat(`}`, 9), `["rule","not"`},
+	} {
+		wants(t, tt.rule, w.ask(t, "shop", `mutation { createSegment(input: {identifier: "s", name: "S", rule: `+tt.rule+`}) { segment { id } userErrors { path } } }`), `"segment":null`, `"path":`+tt.path)
+		wants(t, tt.rule, w.ask(t, "shop", `{ previewSegment(rule: `+tt.rule+`) { count } }`), `"errors":`)
+	}
+	for _, field := range []string{`segments { nodes { id } }`, `segment(identifier: "named") { id }`, `previewSegment(rule: {enabled: true}) { count }`} {
+		wants(t, field+" as a user", w.ask(t, "shop/ada", "{ "+field+" }"), `FORBIDDEN`)
+	}
+	wants(t, "their own segments", w.ask(t, "shop/ada", `{ viewer { user { segments { member } } } }`), `FORBIDDEN`)
+	wants(t, "another app's id", w.ask(t, "other", `{ node(id: "@shop/named") { id } }`), `"node":null`)
+	wants(t, "a segment of one app", w.ask(t, "shop", `mutation { createSegment(input: {identifier: "mine", name: "Mine", rule: {enabled: true}}) { userErrors { path } } }`), `"userErrors":[]`)
+	wants(t, "the same again", w.ask(t, "shop", `mutation { createSegment(input: {identifier: "mine", name: "Mine", rule: {enabled: true}}) { userErrors { code path } } }`), `"code":"CONFLICT","path":["identifier"]`)
+	for mutation, path := range map[string]string{
+		`updateSegment(input: {identifier: "mine", name: "Theirs"})`:                         `["identifier"]`,
+		`deleteSegment(input: {identifier: "mine"})`:                                         `["identifier"]`,
+		`setSegmentSuppression(input: {segment: "mine", user: "ada", suppressed: true})`:     `["segment"]`,
+		`setSegmentSuppression(input: {segment: "named", user: "nobody", suppressed: true})`: `["user"]`,
+		`sendNotification(input: {to: {segments: ["named", "mine"]}, title: "T"})`:           `["to","segments","1"]`,
+		`sendNotification(input: {to: {segments: ["mine"]}, title: "T", dryRun: true})`:      `["to","segments","0"]`,
+	} {
+		wants(t, mutation+" from another", w.ask(t, "other", `mutation { `+mutation+` { userErrors { code path } } }`), `"code":"NOT_FOUND","path":`+path)
+	}
+	wants(t, "what is left of it", w.ask(t, "shop", `{ segment(identifier: "mine") { name } }`), `"name":"Mine"`)
+}
