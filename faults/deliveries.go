@@ -44,7 +44,7 @@ const (
 	// hookConcurrency is how many webhooks a worker has under way at most.
 	hookConcurrency = 16
 	// hookTakes is how long each takes, so that some are under way at any time.
-	hookTakes = 100 * time.Millisecond
+	hookTakes = 50 * time.Millisecond
 )
 
 // hookSettings let servers call webhooks on loopback, and give what a dead one
