@@ -28,6 +28,9 @@ var forApplications = map[string]bool{
 	"Mutation.createProvider": true, "Mutation.updateProvider": true, "Mutation.deleteProvider": true, "Mutation.orderProviders": true,
 	"Mutation.testProvider": true, "Mutation.retryDelivery": true, "Mutation.retryDeliveries": true,
 	"Mutation.suppressAddress": true, "Mutation.removeSuppression": true,
+	"Query.webhookEndpoints": true, "Query.webhookEvents": true,
+	"Mutation.createWebhookEndpoint": true, "Mutation.updateWebhookEndpoint": true, "Mutation.rotateWebhookSecret": true, "Mutation.deleteWebhookEndpoint": true,
+	"Mutation.replayWebhookEvent": true, "Mutation.replayWebhookEvents": true,
 	"Subscription.sendProgress": true,
 }
 

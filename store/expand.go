@@ -193,5 +193,17 @@ func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, c model.Chunk) (move
 	if err != nil {
 		return nil, err
 	}
-	return moved, s.insertDeliveries(ctx, tx, c.Deliveries)
+	if err := s.insertDeliveries(ctx, tx, c.Deliveries); err != nil {
+		return nil, err
+	}
+	return moved, s.tellChunk(ctx, tx, c)
+}
+
+// tellChunk tells of what a chunk brings about.
+func (s *Store) tellChunk(ctx context.Context, tx bun.IDB, c model.Chunk) error {
+	heard, err := s.hears(ctx, tx, c.Send.EnvID, model.EventNotificationCreated, model.EventDeliverySkipped)
+	if err != nil || !heard {
+		return err
+	}
+	return s.tell(ctx, tx, createdEvents([]*model.PendingSend{{Send: c.Send, Notifications: c.Notifications, Deliveries: c.Deliveries}}))
 }

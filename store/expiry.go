@@ -20,13 +20,13 @@ func (s *Store) ExpireNotifications(ctx context.Context, limit int) (n int, hint
 	if err != nil {
 		return 0, nil, err
 	}
-	return s.takeAway(ctx, "expiring notifications", due, fmt.Sprintf("n.expires_at <= %d", now))
+	return s.takeAway(ctx, "expiring notifications", model.CauseExpired, due, fmt.Sprintf("n.expires_at <= %d", now))
 }
 
 // takeAway turns items into tombstones, in one transaction, and moves their
 // inboxes. It leaves alone those that are gone by then, or for which the
 // condition on a notification n no longer holds.
-func (s *Store) takeAway(ctx context.Context, doing string, due []dueNotification, condition string) (n int, hints []model.Hint, err error) {
+func (s *Store) takeAway(ctx context.Context, doing, cause string, due []dueNotification, condition string) (n int, hints []model.Hint, err error) {
 	if len(due) == 0 {
 		return 0, nil, nil
 	}
@@ -50,7 +50,7 @@ func (s *Store) takeAway(ctx context.Context, doing string, due []dueNotificatio
 			return fmt.Errorf("moving inboxes: %w", err)
 		}
 		n = len(gone)
-		return nil
+		return s.tellGone(ctx, tx, gone, cause)
 	})
 	if err != nil {
 		return 0, nil, err
@@ -58,11 +58,22 @@ func (s *Store) takeAway(ctx context.Context, doing string, due []dueNotificatio
 	return n, hints, nil
 }
 
+// tellGone tells of items that were turned into tombstones.
+func (s *Store) tellGone(ctx context.Context, tx bun.IDB, gone []dueNotification, cause string) error {
+	events := make([]model.WebhookEvent, len(gone))
+	for i, d := range gone {
+		events[i] = notificationEvent(model.EventNotificationDeleted, d.EnvID, d.UserID, d.ID, d.SendID)
+		events[i].Data.Cause = cause
+	}
+	return s.tell(ctx, tx, events)
+}
+
 // dueNotification is an item that is to go.
 type dueNotification struct {
 	EnvID  model.EnvID
 	UserID model.UserID
 	ID     model.NotificationID
+	SendID model.SendID // known once it is certain that it goes
 }
 
 func (d dueNotification) inbox() inboxKey { return inboxKey{d.EnvID, d.UserID} }
@@ -116,7 +127,7 @@ func countGone(ctx context.Context, tx bun.IDB, due []dueNotification, condition
 		InInbox, Counted, Unseen, Unread bool
 	}
 	err := tx.NewRaw(`with k (env_id, id) as (values `+keysOf(due).String()+`)
-		select n.env_id, n.user_id, n.id, n.in_inbox, n.archived_at is null as counted, coalesce(`+isUnseen+`, false) as unseen, coalesce(`+isUnread+`, false) as unread
+		select n.env_id, n.user_id, n.id, n.send_id, n.in_inbox, n.archived_at is null as counted, coalesce(`+isUnseen+`, false) as unseen, coalesce(`+isUnread+`, false) as unread
 		from k join notifications n on n.env_id = k.env_id and n.id = k.id
 		left join inboxes i on i.env_id = n.env_id and i.user_id = n.user_id
 		where n.deleted_at is null and `+condition, keysOf(due).args...).Scan(ctx, &rows)

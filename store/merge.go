@@ -63,6 +63,9 @@ func (m *merging) run(ctx context.Context, id model.MergeID, from, into string, 
 			return model.MergeResult{}, err
 		}
 	}
+	if err := m.tell(ctx); err != nil {
+		return model.MergeResult{}, err
+	}
 	record := model.Merge{ID: id, EnvID: m.env, Into: m.into.ID, From: m.from.Identifier, Decisions: m.decisions, CreatedAt: m.s.now()}
 	decisions, err := model.EncodeJSON(record.Decisions)
 	if err != nil {
@@ -327,6 +330,17 @@ func (m *merging) remove(ctx context.Context) error {
 	}
 	_, err := m.tx.NewRaw("insert into user_aliases (env_id, identifier, user_id, created_at) values (?, ?, ?, ?)", m.env, m.from.Identifier, m.into.ID, micros(m.s.now())).Exec(ctx)
 	return err
+}
+
+// tell has webhook endpoints told of the merge, and what they are told of from
+// belong to into.
+func (m *merging) tell(ctx context.Context) error {
+	if _, err := m.exec(ctx, "update webhook_events set user_id = ?2 where env_id = ?0 and user_id = ?1"); err != nil {
+		return fmt.Errorf("moving webhook events: %w", err)
+	}
+	return m.s.tell(ctx, m.tx, []model.WebhookEvent{{
+		EnvID: m.env, Type: model.EventUserMerged, UserID: m.into.ID, Data: model.WebhookData{From: m.from.ID, FromName: m.from.Identifier},
+	}})
 }
 
 // Merges lists the records of what was merged into a user, oldest first.

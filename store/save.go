@@ -27,7 +27,11 @@ import (
 // the whole call with an error that has model.ErrNotSaved in its chain; so
 // does every other error after which certainly nothing was written.
 func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved []model.SavedSend, changes []*model.InboxChange, err error) {
-	if s.dialect.arrays && !slices.ContainsFunc(sends, takesSteps) {
+	heard, err := s.heard(ctx, sends)
+	if err != nil {
+		return nil, nil, s.unsaved(s.fail("saving sends", err))
+	}
+	if s.dialect.arrays && !heard && !slices.ContainsFunc(sends, takesSteps) {
 		saved = make([]model.SavedSend, len(sends))
 		changes, err = s.saveAtOnce(ctx, alive(sends, saved))
 	} else {
@@ -44,7 +48,10 @@ func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved
 			if err := saveDetails(ctx, tx, open); err != nil {
 				return err
 			}
-			return s.saveDeliveries(ctx, tx, open)
+			if err := s.saveDeliveries(ctx, tx, open); err != nil || !heard {
+				return err
+			}
+			return s.tell(ctx, tx, createdEvents(open))
 		})
 	}
 	if err != nil {
