@@ -102,9 +102,11 @@ var abuseCalls = []abuseCall{
 		user: true, userArgs: `{"input":{"changes":[{"category":"comments","channel":"IN_APP","enabled":false}]}}`,
 	},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada","bob"],"inlineUsers":[{"identifier":"in line","firstName":"I","profile":{"a":1}}]},"title":"T#","body":"B","icon":"https://example.com/i.png","url":"/u","category":"comments","data":{"a":1},
-		"blocks":[{"id":"b1","type":"BUTTON","text":"x","variant":"PRIMARY","link":"/l","externalLink":true,"src":"https://example.com/s.png"}],"channels":["IN_APP"],"onUnknown":"SKIP","dryRun":false,"collapseKey":"c","escalations":[{"channel":"SMS","afterSeconds":60,"unless":"READ"}],"idempotencyKey":"k#"}}`},
+		"blocks":[{"id":"b1","type":"BUTTON","text":"x","variant":"PRIMARY","link":"/l","externalLink":true,"src":"https://example.com/s.png"}],"channels":["IN_APP"],"onUnknown":"SKIP","dryRun":false,"collapseKey":"c","dedupeKey":"d#","dedupeSeconds":60,"escalations":[{"channel":"SMS","afterSeconds":60,"unless":"READ"}],"idempotencyKey":"k#"}}`},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z","expiresAt":"2026-01-30T00:00:00Z","onUnknown":"REJECT"}}`},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","onUnknown":"CREATE","dryRun":true}}`},
+	{field: "recallSend", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T"}}`, path: "send/id"},
+	{field: "recallNotifications", args: `{"input":{"ids":["$"],"idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T"}}`, path: "plan/0/notification/id"},
 	{field: "cancelSend", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z"}}`, path: "send/id"},
 	{field: "markNotifications", args: `{"input":{"ids":["@welcome/bob"],"as":"READ","user":"bob","idempotencyKey":"k#"}}`, user: true, userArgs: `{"input":{"ids":["@welcome/ada"],"as":"READ"}}`},
 	{
@@ -165,7 +167,7 @@ const stateQuery = `{
 // unshown are arguments that are not shown in answers, so that nobody can read
 // them back.
 var unshown = map[string]bool{
-	"idempotencyKey": true, "token": true, "webPushSubscription": true, "secret": true, "publicKey": true, "upTo": true, "unset": true, "id": true, "ids": true, "category": true, "categories": true, "to": true, "secrets": true, "collapseKey": true,
+	"idempotencyKey": true, "token": true, "webPushSubscription": true, "secret": true, "publicKey": true, "upTo": true, "unset": true, "id": true, "ids": true, "category": true, "categories": true, "to": true, "secrets": true, "collapseKey": true, "dedupeKey": true,
 	"jsonPatch": true, "users": true, "user": true, "mergePatch": true, "topic": true,
 }
 

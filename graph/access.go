@@ -22,7 +22,7 @@ var forApplications = map[string]bool{
 	"Mutation.createTemplate": true, "Mutation.updateTemplate": true, "Mutation.deleteTemplate": true, "Mutation.previewTemplate": true,
 	"Mutation.createTopic": true, "Mutation.updateTopic": true, "Mutation.deleteTopic": true,
 	"Mutation.subscribeToTopic": true, "Mutation.unsubscribeFromTopic": true,
-	"Mutation.sendNotification": true, "Mutation.cancelSend": true,
+	"Mutation.sendNotification": true, "Mutation.cancelSend": true, "Mutation.recallSend": true, "Mutation.recallNotifications": true,
 	"Mutation.createCredential": true, "Mutation.rotateCredential": true, "Mutation.revokeCredential": true,
 	"Query.deliveries": true, "Query.providerKinds": true, "Query.providers": true, "Query.suppressions": true,
 	"Mutation.createProvider": true, "Mutation.updateProvider": true, "Mutation.deleteProvider": true, "Mutation.orderProviders": true,

@@ -58,6 +58,8 @@ var replays = map[string]struct{ input, change, payload string }{
 	"unsubscribeFromTopic":  {`"topic":"news","users":["ada","x"]`, `"users":["ada"]`, `topic { id } changed notFound`},
 	"setPreferences":        {`"user":"ada","changes":[{"category":"comments","enabled":false}]`, `"changes":[{"channel":"EMAIL","enabled":false}]`, `preferences { category { id } channels { enabled } }`},
 	"sendNotification":      {`"to":{"users":["ada"]},"title":"T"`, `"body":"B"`, `send { id requestId } plan { identifier notification { id } } skipped { identifier }`},
+	"recallSend":            {`"id":"@welcome"`, `"id":"@later"`, `send { id status recalledAt }`},
+	"recallNotifications":   {`"ids":["@welcome/ada","junk"]`, `"ids":["@invoice/ada"]`, `recalledIds notFound`},
 	"cancelSend":            {`"id":"@later"`, `"id":"@welcome"`, `send { id status }`},
 	"markNotifications":     {`"user":"ada","ids":["@comment/ada","junk"],"as":"READ"`, `"as":"SEEN"`, `notifications { id readAt } notFound counters { unread } position`},
 	"markAllNotifications":  {`"user":"ada","as":"READ"`, `"filter":{"unread":true}`, `affected counters { unread } position`},

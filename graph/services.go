@@ -147,6 +147,8 @@ type Inbox interface {
 	Mark(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID, as model.MarkState) (model.Outcome[model.MarkResult], error)
 	MarkAll(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, as model.MarkState, upTo *model.Position, f *model.InboxFilter) (model.Outcome[model.MarkResult], error)
 	Delete(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], error)
+	RecallSend(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error)
+	RecallNotifications(ctx context.Context, env model.EnvID, once model.Once, ids []model.NotificationID) (model.Outcome[model.Recalled], error)
 	Watch(ctx context.Context, env model.EnvID, user model.UserID, o inbox.WatchOptions, wake func()) (*inbox.Stream, error)
 }
 

@@ -63,6 +63,9 @@ const (
 	ReasonCategoryDefault
 	ReasonEnvDefault
 	ReasonChannelNotRequested
+	// ReasonDuplicate is no rule of the ladder: the user was sent the same before,
+	// as a dedupe key says.
+	ReasonDuplicate
 )
 
 var reasonNames = [...]string{
@@ -70,6 +73,7 @@ var reasonNames = [...]string{
 	ReasonAdminOff: "ADMIN_OFF", ReasonRequired: "REQUIRED", ReasonUserChannelOff: "USER_CHANNEL_OFF",
 	ReasonUserCategoryChannel: "USER_CATEGORY_CHANNEL", ReasonUserCategory: "USER_CATEGORY", ReasonUserTopic: "USER_TOPIC",
 	ReasonCategoryDefault: "CATEGORY_DEFAULT", ReasonEnvDefault: "ENV_DEFAULT", ReasonChannelNotRequested: "CHANNEL_NOT_REQUESTED",
+	ReasonDuplicate: "DUPLICATE",
 }
 
 // String is the reason's name in the schema.

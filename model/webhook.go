@@ -115,6 +115,8 @@ const (
 	CauseExpired    = "EXPIRED"    // its time was over
 	CauseRetired    = "RETIRED"    // by the retention of the server
 	CauseOverflowed = "OVERFLOWED" // its inbox was full
+	CauseRecalled   = "RECALLED"   // the application took it back
+	CauseSuperseded = "SUPERSEDED" // a newer one with the same collapse key came
 )
 
 // WebhookData is what an event is about. What does not belong to its type is

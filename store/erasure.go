@@ -168,7 +168,7 @@ func (e *erasing) belongings(ctx context.Context) error {
 	for what, where := range map[string]string{
 		"profiles": "user_id = ?1", "devices": "user_id = ?1", "addresses": "user_id = ?1", "preferences": "user_id = ?1", "topic_members": "user_id = ?1",
 		"inboxes": "user_id = ?1", "inbox_marks": "user_id = ?1", "interactions": "user_id = ?1", "user_aliases": "user_id = ?1",
-		"memberships": "(user_id = ?1 or account_id = ?1)", "merges": "user_id = ?1",
+		"collapses": "user_id = ?1", "dedupes": "user_id = ?1", "memberships": "(user_id = ?1 or account_id = ?1)", "merges": "user_id = ?1",
 	} {
 		var n int64
 		if err := e.tx.NewRaw("select count(*) from "+what+" where env_id = ?0 and "+where, env, id).Scan(ctx, &n); err != nil {

@@ -30,32 +30,36 @@ func (s *Store) takeAway(ctx context.Context, doing, cause string, due []dueNoti
 	if len(due) == 0 {
 		return 0, nil, nil
 	}
-	err = s.write(ctx, doing, func(ctx context.Context, tx bun.Tx) error {
-		n, hints = 0, nil
-		inboxes, err := s.lockInboxes(ctx, tx, due)
-		if err != nil {
-			return fmt.Errorf("locking inboxes: %w", err)
-		}
-		gone, err := countGone(ctx, tx, due, condition, inboxes)
-		if err != nil {
-			return fmt.Errorf("counting: %w", err)
-		}
-		if len(gone) == 0 {
-			return nil // another process was faster
-		}
-		if err := buryGone(ctx, tx, gone, micros(s.now())); err != nil {
-			return fmt.Errorf("writing tombstones: %w", err)
-		}
-		if hints, err = moveLosers(ctx, tx, inboxes); err != nil {
-			return fmt.Errorf("moving inboxes: %w", err)
-		}
-		n = len(gone)
-		return s.tellGone(ctx, tx, gone, cause)
+	err = s.write(ctx, doing, func(ctx context.Context, tx bun.Tx) (err error) {
+		n, hints, err = s.takeAwayIn(ctx, tx, cause, due, condition)
+		return err
 	})
 	if err != nil {
 		return 0, nil, err
 	}
 	return n, hints, nil
+}
+
+// takeAwayIn is takeAway within a transaction.
+func (s *Store) takeAwayIn(ctx context.Context, tx bun.Tx, cause string, due []dueNotification, condition string) (n int, hints []model.Hint, err error) {
+	inboxes, err := s.lockInboxes(ctx, tx, due)
+	if err != nil {
+		return 0, nil, fmt.Errorf("locking inboxes: %w", err)
+	}
+	gone, err := countGone(ctx, tx, due, condition, inboxes)
+	if err != nil {
+		return 0, nil, fmt.Errorf("counting: %w", err)
+	}
+	if len(gone) == 0 {
+		return 0, nil, nil // another process was faster
+	}
+	if err := buryGone(ctx, tx, gone, micros(s.now()), 1); err != nil {
+		return 0, nil, fmt.Errorf("writing tombstones: %w", err)
+	}
+	if hints, err = moveLosers(ctx, tx, inboxes); err != nil {
+		return 0, nil, fmt.Errorf("moving inboxes: %w", err)
+	}
+	return len(gone), hints, s.tellGone(ctx, tx, gone, cause)
 }
 
 // tellGone tells of items that were turned into tombstones.
@@ -166,14 +170,14 @@ func keysOf(due []dueNotification) *values {
 	return &keys
 }
 
-// buryGone writes the tombstones, with the seq that their inboxes are about
-// to have.
-func buryGone(ctx context.Context, tx bun.IDB, gone []dueNotification, now int64) error {
+// buryGone writes the tombstones, with the seq that their inboxes have, or are
+// about to have when it moves by step.
+func buryGone(ctx context.Context, tx bun.IDB, gone []dueNotification, now int64, step int) error {
 	keys := keysOf(gone)
 	_, err := tx.NewRaw(`with k (env_id, id) as (values `+keys.String()+`)
 		update notifications as n set deleted_at = ?,
-			seq = coalesce((select i.seq + 1 from inboxes i where n.in_inbox and i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
-		from k where n.env_id = k.env_id and n.id = k.id`, append(keys.args, now)...).Exec(ctx)
+			seq = coalesce((select i.seq + ? from inboxes i where n.in_inbox and i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
+		from k where n.env_id = k.env_id and n.id = k.id`, append(keys.args, now, step)...).Exec(ctx)
 	return err
 }
 

@@ -57,14 +57,11 @@ func (m *merging) run(ctx context.Context, id model.MergeID, from, into string, 
 	}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return m.profile(ctx, join) },
-		m.belongings, m.choices, m.inbox, m.history, m.scheduled, m.remove,
+		m.belongings, m.choices, m.inbox, m.history, m.scheduled, m.passOn, m.remove,
 	} {
 		if err := step(ctx); err != nil {
 			return model.MergeResult{}, err
 		}
-	}
-	if err := m.tell(ctx); err != nil {
-		return model.MergeResult{}, err
 	}
 	record := model.Merge{ID: id, EnvID: m.env, Into: m.into.ID, From: m.from.Identifier, Decisions: m.decisions, CreatedAt: m.s.now()}
 	decisions, err := model.EncodeJSON(record.Decisions)
@@ -332,9 +329,17 @@ func (m *merging) remove(ctx context.Context) error {
 	return err
 }
 
-// tell has webhook endpoints told of the merge, and what they are told of from
-// belong to into.
-func (m *merging) tell(ctx context.Context) error {
+// passOn makes from's collapse and dedupe keys, and what webhook endpoints are told of from,
+// into's, and has them told of the merge.
+func (m *merging) passOn(ctx context.Context) error {
+	if _, err := m.exec(ctx, `insert into collapses (env_id, user_id, key, notification_id)
+		select env_id, ?2, key, notification_id from collapses where env_id = ?0 and user_id = ?1 on conflict do nothing`); err != nil {
+		return fmt.Errorf("moving collapse keys: %w", err)
+	}
+	if _, err := m.exec(ctx, `insert into dedupes (env_id, user_id, key, until)
+		select env_id, ?2, key, until from dedupes where env_id = ?0 and user_id = ?1 on conflict do nothing`); err != nil {
+		return fmt.Errorf("moving dedupe keys: %w", err)
+	}
 	if _, err := m.exec(ctx, "update webhook_events set user_id = ?2 where env_id = ?0 and user_id = ?1"); err != nil {
 		return fmt.Errorf("moving webhook events: %w", err)
 	}
