@@ -26,12 +26,22 @@ func (s *Service) RecallSend(ctx context.Context, env model.EnvID, once model.On
 	}
 	m := out.Value
 	s.Live.Publish(context.WithoutCancel(ctx), model.Hint{Key: model.SendKey(m.EnvID, m.ID), Seq: m.Head()})
+	s.recallSome(ctx)
+	return out, nil
+}
+
+// recallSome takes the first batches away. The recall stands whatever fails: the
+// sweeper goes on with it.
+func (s *Service) recallSome(ctx context.Context) {
 	for range recallAtOnce {
-		if found, err := s.recallNext(ctx); err != nil || !found {
-			break // the recall stands: the sweeper goes on with it
+		found, err := s.recallNext(ctx)
+		if err != nil {
+			s.logger().WarnContext(ctx, "recalling notifications; the sweeper goes on", "error", err)
+		}
+		if err != nil || !found {
+			return
 		}
 	}
-	return out, nil
 }
 
 func (s *Service) recallNext(ctx context.Context) (found bool, err error) {
