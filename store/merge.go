@@ -336,6 +336,9 @@ func (m *merging) passOn(ctx context.Context) error {
 		select env_id, ?2, key, notification_id from collapses where env_id = ?0 and user_id = ?1 on conflict do nothing`); err != nil {
 		return fmt.Errorf("moving collapse keys: %w", err)
 	}
+	if _, err := m.exec(ctx, "delete from collapses where env_id = ?0 and user_id = ?1"); err != nil {
+		return fmt.Errorf("dropping collapse keys: %w", err)
+	}
 	if _, err := m.exec(ctx, `insert into dedupes (env_id, user_id, key, until)
 		select env_id, ?2, key, until from dedupes where env_id = ?0 and user_id = ?1 on conflict do nothing`); err != nil {
 		return fmt.Errorf("moving dedupe keys: %w", err)

@@ -7,14 +7,14 @@ alter table sends add column recall_reached bigint not null default 0;
 create index sends_recalling on sends (env_id, id) where recall = 1;
 
 -- collapses: the newest notification of a user with a key; the one before it
--- went when it came.
+-- went when it came. It is written under the lock of the inbox, so it has no
+-- foreign key, which would ask for the user's row behind that.
 create table collapses (
     env_id          bigint not null,
     user_id         bigint not null,
     key             text   not null,
     notification_id bigint not null,
-    primary key (env_id, user_id, key),
-    foreign key (env_id, user_id) references users (env_id, id) on delete cascade
+    primary key (env_id, user_id, key)
 );
 create index collapses_notification on collapses (env_id, notification_id);
 
