@@ -150,8 +150,9 @@ func (s *server) status(context.Context) graph.Status {
 func (s *server) graphConfig() graph.Config {
 	c := s.cfg
 	return graph.Config{
-		Users: s.parts.users, Categories: s.parts.catalog, Topics: s.parts.audience, Templates: s.parts.template, Apps: s.parts.apps, Inbox: s.parts.inboxes, Sends: s.parts.sends, Deliveries: s.parts.delivery, Webhooks: s.parts.webhooks,
+		Users: s.parts.users, Categories: s.parts.catalog, Topics: s.parts.audience, Templates: s.parts.template, Apps: s.parts.apps, Inbox: s.parts.inboxes, Sends: s.parts.sends, Deliveries: s.parts.delivery,
 		Auth: s.parts.auth, Sessions: s.parts.sessions, Limiter: s.limiter,
+		Webhooks: s.parts.webhooks,
 		Limits: operation.Limits{
 			Tokens: c.MaxTokens, Depth: c.MaxDepth, Aliases: c.MaxAliases, RootFields: c.MaxRootFields,
 			Mutations: c.MaxMutations, Directives: c.MaxDirectives,
@@ -297,12 +298,12 @@ func (s *server) start(ctx context.Context) *sync.WaitGroup {
 		wg.Go(func() { s.parts.sends.Run(ctx) })
 		wg.Go(func() { s.parts.delivery.Run(ctx) })
 		wg.Go(func() { s.parts.users.RunErasures(ctx) })
-		wg.Go(func() { s.parts.webhooks.Run(ctx) })
 		wg.Go(func() { s.parts.inboxes.RunSweeper(ctx) })
 		wg.Go(func() {
 			s.parts.inboxes.RunJanitor(ctx, model.Retention{Tombstones: s.cfg.Tombstones, Items: s.cfg.Retention, Cap: s.cfg.InboxCap})
 		})
 		wg.Go(func() { s.forgetAnswers(ctx) })
+		wg.Go(func() { s.parts.webhooks.Run(ctx) })
 	}
 	return &wg
 }
