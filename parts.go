@@ -12,6 +12,7 @@ import (
 	"carillon/auth"
 	"carillon/catalog"
 	"carillon/delivery"
+	"carillon/graph/view"
 	"carillon/inbox"
 	"carillon/internal/config"
 	"carillon/internal/dial"
@@ -20,6 +21,7 @@ import (
 	"carillon/notify"
 	"carillon/store"
 	"carillon/user"
+	"carillon/webhook"
 )
 
 // parts are the services over one database: what the server and the command
@@ -38,6 +40,7 @@ type parts struct {
 	inboxes  *inbox.Service
 	sends    *notify.Service
 	delivery *delivery.Service
+	webhooks *webhook.Service
 	auth     *auth.Service
 	sessions *auth.Sessions
 }
@@ -102,6 +105,9 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 		Outside: delivery.Outside{Dial: out.DialContext, HTTP: out.HTTP(), Guard: out.Guard, TLS: out.TLS()},
 	}
 	p.sends.Deliver = p.delivery.Wake
+	p.webhooks = &webhook.Service{
+		Store: p.store, Box: box, HTTP: out.HTTP(), Guard: out.Guard, Show: view.WebhookData, Name: view.WebhookEventID, Keep: cfg.WebhooksKept, Log: log,
+	}
 	return nil
 }
 

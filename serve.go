@@ -152,6 +152,7 @@ func (s *server) graphConfig() graph.Config {
 	return graph.Config{
 		Users: s.parts.users, Categories: s.parts.catalog, Topics: s.parts.audience, Segments: s.parts.segments, Templates: s.parts.template, Apps: s.parts.apps, Inbox: s.parts.inboxes, Sends: s.parts.sends, Deliveries: s.parts.delivery,
 		Auth: s.parts.auth, Sessions: s.parts.sessions, Limiter: s.limiter,
+		Webhooks: s.parts.webhooks,
 		Limits: operation.Limits{
 			Tokens: c.MaxTokens, Depth: c.MaxDepth, Aliases: c.MaxAliases, RootFields: c.MaxRootFields,
 			Mutations: c.MaxMutations, Directives: c.MaxDirectives,
@@ -303,6 +304,7 @@ func (s *server) start(ctx context.Context) *sync.WaitGroup {
 			s.parts.inboxes.RunJanitor(ctx, model.Retention{Tombstones: s.cfg.Tombstones, Items: s.cfg.Retention, Cap: s.cfg.InboxCap})
 		})
 		wg.Go(func() { s.forgetAnswers(ctx) })
+		wg.Go(func() { s.parts.webhooks.Run(ctx) })
 	}
 	return &wg
 }

@@ -86,6 +86,14 @@ var abuseCalls = []abuseCall{
 	{field: "retryDelivery", args: `{"input":{"id":"@welcome/ada/first","idempotencyKey":"k#"}}`},
 	{field: "suppressAddress", args: `{"input":{"channel":"EMAIL","address":"away@example.com","reason":"COMPLAINT","detail":"D","expiresAt":"2026-02-01T00:00:00Z","idempotencyKey":"k#"}}`},
 	{field: "removeSuppression", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "suppressAddress", beforeArgs: `{"input":{"channel":"EMAIL","address":"x@example.com"}}`, path: "suppression/id"},
+	{field: "createWebhookEndpoint", args: `{"input":{"url":"https://hooks.example.com/#","description":"D","types":["user.merged"],"enabled":false,"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","idempotencyKey":"k#"}}`, undo: "deleteWebhookEndpoint", undoPath: "webhookEndpoint/id"},
+	{field: "updateWebhookEndpoint", args: `{"input":{"id":"@shop/hook","url":"https://hooks.example.com/#","description":"D","types":["user.merged"],"enabled":false,"idempotencyKey":"k#"}}`},
+	{field: "rotateWebhookSecret", args: `{"input":{"id":"@shop/hook","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","overlapSeconds":60,"idempotencyKey":"k#"}}`},
+	{field: "deleteWebhookEndpoint", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "createWebhookEndpoint", beforeArgs: `{"input":{"url":"https://hooks.example.com"}}`, path: "webhookEndpoint/id"},
+	{field: "webhookEvents", args: `{"endpoint":"@shop/hook","states":["SENT"],"first":2}`},
+	{field: "webhookEvents", args: `{"endpoint":"@shop/hook","last":2}`},
+	{field: "replayWebhookEvent", args: `{"input":{"endpoint":"@shop/hook","id":"@shop/hook/event","idempotencyKey":"k#"}}`},
+	{field: "replayWebhookEvents", args: `{"input":{"endpoint":"@shop/hook","since":"2026-01-01T00:00:00Z","states":["FAILED"],"idempotencyKey":"k#"}}`},
 	{field: "createCategory", args: `{"input":{"identifier":"c#","name":"N","defaultEnabled":true,"channelDefaults":[{"channel":"IN_APP","enabled":true}],"requiredChannels":["EMAIL"],"hideInInbox":false,"hideInPreferences":false,"idempotencyKey":"k#"}}`},
 	{field: "updateCategory", args: `{"input":{"identifier":"comments","name":"N#","defaultEnabled":true,"channelDefaults":[{"channel":"IN_APP","enabled":true}],"requiredChannels":["EMAIL"],"hideInInbox":false,"hideInPreferences":false,"idempotencyKey":"k#"}}`},
 	{field: "deleteCategory", args: `{"input":{"identifier":"d#","idempotencyKey":"k#"}}`, before: "createCategory", beforeArgs: `{"input":{"identifier":"d#","name":"D"}}`},
@@ -94,9 +102,11 @@ var abuseCalls = []abuseCall{
 		user: true, userArgs: `{"input":{"changes":[{"category":"comments","channel":"IN_APP","enabled":false}]}}`,
 	},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada","bob"],"inlineUsers":[{"identifier":"in line","firstName":"I","profile":{"a":1}}]},"title":"T#","body":"B","icon":"https://example.com/i.png","url":"/u","category":"comments","data":{"a":1},
-		"blocks":[{"id":"b1","type":"BUTTON","text":"x","variant":"PRIMARY","link":"/l","externalLink":true,"src":"https://example.com/s.png"}],"channels":["IN_APP"],"onUnknown":"SKIP","dryRun":false,"collapseKey":"c","escalations":[{"channel":"SMS","afterSeconds":60,"unless":"READ"}],"idempotencyKey":"k#"}}`},
+		"blocks":[{"id":"b1","type":"BUTTON","text":"x","variant":"PRIMARY","link":"/l","externalLink":true,"src":"https://example.com/s.png"}],"channels":["IN_APP"],"onUnknown":"SKIP","dryRun":false,"collapseKey":"c","dedupeKey":"d#","dedupeSeconds":60,"escalations":[{"channel":"SMS","afterSeconds":60,"unless":"READ"}],"idempotencyKey":"k#"}}`},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z","expiresAt":"2026-01-30T00:00:00Z","onUnknown":"REJECT"}}`},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","onUnknown":"CREATE","dryRun":true}}`},
+	{field: "recallSend", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T"}}`, path: "send/id"},
+	{field: "recallNotifications", args: `{"input":{"ids":["$"],"idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T"}}`, path: "plan/0/notification/id"},
 	{field: "cancelSend", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z"}}`, path: "send/id"},
 	{field: "markNotifications", args: `{"input":{"ids":["@welcome/bob"],"as":"READ","user":"bob","idempotencyKey":"k#"}}`, user: true, userArgs: `{"input":{"ids":["@welcome/ada"],"as":"READ"}}`},
 	{
@@ -161,12 +171,13 @@ const stateQuery = `{
 	properties { name }
 	templates(first: 50) { nodes { identifier name content { title body html url icon } channels { content { title body html url icon } } } }
 	credentials { name expiresAt }
+	webhookEndpoints { url description types }
 }`
 
 // unshown are arguments that are not shown in answers, so that nobody can read
 // them back.
 var unshown = map[string]bool{
-	"idempotencyKey": true, "token": true, "webPushSubscription": true, "secret": true, "publicKey": true, "upTo": true, "unset": true, "id": true, "ids": true, "category": true, "categories": true, "to": true, "secrets": true, "collapseKey": true,
+	"idempotencyKey": true, "token": true, "webPushSubscription": true, "secret": true, "publicKey": true, "upTo": true, "unset": true, "id": true, "ids": true, "category": true, "categories": true, "to": true, "secrets": true, "collapseKey": true, "dedupeKey": true,
 	"jsonPatch": true, "users": true, "user": true, "mergePatch": true, "topic": true, "segment": true, "segments": true,
 }
 

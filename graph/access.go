@@ -24,12 +24,15 @@ var forApplications = map[string]bool{
 	"Mutation.createSegment": true, "Mutation.updateSegment": true, "Mutation.deleteSegment": true, "Mutation.setSegmentSuppression": true,
 	"Mutation.createTopic": true, "Mutation.updateTopic": true, "Mutation.deleteTopic": true,
 	"Mutation.subscribeToTopic": true, "Mutation.unsubscribeFromTopic": true,
-	"Mutation.sendNotification": true, "Mutation.cancelSend": true,
+	"Mutation.sendNotification": true, "Mutation.cancelSend": true, "Mutation.recallSend": true, "Mutation.recallNotifications": true,
 	"Mutation.createCredential": true, "Mutation.rotateCredential": true, "Mutation.revokeCredential": true,
 	"Query.deliveries": true, "Query.providerKinds": true, "Query.providers": true, "Query.suppressions": true,
 	"Mutation.createProvider": true, "Mutation.updateProvider": true, "Mutation.deleteProvider": true, "Mutation.orderProviders": true,
 	"Mutation.testProvider": true, "Mutation.retryDelivery": true, "Mutation.retryDeliveries": true,
 	"Mutation.suppressAddress": true, "Mutation.removeSuppression": true,
+	"Query.webhookEndpoints": true, "Query.webhookEvents": true,
+	"Mutation.createWebhookEndpoint": true, "Mutation.updateWebhookEndpoint": true, "Mutation.rotateWebhookSecret": true, "Mutation.deleteWebhookEndpoint": true,
+	"Mutation.replayWebhookEvent": true, "Mutation.replayWebhookEvents": true,
 	"Subscription.sendProgress": true,
 }
 

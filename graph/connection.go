@@ -29,6 +29,7 @@ const (
 	pageSuppressed  = 'x'
 	pageSegments    = 'g'
 	pageMembers     = 'k'
+	pageWebhooks    = 'w'
 )
 
 // pageArgs are the four arguments of a connection, as given.
@@ -55,7 +56,7 @@ func (a pageArgs) request(kind byte) (model.PageRequest, error) {
 			return nil
 		}
 		key, err := cursor.DecodePage(kind, *s)
-		if err != nil || (kind == pageDeliveries || kind == pageSuppressed) && !view.IsTextID(key.Text) {
+		if err != nil || (kind == pageDeliveries || kind == pageSuppressed || kind == pageWebhooks) && !view.IsTextID(key.Text) {
 			check.That(false, "must be a cursor that this list gave out", name)
 		}
 		return &key

@@ -24,6 +24,7 @@ import (
 	"carillon/internal/reqlog"
 	"carillon/model"
 	"carillon/notify"
+	"carillon/webhook"
 )
 
 // broken is a service of users that fails with err, or panics without one.
@@ -69,7 +70,7 @@ func TestFaultsShowNothing(t *testing.T) {
 			env := authWorld.NewEnv(t, model.AuthOpen)
 			log := &strings.Builder{}
 			api, err := graph.New(graph.Config{
-				Users: broken{err: tt.err}, Categories: &catalog.Service{}, Topics: &audience.Service{}, Segments: &audience.Segments{}, Templates: &catalog.Templates{}, Apps: &app.Service{}, Inbox: &inbox.Service{}, Sends: &notify.Service{}, Deliveries: &delivery.Service{},
+				Users: broken{err: tt.err}, Categories: &catalog.Service{}, Topics: &audience.Service{}, Segments: &audience.Segments{}, Templates: &catalog.Templates{}, Apps: &app.Service{}, Inbox: &inbox.Service{}, Sends: &notify.Service{}, Deliveries: &delivery.Service{}, Webhooks: &webhook.Service{},
 				Auth: authWorld.Service(), Sessions: auth.NewSessions(authWorld, slog.New(slog.DiscardHandler)), Log: slog.New(slog.NewTextHandler(log, nil)),
 			})
 			if err != nil {
@@ -103,7 +104,7 @@ func TestFaultsShowNothing(t *testing.T) {
 func TestPartsAreRequired(t *testing.T) {
 	t.Parallel()
 	_, err := graph.New(graph.Config{})
-	for _, part := range []string{"Users", "Categories", "Apps", "Inbox", "Sends", "Deliveries", "Auth", "Sessions"} {
+	for _, part := range []string{"Users", "Categories", "Apps", "Inbox", "Sends", "Deliveries", "Webhooks", "Auth", "Sessions"} {
 		if err == nil || !strings.Contains(err.Error(), part+" is missing") {
 			t.Errorf("the error %v does not name %s", err, part)
 		}

@@ -271,6 +271,11 @@ func (n *normal) value(s string) string {
 	if ref, ok := view.ParseRef(s); ok {
 		return n.another(string(ref.Kind), s)
 	}
+	for _, prefix := range []string{"whk", "whe"} {
+		if rest, ok := strings.CutPrefix(s, prefix+"_"); ok && view.IsTextID(rest) {
+			return n.another(prefix, s)
+		}
+	}
 	if p, err := cursor.DecodePosition(s); err == nil {
 		return fmt.Sprintf("position %d of %s", p.Seq, n.value(view.UserID(p.User)))
 	}

@@ -40,6 +40,7 @@ type Resolver struct {
 	Inbox      Inbox
 	Sends      Sends
 	Deliveries Deliveries
+	Webhooks   Webhooks
 
 	Sessions Sessions
 	Memory   Memory

@@ -167,7 +167,10 @@ func sendRequest(in *generated.SendNotificationInput) (model.SendRequest, error)
 		Template: value(in.Template), Category: value(in.Category), Channels: in.Channels,
 		SendAt: value(in.SendAt), ExpiresAt: value(in.ExpiresAt),
 		OnUnknown: value(in.OnUnknown), DryRun: value(in.DryRun),
-		Options:     model.SendOptions{CollapseKey: value(in.CollapseKey), Overrides: overrides(in.Overrides, &check)},
+		Options: model.SendOptions{
+			CollapseKey: value(in.CollapseKey), Overrides: overrides(in.Overrides, &check),
+			DedupeKey: value(in.DedupeKey), DedupeWithin: dedupeWithin(in.DedupeSeconds),
+		},
 		Attachments: attachments(in.Attachments, &check),
 	}
 	for _, e := range in.Escalations {
@@ -176,6 +179,14 @@ func sendRequest(in *generated.SendNotificationInput) (model.SendRequest, error)
 		})
 	}
 	return req, check.Err()
+}
+
+// dedupeWithin is for how long a dedupe key counts: a day unless it is said.
+func dedupeWithin(seconds *int32) time.Duration {
+	if seconds == nil {
+		return 24 * time.Hour
+	}
+	return time.Duration(*seconds) * time.Second
 }
 
 func blocks(in []*generated.BlockInput) []model.Block {
@@ -208,5 +219,39 @@ func (m *mutation) CancelSend(ctx context.Context, in generated.CancelSendInput)
 		return p, err
 	}
 	p.Send, p.Replayed = view.NewSend(&out.Value, m.loader(d.env)), out.Replayed
+	return p, nil
+}
+
+func (m *mutation) RecallSend(ctx context.Context, in generated.RecallSendInput) (*generated.RecallSendPayload, error) {
+	p := &generated.RecallSendPayload{}
+	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
+	id, ok := sendID(in.ID)
+	if err == nil && !ok {
+		err = unknownID("id")
+	}
+	var out model.Outcome[model.Send]
+	if err == nil {
+		out, err = m.Inbox.RecallSend(ctx, d.env, d.once, id)
+		err = elsewhere(err, unknownID("id"))
+	}
+	if stop, err := refused(err, &p.UserErrors); stop {
+		return p, err
+	}
+	p.Send, p.Replayed = view.NewSend(&out.Value, m.loader(d.env)), out.Replayed
+	return p, nil
+}
+
+func (m *mutation) RecallNotifications(ctx context.Context, in generated.RecallNotificationsInput) (*generated.RecallNotificationsPayload, error) {
+	p := &generated.RecallNotificationsPayload{RecalledIds: []string{}, NotFound: []string{}}
+	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
+	ids := notificationIDs(in.Ids)
+	var out model.Outcome[model.Recalled]
+	if err == nil && (len(ids.known) > 0 || len(in.Ids) == 0) { // else there is nothing that could be taken back
+		out, err = m.Inbox.RecallNotifications(ctx, d.env, d.once, ids.known)
+	}
+	if stop, err := refused(err, &p.UserErrors); stop {
+		return p, err
+	}
+	p.RecalledIds, p.NotFound, p.Replayed = written(out.Value.Recalled), ids.without(out.Value.NotFound), out.Replayed
 	return p, nil
 }

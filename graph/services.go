@@ -133,6 +133,21 @@ type Deliveries interface {
 	Suppressions(ctx context.Context, env model.EnvID, f model.SuppressionFilter, page model.PageRequest) (model.Page[model.Suppression], error)
 }
 
+// Webhooks is what the surface asks of webhook endpoints; *webhook.Service has
+// it.
+type Webhooks interface {
+	Endpoints(ctx context.Context, env model.EnvID) ([]model.WebhookEndpoint, error)
+	Create(ctx context.Context, env model.EnvID, once model.Once, in model.WebhookEndpointInput) (model.Outcome[model.IssuedWebhookEndpoint], error)
+	Update(ctx context.Context, env model.EnvID, once model.Once, id model.WebhookEndpointID, change model.WebhookEndpointChange) (model.Outcome[model.WebhookEndpoint], error)
+	Rotate(ctx context.Context, env model.EnvID, once model.Once, id model.WebhookEndpointID, secret string, overlap time.Duration) (model.Outcome[model.IssuedWebhookEndpoint], error)
+	Delete(ctx context.Context, env model.EnvID, once model.Once, id model.WebhookEndpointID) (model.Outcome[model.WebhookEndpointID], error)
+	Events(ctx context.Context, ref model.WebhookEndpointRef, states []model.WebhookState, page model.PageRequest) (model.Page[model.WebhookEvent], map[model.UserID]string, error)
+	Identifiers(ctx context.Context, env model.EnvID, events ...model.WebhookEvent) (map[model.UserID]string, error)
+	Attempts(ctx context.Context, ref model.WebhookEndpointRef, ids []model.WebhookEventID) (map[model.WebhookEventID][]model.WebhookAttempt, error)
+	Replay(ctx context.Context, ref model.WebhookEndpointRef, once model.Once, id model.WebhookEventID) (model.Outcome[model.WebhookEvent], error)
+	ReplayAll(ctx context.Context, ref model.WebhookEndpointRef, once model.Once, states []model.WebhookState, since time.Time) (model.Outcome[int], error)
+}
+
 // Inbox is what the surface asks of inboxes; *inbox.Service has it.
 type Inbox interface {
 	List(ctx context.Context, env model.EnvID, user model.UserID, f model.InboxFilter, page model.PageRequest) (model.Inbox, error)
@@ -146,6 +161,8 @@ type Inbox interface {
 	Mark(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID, as model.MarkState) (model.Outcome[model.MarkResult], error)
 	MarkAll(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, as model.MarkState, upTo *model.Position, f *model.InboxFilter) (model.Outcome[model.MarkResult], error)
 	Delete(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], error)
+	RecallSend(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error)
+	RecallNotifications(ctx context.Context, env model.EnvID, once model.Once, ids []model.NotificationID) (model.Outcome[model.Recalled], error)
 	Watch(ctx context.Context, env model.EnvID, user model.UserID, o inbox.WatchOptions, wake func()) (*inbox.Stream, error)
 }
 

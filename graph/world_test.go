@@ -28,6 +28,7 @@ import (
 	"carillon/store"
 	"carillon/store/storetest"
 	"carillon/user"
+	"carillon/webhook"
 )
 
 // clock is the time in a world: it stands still unless it is moved.
@@ -69,6 +70,7 @@ type world struct {
 	api       *graph.API
 	http      *httptest.Server
 	delivery  *delivery.Service
+	webhooks  *webhook.Service
 	recorder  *deliverytest.Recorder
 	url       string
 
@@ -118,10 +120,11 @@ func emptyWorld(t *testing.T, url string) *world {
 		Now: w.clock.Now, Log: slog.New(slog.DiscardHandler), Tick: 10 * time.Millisecond,
 	}
 	w.sends.Deliver = w.delivery.Wake
+	w.webhooks = &webhook.Service{Store: w.store, Box: box, Now: w.clock.Now}
 	sessions := auth.NewSessions(w.store, slog.New(slog.DiscardHandler))
 	sessions.Now = w.clock.Now
 	w.config = graph.Config{
-		Users: w.users, Categories: w.catalog, Topics: w.audience, Segments: w.segments, Templates: w.templates, Apps: w.apps, Inbox: w.inbox, Sends: w.sends, Deliveries: w.delivery,
+		Users: w.users, Categories: w.catalog, Topics: w.audience, Segments: w.segments, Templates: w.templates, Apps: w.apps, Inbox: w.inbox, Sends: w.sends, Deliveries: w.delivery, Webhooks: w.webhooks,
 		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler), AnswerCache: 1 << 20,
 		Status: func(context.Context) graph.Status {
 			return graph.Status{Version: "1.2.3", Database: "any", LiveAcrossProcesses: true, Warnings: []string{"it is late"}}
@@ -288,6 +291,7 @@ func (w *world) seed() {
 	w.name("later", later)
 
 	w.seedDeliveries(shop, ada)
+	w.seedWebhooks(shop, other, eve)
 
 	read := must(strconv.ParseInt(w.names["welcome/ada"][4:], 10, 64))(t)
 	must(w.inbox.Mark(ctx, shop.ID, model.Once{}, ada.ID, []model.NotificationID{model.NotificationID(read)}, model.MarkRead))(t)

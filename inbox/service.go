@@ -30,6 +30,9 @@ type Store interface {
 	Interactions(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID][]model.Interaction, error)
 	NotificationOwner(ctx context.Context, env model.EnvID, id model.NotificationID) (model.UserID, error)
 	ExpireNotifications(ctx context.Context, limit int) (int, []model.Hint, error)
+	RecallSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID) (model.Outcome[model.Send], error)
+	RecallNext(ctx context.Context, limit int) (found bool, hints []model.Hint, err error)
+	RecallNotifications(ctx context.Context, env model.EnvID, o model.Once, ids []model.NotificationID) (model.Outcome[model.Recalled], []model.Hint, error)
 
 	// What the janitor does; see the store's own words.
 	Environments(ctx context.Context) ([]model.Environment, error)

@@ -31,7 +31,8 @@ func (s *Service) ExpireDue(ctx context.Context) (n int, err error) {
 	}
 }
 
-// RunSweeper expires what is due every second until ctx is done. An error is
+// RunSweeper expires what is due, and goes on with what is being recalled, every
+// second until ctx is done. An error is
 // logged once, until it is over.
 func (s *Service) RunSweeper(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
@@ -44,6 +45,9 @@ func (s *Service) RunSweeper(ctx context.Context) {
 		case <-tick.C:
 		}
 		_, err := s.ExpireDue(ctx)
+		if err == nil {
+			err = s.RecallDue(ctx)
+		}
 		if ctx.Err() != nil {
 			return
 		}

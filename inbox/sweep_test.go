@@ -34,6 +34,10 @@ func (f *expiringStore) ExpireNotifications(_ context.Context, limit int) (int, 
 	return n, []model.Hint{{Key: model.InboxKey(theEnv, theUser), Seq: 1}}, nil
 }
 
+func (*expiringStore) RecallNext(context.Context, int) (bool, []model.Hint, error) {
+	return false, nil, nil
+}
+
 func (f *expiringStore) set(due int, fail error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -206,8 +206,12 @@ type Escalation struct {
 type SendOptions struct {
 	Escalations []Escalation `json:"escalations,omitempty"`
 	CollapseKey string       `json:"collapseKey,omitempty"`
-	Overrides   []Override   `json:"overrides,omitempty"`
-	Template    *TemplateRef `json:"template,omitempty"` // what says what channels outside say; nil: the send itself
+	// DedupeKey leaves out whoever was sent something with the same key less than
+	// DedupeWithin ago. It is for sends that go out to few as they are accepted.
+	DedupeKey    string        `json:"-"`
+	DedupeWithin time.Duration `json:"-"`
+	Overrides    []Override    `json:"overrides,omitempty"`
+	Template     *TemplateRef  `json:"template,omitempty"` // what says what channels outside say; nil: the send itself
 	// Destinations stand in for all addresses that a recipient has for their
 	// channels. They are for sends to one user.
 	Destinations map[Channel]string `json:"destinations,omitempty"`

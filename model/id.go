@@ -25,6 +25,9 @@ type (
 	DeliveryID    string
 	ProviderID    string
 	SuppressionID string
+
+	WebhookEndpointID string
+	WebhookEventID    string
 )
 
 // MaxID is the largest integer id.

@@ -109,6 +109,7 @@ type Send struct {
 	FiredAt    time.Time  // zero: not yet
 	ExpiresAt  time.Time  // zero: never
 	CreatedAt  time.Time
+	RecalledAt time.Time // zero: it was not
 	Progress   SendProgress
 }
 

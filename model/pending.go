@@ -1,6 +1,10 @@
 package model
 
-import "errors"
+import (
+	"errors"
+	"maps"
+	"slices"
+)
 
 // PendingSend is a send that has been planned and is to be saved. Its
 // notifications have ids; the store gives them their seq.
@@ -19,7 +23,38 @@ type PendingSend struct {
 // SavedSend is what became of a pending send. Lost: it was no longer SCHEDULED
 // when it was to fire, and nothing was done.
 type SavedSend struct {
-	Lost bool
+	Lost  bool
+	Twice map[UserID]string // recipients who were left out by a dedupe key, with their identifiers
+}
+
+// Without is the send without recipients whom a dedupe key leaves out: they are
+// skipped, and say so. What is shared with p stays as it is.
+func (p PendingSend) Without(twice map[UserID]string) PendingSend {
+	if len(twice) == 0 {
+		return p
+	}
+	gone := func(id UserID) bool { _, ok := twice[id]; return ok }
+	p.Notifications = slices.DeleteFunc(slices.Clone(p.Notifications), func(n Notification) bool { return gone(n.UserID) })
+	p.Deliveries = slices.DeleteFunc(slices.Clone(p.Deliveries), func(d PlannedDelivery) bool { return gone(d.UserID) })
+	p.Result.Plan = slices.DeleteFunc(slices.Clone(p.Result.Plan), func(r RecipientPlan) bool { return gone(r.UserID) })
+	// Who was skipped for another reason as well is counted already.
+	known := map[string]bool{}
+	p.Result.Skipped = slices.Clone(p.Result.Skipped)
+	for _, s := range p.Result.Skipped {
+		known[s.Identifier] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(twice)) {
+		if name := twice[id]; !known[name] {
+			p.Result.Skipped = append(p.Result.Skipped, Skipped{Identifier: name, Reason: ReasonDuplicate})
+			p.Send.Progress.Skipped++
+			p.Send.Progress.Done--
+		}
+	}
+	if p.Result.Send != nil {
+		m := p.Send
+		p.Result.Send = &m
+	}
+	return p
 }
 
 // ErrNotSaved is in the chain of an error after which it is certain that

@@ -64,6 +64,9 @@ const (
 	ReasonEnvDefault
 	ReasonChannelNotRequested
 	ReasonSegmentSuppressed // only segments that the user is suppressed for lead to them
+	// ReasonDuplicate is no rule of the ladder: the user was sent the same before,
+	// as a dedupe key says.
+	ReasonDuplicate
 )
 
 var reasonNames = [...]string{
@@ -72,6 +75,7 @@ var reasonNames = [...]string{
 	ReasonUserCategoryChannel: "USER_CATEGORY_CHANNEL", ReasonUserCategory: "USER_CATEGORY", ReasonUserTopic: "USER_TOPIC",
 	ReasonCategoryDefault: "CATEGORY_DEFAULT", ReasonEnvDefault: "ENV_DEFAULT", ReasonChannelNotRequested: "CHANNEL_NOT_REQUESTED",
 	ReasonSegmentSuppressed: "SEGMENT_SUPPRESSED",
+	ReasonDuplicate: "DUPLICATE",
 }
 
 // String is the reason's name in the schema.

@@ -37,6 +37,7 @@ func (r SendRequest) Checked(now time.Time, identify func(IdentifyInput) []Probl
 		c.Add(ProblemInvalid, "must be SKIP, REJECT or CREATE", "onUnknown")
 	}
 	r.Options.check(&c)
+	r.checkDedupe(&c)
 	if m := CheckIdentifier(r.Once.Key); m != "" && r.Once.Set() && !r.DryRun {
 		c.Add(ProblemInvalid, m, "idempotencyKey")
 	}
@@ -237,6 +238,23 @@ func (o SendOptions) check(c *Check) {
 		at.That(e.Unless == "" || e.Unless == MarkSeen || e.Unless == MarkRead, "must be SEEN or READ", "unless")
 		seen[e.Channel] = true
 	}
+}
+
+// MaxDedupe is how long a dedupe key counts, at most.
+const MaxDedupe = 30 * 24 * time.Hour
+
+// checkDedupe finds what is wrong with a dedupe key.
+func (r SendRequest) checkDedupe(c *Check) {
+	o := r.Options
+	if o.DedupeKey == "" {
+		return
+	}
+	if m := CheckIdentifier(o.DedupeKey); m != "" {
+		c.Add(ProblemInvalid, m, "dedupeKey")
+	}
+	c.That(len(r.To.Users)+len(r.To.Inline) <= MaxSmallSend && len(r.To.Topics) == 0 && !r.To.Everyone && r.SendAt.IsZero(),
+		fmt.Sprintf("goes with up to %d recipients named one by one, and without sendAt", MaxSmallSend), "dedupeKey")
+	c.That(o.DedupeWithin >= time.Second && o.DedupeWithin <= MaxDedupe, fmt.Sprintf("must be between 1 and %d", int64(MaxDedupe/time.Second)), "dedupeSeconds")
 }
 
 // maxCollapseKey is what the narrowest provider takes, in bytes.

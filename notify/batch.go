@@ -181,6 +181,7 @@ func (s *Service) attempt(ctx context.Context, jobs []*job) error {
 	}
 	for i, j := range open {
 		j.lost = saved[i].Lost
+		j.pending = j.pending.Without(saved[i].Twice)
 		if j.pending.Send.Status == model.SendExpanding {
 			s.large.ring()
 		}

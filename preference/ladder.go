@@ -55,6 +55,7 @@ func (in *Input) ask(rule model.Reason) verdict {
 		return in.byDefault()
 	case model.ReasonEnvDefault:
 		return allow
+	case model.ReasonDuplicate: // decided when a send is saved
 	case model.ReasonUserTopic:
 		// Nobody chooses about a topic yet; the rule has its place already.
 	case model.ReasonSegmentSuppressed:

@@ -133,6 +133,11 @@ func insertOptions(ctx context.Context, tx bun.IDB, sends []*model.PendingSend) 
 // SendOptions reads what sends say about their delivery; those that say nothing
 // are absent.
 func (s *Store) SendOptions(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.SendOptions, error) {
+	out, err := s.sendOptions(ctx, s.r, env, ids)
+	return out, s.fail("reading options of sends", err)
+}
+
+func (s *Store) sendOptions(ctx context.Context, db bun.IDB, env model.EnvID, ids []model.SendID) (map[model.SendID]model.SendOptions, error) {
 	out := map[model.SendID]model.SendOptions{}
 	if len(ids) == 0 {
 		return out, nil
@@ -141,13 +146,13 @@ func (s *Store) SendOptions(ctx context.Context, env model.EnvID, ids []model.Se
 		id   model.SendID
 		text string
 	)
-	rows, err := s.r.QueryContext(ctx, "select send_id, options from send_options where env_id = ? and send_id in (?)", env, bun.List(ids))
+	rows, err := db.QueryContext(ctx, "select send_id, options from send_options where env_id = ? and send_id in (?)", env, bun.List(ids))
 	err = scanEach(rows, err, []any{&id, &text}, func() error {
 		o, err := decodeOptions(sql.NullString{String: text, Valid: true})
 		out[id] = o
 		return err
 	})
-	return out, s.fail("reading options of sends", err)
+	return out, err
 }
 
 func decodeOptions(text sql.NullString) (o model.SendOptions, err error) {

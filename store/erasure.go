@@ -71,7 +71,7 @@ func (e *erasing) begin(ctx context.Context, id model.ErasureID) (model.Erasure,
 	if err := e.tx.NewRaw("select seq from inboxes where env_id = ? and user_id = ?"+e.s.dialect.forUpdate, env, e.user.ID).Scan(ctx, &seq); err != nil {
 		return model.Erasure{}, err
 	}
-	for _, step := range []func(context.Context) error{e.collect, e.suppressions, e.scheduled, e.belongings} {
+	for _, step := range []func(context.Context) error{e.collect, e.suppressions, e.scheduled, e.belongings, e.told} {
 		if err := step(ctx); err != nil {
 			return model.Erasure{}, err
 		}
@@ -168,7 +168,7 @@ func (e *erasing) belongings(ctx context.Context) error {
 	for what, where := range map[string]string{
 		"profiles": "user_id = ?1", "devices": "user_id = ?1", "addresses": "user_id = ?1", "preferences": "user_id = ?1", "topic_members": "user_id = ?1",
 		"inboxes": "user_id = ?1", "inbox_marks": "user_id = ?1", "interactions": "user_id = ?1", "user_aliases": "user_id = ?1",
-		"memberships": "(user_id = ?1 or account_id = ?1)", "merges": "user_id = ?1",
+		"dedupes": "user_id = ?1", "memberships": "(user_id = ?1 or account_id = ?1)", "merges": "user_id = ?1",
 	} {
 		var n int64
 		if err := e.tx.NewRaw("select count(*) from "+what+" where env_id = ?0 and "+where, env, id).Scan(ctx, &n); err != nil {
@@ -180,6 +180,22 @@ func (e *erasing) belongings(ctx context.Context) error {
 		return err
 	}
 	return e.count("users")(e.tx.NewRaw("delete from users where env_id = ? and id = ?", env, id).Exec(ctx))
+}
+
+// told takes away the user's collapse keys, and what webhook endpoints were or
+// would be told of them, and has these told that the user is gone.
+func (e *erasing) told(ctx context.Context) error {
+	for _, c := range []struct{ what, statement string }{
+		{"webhookAttempts", `delete from webhook_attempts where env_id = ?0 and (endpoint_id, event_id) in (
+			select endpoint_id, id from webhook_events where env_id = ?0 and user_id = ?1)`},
+		{"collapses", "delete from collapses where env_id = ?0 and user_id = ?1"},
+		{"webhookEvents", "delete from webhook_events where env_id = ?0 and user_id = ?1"},
+	} {
+		if err := e.count(c.what)(e.tx.NewRaw(c.statement, e.user.EnvID, e.user.ID).Exec(ctx)); err != nil {
+			return err
+		}
+	}
+	return e.s.tellUser(ctx, e.tx, model.EventUserDeleted, &e.user)
 }
 
 // count adds what a statement changed to the receipt.

@@ -122,24 +122,30 @@ func (s *Store) saveAbreast(ctx context.Context, chunks []model.Chunk) []chunkSa
 // saveChunk writes a chunk, if its send is where it begins. Others who are at
 // the send wait from when leads is called, and see then that it has moved.
 func (s *Store) saveChunk(ctx context.Context, c model.Chunk, leads func()) (out chunkSave) {
-	var moved []movedInbox
+	var (
+		moved []movedInbox
+		gone  superseded
+	)
 	out.err = s.write(ctx, "saving a chunk", func(ctx context.Context, tx bun.Tx) (err error) {
 		if out.saved, err = advance(ctx, tx, c); err != nil || !out.saved {
 			return err
 		}
 		leads()
-		moved, err = s.insertChunk(ctx, tx, c)
+		moved, gone, err = s.insertChunk(ctx, tx, c)
 		return err
 	})
-	return out.stamped(c, moved)
+	return out.stamped(c, moved, gone)
 }
 
 // saveBehind writes a chunk, and takes it back unless the one before was saved.
 func (s *Store) saveBehind(ctx context.Context, c model.Chunk) (out chunkSave) {
-	var moved []movedInbox
+	var (
+		moved []movedInbox
+		gone  superseded
+	)
 	out.err = s.write(ctx, "saving a chunk", func(ctx context.Context, tx bun.Tx) (err error) {
 		out.saved = false
-		if moved, err = s.insertChunk(ctx, tx, c); err != nil {
+		if moved, gone, err = s.insertChunk(ctx, tx, c); err != nil {
 			return err
 		}
 		// Until the first has committed, its send is not where this chunk begins to
@@ -155,17 +161,17 @@ func (s *Store) saveBehind(ctx context.Context, c model.Chunk) (out chunkSave) {
 	if errors.Is(out.err, errBehind) {
 		return chunkSave{}
 	}
-	return out.stamped(c, moved)
+	return out.stamped(c, moved, gone)
 }
 
 // errBehind takes back a chunk whose send has not come to where it begins.
 var errBehind = errors.New("the send has not come to this chunk")
 
-func (out chunkSave) stamped(c model.Chunk, moved []movedInbox) chunkSave {
+func (out chunkSave) stamped(c model.Chunk, moved []movedInbox, gone superseded) chunkSave {
 	if out.err != nil || !out.saved {
 		return chunkSave{err: out.err}
 	}
-	out.changes = stamp([]*model.PendingSend{{Send: c.Send, Notifications: c.Notifications}}, moved)
+	out.changes = gone.removed(stamp([]*model.PendingSend{{Send: c.Send, Notifications: c.Notifications}}, moved))
 	return out
 }
 
@@ -183,15 +189,32 @@ func advance(ctx context.Context, tx bun.Tx, c model.Chunk) (moved bool, err err
 	return n > 0, err
 }
 
-// insertChunk writes what a chunk has besides its send's progress.
-func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, c model.Chunk) (moved []movedInbox, err error) {
+// insertChunk writes what a chunk has besides its send's progress, and takes away
+// what it supersedes.
+func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, c model.Chunk) (moved []movedInbox, gone superseded, err error) {
 	if s.dialect.arrays {
 		moved, err = insertChunkAtOnce(ctx, tx.Tx, c)
 	} else {
 		moved, err = s.insertChunkInSteps(ctx, tx, c)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return moved, s.insertDeliveries(ctx, tx, c.Deliveries)
+	if err := s.insertDeliveries(ctx, tx, c.Deliveries); err != nil {
+		return nil, nil, err
+	}
+	if err := s.tellChunk(ctx, tx, c); err != nil {
+		return nil, nil, err
+	}
+	gone, err = s.supersede(ctx, tx, []*model.PendingSend{{Send: c.Send, Fire: true, Notifications: c.Notifications}}, moved)
+	return moved, gone, err
+}
+
+// tellChunk tells of what a chunk brings about.
+func (s *Store) tellChunk(ctx context.Context, tx bun.IDB, c model.Chunk) error {
+	heard, err := s.hears(ctx, tx, c.Send.EnvID, model.EventNotificationCreated, model.EventDeliverySkipped)
+	if err != nil || !heard {
+		return err
+	}
+	return s.tell(ctx, tx, createdEvents([]*model.PendingSend{{Send: c.Send, Notifications: c.Notifications, Deliveries: c.Deliveries}}))
 }

@@ -20,37 +20,19 @@ func (s *Store) ExpireNotifications(ctx context.Context, limit int) (n int, hint
 	if err != nil {
 		return 0, nil, err
 	}
-	return s.takeAway(ctx, "expiring notifications", due, fmt.Sprintf("n.expires_at <= %d", now))
+	return s.takeAway(ctx, "expiring notifications", model.CauseExpired, due, fmt.Sprintf("n.expires_at <= %d", now))
 }
 
 // takeAway turns items into tombstones, in one transaction, and moves their
 // inboxes. It leaves alone those that are gone by then, or for which the
 // condition on a notification n no longer holds.
-func (s *Store) takeAway(ctx context.Context, doing string, due []dueNotification, condition string) (n int, hints []model.Hint, err error) {
+func (s *Store) takeAway(ctx context.Context, doing, cause string, due []dueNotification, condition string) (n int, hints []model.Hint, err error) {
 	if len(due) == 0 {
 		return 0, nil, nil
 	}
-	err = s.write(ctx, doing, func(ctx context.Context, tx bun.Tx) error {
-		n, hints = 0, nil
-		inboxes, err := s.lockInboxes(ctx, tx, due)
-		if err != nil {
-			return fmt.Errorf("locking inboxes: %w", err)
-		}
-		gone, err := countGone(ctx, tx, due, condition, inboxes)
-		if err != nil {
-			return fmt.Errorf("counting: %w", err)
-		}
-		if len(gone) == 0 {
-			return nil // another process was faster
-		}
-		if err := buryGone(ctx, tx, gone, micros(s.now())); err != nil {
-			return fmt.Errorf("writing tombstones: %w", err)
-		}
-		if hints, err = moveLosers(ctx, tx, inboxes); err != nil {
-			return fmt.Errorf("moving inboxes: %w", err)
-		}
-		n = len(gone)
-		return nil
+	err = s.write(ctx, doing, func(ctx context.Context, tx bun.Tx) (err error) {
+		n, hints, err = s.takeAwayIn(ctx, tx, cause, due, condition)
+		return err
 	})
 	if err != nil {
 		return 0, nil, err
@@ -58,11 +40,44 @@ func (s *Store) takeAway(ctx context.Context, doing string, due []dueNotificatio
 	return n, hints, nil
 }
 
+// takeAwayIn is takeAway within a transaction.
+func (s *Store) takeAwayIn(ctx context.Context, tx bun.Tx, cause string, due []dueNotification, condition string) (n int, hints []model.Hint, err error) {
+	inboxes, err := s.lockInboxes(ctx, tx, due)
+	if err != nil {
+		return 0, nil, fmt.Errorf("locking inboxes: %w", err)
+	}
+	gone, err := countGone(ctx, tx, due, condition, inboxes)
+	if err != nil {
+		return 0, nil, fmt.Errorf("counting: %w", err)
+	}
+	if len(gone) == 0 {
+		return 0, nil, nil // another process was faster
+	}
+	if err := buryGone(ctx, tx, gone, micros(s.now()), 1); err != nil {
+		return 0, nil, fmt.Errorf("writing tombstones: %w", err)
+	}
+	if hints, err = moveLosers(ctx, tx, inboxes); err != nil {
+		return 0, nil, fmt.Errorf("moving inboxes: %w", err)
+	}
+	return len(gone), hints, s.tellGone(ctx, tx, gone, cause)
+}
+
+// tellGone tells of items that were turned into tombstones.
+func (s *Store) tellGone(ctx context.Context, tx bun.IDB, gone []dueNotification, cause string) error {
+	events := make([]model.WebhookEvent, len(gone))
+	for i, d := range gone {
+		events[i] = notificationEvent(model.EventNotificationDeleted, d.EnvID, d.UserID, d.ID, d.SendID)
+		events[i].Data.Cause = cause
+	}
+	return s.tell(ctx, tx, events)
+}
+
 // dueNotification is an item that is to go.
 type dueNotification struct {
 	EnvID  model.EnvID
 	UserID model.UserID
 	ID     model.NotificationID
+	SendID model.SendID // known once it is certain that it goes
 }
 
 func (d dueNotification) inbox() inboxKey { return inboxKey{d.EnvID, d.UserID} }
@@ -116,7 +131,7 @@ func countGone(ctx context.Context, tx bun.IDB, due []dueNotification, condition
 		InInbox, Counted, Unseen, Unread bool
 	}
 	err := tx.NewRaw(`with k (env_id, id) as (values `+keysOf(due).String()+`)
-		select n.env_id, n.user_id, n.id, n.in_inbox, n.archived_at is null as counted, coalesce(`+isUnseen+`, false) as unseen, coalesce(`+isUnread+`, false) as unread
+		select n.env_id, n.user_id, n.id, n.send_id, n.in_inbox, n.archived_at is null as counted, coalesce(`+isUnseen+`, false) as unseen, coalesce(`+isUnread+`, false) as unread
 		from k join notifications n on n.env_id = k.env_id and n.id = k.id
 		left join inboxes i on i.env_id = n.env_id and i.user_id = n.user_id
 		where n.deleted_at is null and `+condition, keysOf(due).args...).Scan(ctx, &rows)
@@ -155,14 +170,14 @@ func keysOf(due []dueNotification) *values {
 	return &keys
 }
 
-// buryGone writes the tombstones, with the seq that their inboxes are about
-// to have.
-func buryGone(ctx context.Context, tx bun.IDB, gone []dueNotification, now int64) error {
+// buryGone writes the tombstones, with the seq that their inboxes have, or are
+// about to have when it moves by step.
+func buryGone(ctx context.Context, tx bun.IDB, gone []dueNotification, now int64, step int) error {
 	keys := keysOf(gone)
 	_, err := tx.NewRaw(`with k (env_id, id) as (values `+keys.String()+`)
 		update notifications as n set deleted_at = ?,
-			seq = coalesce((select i.seq + 1 from inboxes i where n.in_inbox and i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
-		from k where n.env_id = k.env_id and n.id = k.id`, append(keys.args, now)...).Exec(ctx)
+			seq = coalesce((select i.seq + ? from inboxes i where n.in_inbox and i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
+		from k where n.env_id = k.env_id and n.id = k.id`, append(keys.args, now, step)...).Exec(ctx)
 	return err
 }
 

@@ -312,5 +312,11 @@ func (c *identifyCall) save(ctx context.Context, tx bun.Tx, p identifyPlan) erro
 			return err
 		}
 	}
-	return saveProfiles(ctx, tx, slices.Concat(p.created, p.changed))
+	if err := saveProfiles(ctx, tx, slices.Concat(p.created, p.changed)); err != nil {
+		return err
+	}
+	if err := c.s.tellUser(ctx, tx, model.EventUserCreated, p.created...); err != nil {
+		return err
+	}
+	return c.s.tellUser(ctx, tx, model.EventUserUpdated, p.changed...)
 }

@@ -207,8 +207,32 @@ func (m *marking) mark(ctx context.Context, as model.MarkState, where string) (a
 	if err := m.move(ctx, t.moves(as)); err != nil {
 		return 0, err
 	}
-	_, err = m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, %s where %s%s", m.inbox.Seq, m.sets(as), m.items(), where)).Exec(ctx)
-	return t.all, err
+	if _, err := m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, %s where %s%s", m.inbox.Seq, m.sets(as), m.items(), where)).Exec(ctx); err != nil {
+		return 0, err
+	}
+	return t.all, m.tell(ctx, model.MarkEvent(as), "", fmt.Sprintf("n.seq = %d", m.inbox.Seq))
+}
+
+// tell tells of items of this user that a condition selects, those that are
+// gone included.
+func (m *marking) tell(ctx context.Context, t model.WebhookEventType, cause, condition string) error {
+	heard, err := m.s.hears(ctx, m.tx, m.env, t)
+	if err != nil || !heard {
+		return err
+	}
+	var rows []struct {
+		ID     model.NotificationID
+		SendID model.SendID
+	}
+	if err := m.tx.NewRaw("select n.id, n.send_id from notifications n where n.env_id = ? and n.user_id = ? and n.in_inbox and "+condition+" order by n.id", m.env, m.user).Scan(ctx, &rows); err != nil {
+		return fmt.Errorf("reading what to tell of: %w", err)
+	}
+	events := make([]model.WebhookEvent, len(rows))
+	for i, r := range rows {
+		events[i] = notificationEvent(t, m.env, m.user, r.ID, r.SendID)
+		events[i].Data.Cause = cause
+	}
+	return m.s.tell(ctx, m.tx, events)
 }
 
 // unlike says which items a mark would change.
@@ -326,8 +350,10 @@ func (m *marking) bury(ctx context.Context, ids []model.NotificationID) (found, 
 	if err := m.move(ctx, model.Counters{Total: -t.total, Unseen: -t.unseen, Unread: -t.unread}); err != nil {
 		return nil, nil, err
 	}
-	_, err = m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx)
-	return found, missing, err
+	if _, err := m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx); err != nil {
+		return nil, nil, err
+	}
+	return found, missing, m.tell(ctx, model.EventNotificationDeleted, model.CauseDeleted, "n.id in ("+idList(found)+")")
 }
 
 // read reads the items that the condition selects, as they are by now.

@@ -43,6 +43,11 @@ func (m *marking) raise(ctx context.Context, as model.MarkState, upTo int64) (af
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := m.s.tell(ctx, m.tx, []model.WebhookEvent{{
+		EnvID: m.env, Type: model.MarkEvent(as), UserID: m.user, Data: model.WebhookData{All: true, Count: affected},
+	}}); err != nil {
+		return 0, nil, err
+	}
 	m.inbox = next
 	// Whoever takes the mark from memory marks all they hold: what came or
 	// changed after upTo must be put right in the same breath.

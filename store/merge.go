@@ -57,7 +57,7 @@ func (m *merging) run(ctx context.Context, id model.MergeID, from, into string, 
 	}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return m.profile(ctx, join) },
-		m.belongings, m.choices, m.inbox, m.history, m.scheduled, m.remove,
+		m.belongings, m.choices, m.inbox, m.history, m.scheduled, m.passOn, m.remove,
 	} {
 		if err := step(ctx); err != nil {
 			return model.MergeResult{}, err
@@ -333,6 +333,28 @@ func (m *merging) remove(ctx context.Context) error {
 	}
 	_, err := m.tx.NewRaw("insert into user_aliases (env_id, identifier, user_id, created_at) values (?, ?, ?, ?)", m.env, m.from.Identifier, m.into.ID, micros(m.s.now())).Exec(ctx)
 	return err
+}
+
+// passOn makes from's collapse and dedupe keys, and what webhook endpoints are told of from,
+// into's, and has them told of the merge.
+func (m *merging) passOn(ctx context.Context) error {
+	if _, err := m.exec(ctx, `insert into collapses (env_id, user_id, key, notification_id)
+		select env_id, ?2, key, notification_id from collapses where env_id = ?0 and user_id = ?1 on conflict do nothing`); err != nil {
+		return fmt.Errorf("moving collapse keys: %w", err)
+	}
+	if _, err := m.exec(ctx, "delete from collapses where env_id = ?0 and user_id = ?1"); err != nil {
+		return fmt.Errorf("dropping collapse keys: %w", err)
+	}
+	if _, err := m.exec(ctx, `insert into dedupes (env_id, user_id, key, until)
+		select env_id, ?2, key, until from dedupes where env_id = ?0 and user_id = ?1 on conflict do nothing`); err != nil {
+		return fmt.Errorf("moving dedupe keys: %w", err)
+	}
+	if _, err := m.exec(ctx, "update webhook_events set user_id = ?2 where env_id = ?0 and user_id = ?1"); err != nil {
+		return fmt.Errorf("moving webhook events: %w", err)
+	}
+	return m.s.tell(ctx, m.tx, []model.WebhookEvent{{
+		EnvID: m.env, Type: model.EventUserMerged, UserID: m.into.ID, Data: model.WebhookData{From: m.from.ID, FromName: m.from.Identifier},
+	}})
 }
 
 // Merges lists the records of what was merged into a user, oldest first.

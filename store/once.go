@@ -116,7 +116,8 @@ func errKeyReused() error {
 }
 
 // ForgetAnswers drops the results of idempotency keys that are older than
-// model.OnceKept, at most limit of them, and returns how many. The work of a
+// model.OnceKept, at most limit of them, and returns how many; and as many dedupe
+// keys whose time is over. The work of a
 // sweeper: call it until it returns fewer than limit.
 func (s *Store) ForgetAnswers(ctx context.Context, limit int) (int, error) {
 	var n int64
@@ -127,8 +128,10 @@ func (s *Store) ForgetAnswers(ctx context.Context, limit int) (int, error) {
 		if err != nil {
 			return err
 		}
-		n, err = res.RowsAffected()
-		return err
+		if n, err = res.RowsAffected(); err != nil {
+			return err
+		}
+		return forgetDedupes(ctx, tx, micros(s.now()), limit)
 	})
 	return int(n), err
 }

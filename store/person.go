@@ -35,6 +35,8 @@ type userChanging struct {
 	u   model.User
 	was model.User
 	out model.Identified
+
+	changed bool // the user's own row or profile
 }
 
 func (c *userChanging) run(ctx context.Context, id model.UserID) (model.Identified, error) {
@@ -53,6 +55,12 @@ func (c *userChanging) run(ctx context.Context, id model.UserID) (model.Identifi
 		}
 	}
 	c.out.User = c.u
+	switch {
+	case c.out.Created:
+		return c.out, c.s.tellUser(ctx, c.tx, model.EventUserCreated, &c.u)
+	case c.changed:
+		return c.out, c.s.tellUser(ctx, c.tx, model.EventUserUpdated, &c.u)
+	}
 	return c.out, nil
 }
 
@@ -178,7 +186,7 @@ func (c *userChanging) columns(ctx context.Context) error {
 		u.SignedUpAt.Equal(c.was.SignedUpAt) && u.Profile.Version == c.was.Profile.Version {
 		return nil
 	}
-	u.UpdatedAt = now
+	c.changed, u.UpdatedAt = true, now
 	signedUp := sql.NullInt64{Int64: micros(u.SignedUpAt), Valid: !u.SignedUpAt.Equal(u.CreatedAt)}
 	_, err := c.tx.NewRaw(`update users set identifier = ?, enabled = ?, kind = ?, unassigned = ?, signed_up_at = ?, updated_at = ?,
 			archived_at = case when ? then coalesce(archived_at, ?) end

@@ -46,7 +46,10 @@ func (s *Store) patchProfile(ctx context.Context, tx bun.Tx, u model.User, patch
 	if _, err := tx.NewRaw("update users set updated_at = ? where env_id = ? and id = ?", micros(u.UpdatedAt), u.EnvID, u.ID).Exec(ctx); err != nil {
 		return u, err
 	}
-	return u, saveProfiles(ctx, tx, []*model.User{&u})
+	if err := saveProfiles(ctx, tx, []*model.User{&u}); err != nil {
+		return u, err
+	}
+	return u, s.tellUser(ctx, tx, model.EventUserUpdated, &u)
 }
 
 func versionConflict(expected, current int64) error {

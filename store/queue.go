@@ -152,15 +152,20 @@ func (s *Store) finish(ctx context.Context, tx bun.Tx, done []model.FinishedDeli
 	for _, r := range ids {
 		counted[r.ID] = true
 	}
+	var ended []model.Delivery
 	for _, f := range done {
 		if !counted[f.ID] {
 			continue
 		}
+		ended = append(ended, f.Delivery)
 		for _, a := range f.Attempts {
 			attempts.row(f.EnvID, f.ID, a.N, a.Provider, a.Kind, micros(a.StartedAt), a.Took.Microseconds(), int16(a.Class), a.Status, a.MessageID, a.Answer, a.Detail, zeroMicros(a.NextAt))
 		}
 	}
-	return attempts.insert(ctx, tx, `insert into attempts (env_id, delivery_id, n, provider_id, kind, started_at, took, class, status, message_id, answer, detail, next_at)`)
+	if err := attempts.insert(ctx, tx, `insert into attempts (env_id, delivery_id, n, provider_id, kind, started_at, took, class, status, message_id, answer, detail, next_at)`); err != nil {
+		return err
+	}
+	return s.tell(ctx, tx, deliveryEvents(ended))
 }
 
 // buryDead takes addresses out of use that a provider called dead: a device
@@ -200,16 +205,16 @@ func (s *Store) bury(ctx context.Context, tx bun.Tx, d model.Delivery, reason mo
 // holds, at most limit, and returns how many.
 func (s *Store) ExpireDeliveries(ctx context.Context, limit int) (n int, err error) {
 	err = s.write(ctx, "expiring deliveries", func(ctx context.Context, tx bun.Tx) error {
+		var rows []deliveryRow
 		now := micros(s.now())
-		res, err := tx.NewRaw(`update deliveries set state = ?, detail = 'its time was over before it could be sent', updated_at = ? where (env_id, id) in (
-			select env_id, id from (select env_id, id from deliveries where state = 1 and expires_at > 0 and expires_at <= ? order by expires_at limit ?`+s.dialect.skipLocked+`) x)`,
-			int16(model.DeliveryExpired), now, now, limit).Exec(ctx)
+		err := tx.NewRaw(`update deliveries set state = ?, detail = 'its time was over before it could be sent', updated_at = ? where (env_id, id) in (
+			select env_id, id from (select env_id, id from deliveries where state = 1 and expires_at > 0 and expires_at <= ? order by expires_at limit ?`+s.dialect.skipLocked+`) x) returning `+returnedColumns,
+			int16(model.DeliveryExpired), now, now, limit).Scan(ctx, &rows)
 		if err != nil {
 			return err
 		}
-		rows, err := res.RowsAffected()
-		n = int(rows)
-		return err
+		n = len(rows)
+		return s.tell(ctx, tx, deliveryEvents(column(rows, deliveryRow.model)))
 	})
 	return n, err
 }

@@ -64,6 +64,10 @@ func (s *Store) applyReport(ctx context.Context, tx bun.Tx, d model.Delivery, r 
 			int16(r.State), r.Detail, micros(s.now()), d.EnvID, d.ID).Exec(ctx); err != nil {
 			return false, err
 		}
+		d.State = r.State
+		if err := s.tell(ctx, tx, deliveryEvents([]model.Delivery{d})); err != nil {
+			return false, err
+		}
 	}
 	reason := r.Suppresses()
 	if reason == "" || d.Address == "" {

@@ -105,6 +105,11 @@ func (s *Store) hold(ctx context.Context, tx bun.Tx) (out model.Restored, err er
 	if err != nil {
 		return out, fmt.Errorf("holding deliveries: %w", err)
 	}
+	// The same holds for what webhook endpoints were to be told.
+	if _, err := tx.NewRaw("update webhook_events set state = ?, updated_at = ? where state in (?, ?)",
+		int16(model.WebhookFailed), now, int16(model.WebhookQueued), int16(model.WebhookAttempting)).Exec(ctx); err != nil {
+		return out, fmt.Errorf("holding webhook events: %w", err)
+	}
 	inbox, err := json.Marshal([]model.Channel{model.ChannelInApp})
 	if err != nil {
 		return out, err

@@ -35,7 +35,7 @@ func (s *Store) RetireNotifications(ctx context.Context, env model.EnvID, after 
 	if len(old) == 0 {
 		return 0, 0, nil, nil
 	}
-	n, hints, err = s.takeAway(ctx, "retiring notifications", old, fmt.Sprintf("n.sort_at < %d", micros(before)))
+	n, hints, err = s.takeAway(ctx, "retiring notifications", model.CauseRetired, old, fmt.Sprintf("n.sort_at < %d", micros(before)))
 	if err != nil {
 		return after, 0, nil, err
 	}
@@ -97,14 +97,14 @@ func (s *Store) CapInboxes(ctx context.Context, env model.EnvID, after model.Use
 			return after, 0, nil, s.fail("reading a large inbox", err)
 		}
 		for _, id := range ids {
-			due = append(due, dueNotification{env, inbox.UserID, id})
+			due = append(due, dueNotification{EnvID: env, UserID: inbox.UserID, ID: id})
 		}
 		if extra[i] >= room { // there may be more, here or behind
 			next = inbox.UserID - 1
 			break
 		}
 	}
-	n, hints, err = s.takeAway(ctx, "capping inboxes", due, "n.archived_at is null")
+	n, hints, err = s.takeAway(ctx, "capping inboxes", model.CauseOverflowed, due, "n.archived_at is null")
 	if err != nil {
 		return after, 0, nil, err
 	}

@@ -20,14 +20,19 @@ import (
 // the same new seq.
 //
 // A send that is to fire and is no longer scheduled is left out and reported
-// as lost. A notification outside of the inbox changes neither seq nor
+// as lost. Recipients of a send with a dedupe key who were sent something with it
+// are left out, and reported with the send as Twice. A notification outside of the inbox changes neither seq nor
 // counters.
 //
 // A key that has been used meanwhile, or a user who has been deleted, fails
 // the whole call with an error that has model.ErrNotSaved in its chain; so
 // does every other error after which certainly nothing was written.
 func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved []model.SavedSend, changes []*model.InboxChange, err error) {
-	if s.dialect.arrays && !slices.ContainsFunc(sends, takesSteps) {
+	heard, err := s.heard(ctx, sends)
+	if err != nil {
+		return nil, nil, s.unsaved(s.fail("saving sends", err))
+	}
+	if s.dialect.arrays && !heard && !slices.ContainsFunc(sends, takesSteps) {
 		saved = make([]model.SavedSend, len(sends))
 		changes, err = s.saveAtOnce(ctx, alive(sends, saved))
 	} else {
@@ -36,15 +41,22 @@ func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved
 			if err := s.fire(ctx, tx, sends, saved); err != nil {
 				return fmt.Errorf("firing: %w", err)
 			}
-			open := alive(sends, saved)
-			var err error
+			open, err := s.deduplicate(ctx, tx, alive(sends, saved), func(id model.SendID, twice map[model.UserID]string) {
+				saved[slices.IndexFunc(sends, func(p model.PendingSend) bool { return p.Send.ID == id })].Twice = twice
+			})
+			if err != nil {
+				return fmt.Errorf("looking for duplicates: %w", err)
+			}
 			if changes, err = s.saveWithin(ctx, tx, open); err != nil {
 				return err
 			}
 			if err := saveDetails(ctx, tx, open); err != nil {
 				return err
 			}
-			return s.saveDeliveries(ctx, tx, open)
+			if err := s.saveDeliveries(ctx, tx, open); err != nil || !heard {
+				return err
+			}
+			return s.tell(ctx, tx, createdEvents(open))
 		})
 	}
 	if err != nil {
@@ -55,7 +67,7 @@ func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved
 
 // takesSteps reports whether a send is more than one statement saves.
 func takesSteps(p model.PendingSend) bool {
-	return p.Fire || hasDetails(p) || len(p.Deliveries) > 0 || !p.Options.Empty()
+	return p.Fire || p.Options.DedupeKey != "" || hasDetails(p) || len(p.Deliveries) > 0 || !p.Options.Empty()
 }
 
 // saveDeliveries writes what goes out over other channels than the inbox.
@@ -98,7 +110,11 @@ func (s *Store) saveWithin(ctx context.Context, tx bun.Tx, sends []*model.Pendin
 	} else {
 		moved, err = saveInSteps(ctx, tx, rows)
 	}
-	return stamp(sends, moved), err
+	if err != nil {
+		return nil, err
+	}
+	gone, err := s.supersede(ctx, tx, sends, moved)
+	return gone.removed(stamp(sends, moved)), err
 }
 
 // alive are the sends that are not lost.

@@ -31,16 +31,17 @@ type sendRow struct {
 	Done       int64
 	Skipped    int64
 	Failed     int64
+	RecalledAt sql.NullInt64
 }
 
 // sendColumns is what a sendRow holds but the audience, which only firing
 // and expanding need.
-const sendColumns = "env_id, id, request_id, status, title, content, category_id, channels, send_at, fired_at, expires_at, created_at, total, done, skipped, failed"
+const sendColumns = "env_id, id, request_id, status, title, content, category_id, channels, send_at, fired_at, expires_at, created_at, total, done, skipped, failed, recalled_at"
 
 func (r sendRow) model() (model.Send, error) {
 	m := model.Send{
 		ID: r.ID, EnvID: r.EnvID, RequestID: r.RequestID, Status: r.Status, CategoryID: r.CategoryID,
-		SendAt: nullAt(r.SendAt), FiredAt: nullAt(r.FiredAt), ExpiresAt: nullAt(r.ExpiresAt), CreatedAt: at(r.CreatedAt),
+		SendAt: nullAt(r.SendAt), FiredAt: nullAt(r.FiredAt), ExpiresAt: nullAt(r.ExpiresAt), CreatedAt: at(r.CreatedAt), RecalledAt: nullAt(r.RecalledAt),
 		Progress: model.SendProgress{Total: r.Total, Done: r.Done, Skipped: r.Skipped, Failed: r.Failed},
 	}
 	content, err := decodeContent(r.Title, r.Content)

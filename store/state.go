@@ -83,7 +83,10 @@ func (m *marking) interact(ctx context.Context, id model.NotificationID, change 
 	_, err = m.tx.NewRaw(`delete from interactions where env_id = ? and notification_id = ?
 		and seq <= (select seq from interactions where env_id = ? and notification_id = ? order by seq desc limit 1 offset ?)`,
 		m.env, id, m.env, id, model.MaxInteractions).Exec(ctx)
-	return err
+	if err != nil {
+		return err
+	}
+	return m.tell(ctx, model.EventNotificationInteracted, "", fmt.Sprintf("n.id = %d", id))
 }
 
 // buryNow turns an item into a tombstone under the seq that the inbox has by
@@ -103,7 +106,10 @@ func (m *marking) buryNow(ctx context.Context, id model.NotificationID) (gone []
 		return nil, t, err
 	}
 	_, err = m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx)
-	return []model.NotificationID{id}, t, err
+	if err != nil {
+		return nil, t, err
+	}
+	return []model.NotificationID{id}, t, m.tell(ctx, model.EventNotificationDeleted, model.CauseDeleted, fmt.Sprintf("n.id = %d", id))
 }
 
 type interactionRow struct {

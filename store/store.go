@@ -25,6 +25,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"carillon/internal/id"
 	"carillon/model"
 )
 
@@ -42,18 +43,20 @@ type Config struct {
 // Store is the database. Make one with Open; its methods may be called
 // concurrently.
 type Store struct {
-	dialect  dialect
-	w        *bun.DB // for transactions that write
-	r        *bun.DB // for reads outside of them
-	prepared prepared
-	newest   together[newestAsk]
-	userIDs  together[userIDAsk]
-	said     said
-	ids      ids
-	epoch    uint64
-	path     string          // of an SQLite file
-	found    *model.Restored // what opening a copy did
-	clock    func() time.Time
+	dialect   dialect
+	w         *bun.DB // for transactions that write
+	r         *bun.DB // for reads outside of them
+	prepared  prepared
+	newest    together[newestAsk]
+	userIDs   together[userIDAsk]
+	said      said
+	ids       ids
+	epoch     uint64
+	listeners listeners
+	eventIDs  id.Source
+	path      string          // of an SQLite file
+	found     *model.Restored // what opening a copy did
+	clock     func() time.Time
 
 	connections generation // to PostgreSQL
 }

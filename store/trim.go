@@ -49,6 +49,9 @@ func (s *Store) TrimTombstones(ctx context.Context, before time.Time, limit int)
 		if _, err := tx.NewRaw("delete from deliveries where (env_id, notification_id) in (values "+keys.String()+")", keys.args...).Exec(ctx); err != nil {
 			return fmt.Errorf("deleting deliveries: %w", err)
 		}
+		if _, err := tx.NewRaw("delete from collapses where (env_id, notification_id) in (values "+keys.String()+")", keys.args...).Exec(ctx); err != nil {
+			return fmt.Errorf("deleting collapse keys: %w", err)
+		}
 		if _, err := tx.NewRaw("delete from interactions where (env_id, notification_id) in (values "+keys.String()+")", keys.args...).Exec(ctx); err != nil {
 			return fmt.Errorf("deleting interactions: %w", err)
 		}

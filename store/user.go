@@ -167,7 +167,10 @@ func (s *Store) SetUserEnabled(ctx context.Context, env model.EnvID, o model.Onc
 		}
 		u.Enabled, u.UpdatedAt = enabled, s.now()
 		_, err = tx.NewRaw("update users set enabled = ?, updated_at = ? where env_id = ? and id = ?", enabled, micros(u.UpdatedAt), env, u.ID).Exec(ctx)
-		return u, err
+		if err != nil {
+			return u, err
+		}
+		return u, s.tellUser(ctx, tx, model.EventUserUpdated, &u)
 	})
 }
 

@@ -263,6 +263,34 @@ type CreateTopicPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A webhook endpoint to be made.
+type CreateWebhookEndpointInput struct {
+	// An https or http URL of a public host; at most 2048 bytes.
+	URL string `json:"url"`
+	// What people call it; at most 255 bytes.
+	Description *string `json:"description,omitzero"`
+	// What it is told of: types such as `notification.read`, or all of a noun as `user.*`; at most 50. Left out or empty: everything.
+	Types []string `json:"types,omitzero"`
+	// Whether it is told.
+	Enabled *bool `json:"enabled,omitzero"`
+	// `whsec_` and 24 to 64 bytes as base64; left out: one is made.
+	Secret *string `json:"secret,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes. A replayed answer does not show the secret again.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `createWebhookEndpoint` did.
+type CreateWebhookEndpointPayload struct {
+	// The endpoint; null when there are `userErrors`.
+	WebhookEndpoint *view.WebhookEndpoint `json:"webhookEndpoint,omitzero"`
+	// Its secret, this once. Null in a replayed answer.
+	Secret *string `json:"secret,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // Which category to delete.
 type DeleteCategoryInput struct {
 	// The category's identifier.
@@ -394,6 +422,24 @@ type DeleteUserPayload struct {
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// A webhook endpoint to be deleted.
+type DeleteWebhookEndpointInput struct {
+	// The `id` of the endpoint.
+	ID string `json:"id"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `deleteWebhookEndpoint` did.
+type DeleteWebhookEndpointPayload struct {
+	// The `id` that it had; null when there are `userErrors`.
+	DeletedWebhookEndpointID *string `json:"deletedWebhookEndpointId,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
 	Replayed bool `json:"replayed"`
 }
 
@@ -905,6 +951,44 @@ type PreviewTemplatePayload struct {
 type Query struct {
 }
 
+// Notifications to be taken back.
+type RecallNotificationsInput struct {
+	// Their `id`s: 1 to 100.
+	Ids []string `json:"ids"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `recallNotifications` did.
+type RecallNotificationsPayload struct {
+	// The `id`s of those that were taken back.
+	RecalledIds []string `json:"recalledIds"`
+	// The `id`s that name no notification of the environment, or one that is gone.
+	NotFound []string `json:"notFound"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
+// A send to be taken back.
+type RecallSendInput struct {
+	// The `id` of the send.
+	ID string `json:"id"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `recallSend` did.
+type RecallSendPayload struct {
+	// The send; null when there are `userErrors`.
+	Send *view.Send `json:"send,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // A device of a user.
 type RegisterDeviceInput struct {
 	// The user's identifier. Left out: the viewer.
@@ -993,6 +1077,48 @@ type RemoveSuppressionPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// An event to be told again.
+type ReplayWebhookEventInput struct {
+	// The `id` of the endpoint.
+	Endpoint string `json:"endpoint"`
+	// The `id` of the event.
+	ID string `json:"id"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `replayWebhookEvent` did.
+type ReplayWebhookEventPayload struct {
+	// The event as it is now; null when there are `userErrors`.
+	WebhookEvent *view.WebhookEvent `json:"webhookEvent,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
+// Events to be told again.
+type ReplayWebhookEventsInput struct {
+	// The `id` of the endpoint.
+	Endpoint string `json:"endpoint"`
+	// Those that happened then or later.
+	Since time.Time `json:"since"`
+	// SENT, FAILED or both; left out: FAILED.
+	States []model.WebhookState `json:"states,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `replayWebhookEvents` did.
+type ReplayWebhookEventsPayload struct {
+	// How many events are told again; null when there are `userErrors`.
+	ReplayedEvents *int32 `json:"replayedEvents,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // Deliveries to be tried again.
 type RetryDeliveriesInput struct {
 	// Which; without states, those that are FAILED.
@@ -1068,6 +1194,30 @@ type RotateCredentialPayload struct {
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// A webhook endpoint that gets a new secret.
+type RotateWebhookSecretInput struct {
+	// The `id` of the endpoint.
+	ID string `json:"id"`
+	// `whsec_` and 24 to 64 bytes as base64; left out: one is made.
+	Secret *string `json:"secret,omitzero"`
+	// How long the one before it signs too, in seconds: 0 to 604,800 (7 days).
+	OverlapSeconds int32 `json:"overlapSeconds"`
+	// Makes the call happen at most once; 1 to 255 bytes. A replayed answer does not show the secret again.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `rotateWebhookSecret` did.
+type RotateWebhookSecretPayload struct {
+	// The endpoint; null when there are `userErrors`.
+	WebhookEndpoint *view.WebhookEndpoint `json:"webhookEndpoint,omitzero"`
+	// Its secret, this once. Null in a replayed answer.
+	Secret *string `json:"secret,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
 	Replayed bool `json:"replayed"`
 }
 
@@ -1170,8 +1320,14 @@ type SendNotificationInput struct {
 	Overrides []*OverrideInput `json:"overrides,omitzero"`
 	// Files that go with the e-mails; at most 20, and 10 MB together, within what a request may have.
 	Attachments []*AttachmentInput `json:"attachments,omitzero"`
-	// A newer message with the same key replaces one that was not shown yet, on the channels that can do that; at most 64 bytes.
+	// A newer notification with the same key takes the place of the older one: in the inbox, where the older one goes, and on the channels that can do that. At most
+	// 64 bytes.
 	CollapseKey *string `json:"collapseKey,omitzero"`
+	// Leaves out whoever was sent something with the same key less than `dedupeSeconds` ago: they are `skipped` as `DUPLICATE`, and nothing is made for them. 1 to 255
+	// bytes. It goes with up to 100 recipients named one by one, and without `sendAt`. A dry run does not look.
+	DedupeKey *string `json:"dedupeKey,omitzero"`
+	// How long the `dedupeKey` counts for a user, in seconds from the send that made something: 1 to 2,592,000 (30 days); left out: 86,400.
+	DedupeSeconds *int32 `json:"dedupeSeconds,omitzero"`
 	// When to send, at most 366 days ahead; left out or past: now.
 	SendAt *time.Time `json:"sendAt,omitzero"`
 	// When the notifications disappear by themselves.
@@ -1718,6 +1874,32 @@ type UpdateUserPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// What to change of a webhook endpoint. What is left out stays.
+type UpdateWebhookEndpointInput struct {
+	// The `id` of the endpoint.
+	ID string `json:"id"`
+	// An https or http URL of a public host; at most 2048 bytes.
+	URL *string `json:"url,omitzero"`
+	// What people call it; at most 255 bytes.
+	Description *string `json:"description,omitzero"`
+	// What it is told of, as in `createWebhookEndpoint`; empty: everything.
+	Types []string `json:"types,omitzero"`
+	// Whether it is told.
+	Enabled *bool `json:"enabled,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `updateWebhookEndpoint` did.
+type UpdateWebhookEndpointPayload struct {
+	// The endpoint; null when there are `userErrors`.
+	WebhookEndpoint *view.WebhookEndpoint `json:"webhookEndpoint,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // A page of users.
 type UserConnection struct {
 	// The rows with their cursors.
@@ -1762,4 +1944,22 @@ type Viewer struct {
 	Environment model.EnvKind `json:"environment"`
 	// The user of a user credential. Null for a secret key.
 	User *view.User `json:"user,omitzero"`
+}
+
+// A page of webhook events.
+type WebhookEventConnection struct {
+	// The rows with their cursors.
+	Edges []*WebhookEventEdge `json:"edges"`
+	// The rows.
+	Nodes []*view.WebhookEvent `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A webhook event in a list.
+type WebhookEventEdge struct {
+	// Its place in the list.
+	Cursor string `json:"cursor"`
+	// The event.
+	Node *view.WebhookEvent `json:"node"`
 }

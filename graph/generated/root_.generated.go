@@ -68,6 +68,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateSegmentInput,
 		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputCreateTopicInput,
+		ec.unmarshalInputCreateWebhookEndpointInput,
 		ec.unmarshalInputDeleteCategoryInput,
 		ec.unmarshalInputDeleteNotificationsInput,
 		ec.unmarshalInputDeleteProviderInput,
@@ -75,6 +76,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteTemplateInput,
 		ec.unmarshalInputDeleteTopicInput,
 		ec.unmarshalInputDeleteUserInput,
+		ec.unmarshalInputDeleteWebhookEndpointInput,
 		ec.unmarshalInputDeliveryFilter,
 		ec.unmarshalInputEraseUserInput,
 		ec.unmarshalInputEscalationInput,
@@ -96,14 +98,19 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPatchProfileInput,
 		ec.unmarshalInputPreferenceChange,
 		ec.unmarshalInputPreviewTemplateInput,
+		ec.unmarshalInputRecallNotificationsInput,
+		ec.unmarshalInputRecallSendInput,
 		ec.unmarshalInputRegisterDeviceInput,
 		ec.unmarshalInputRemoveAddressInput,
 		ec.unmarshalInputRemoveDeviceInput,
 		ec.unmarshalInputRemoveSuppressionInput,
+		ec.unmarshalInputReplayWebhookEventInput,
+		ec.unmarshalInputReplayWebhookEventsInput,
 		ec.unmarshalInputRetryDeliveriesInput,
 		ec.unmarshalInputRetryDeliveryInput,
 		ec.unmarshalInputRevokeCredentialInput,
 		ec.unmarshalInputRotateCredentialInput,
+		ec.unmarshalInputRotateWebhookSecretInput,
 		ec.unmarshalInputSegmentRule,
 		ec.unmarshalInputSendFilter,
 		ec.unmarshalInputSendNotificationInput,
@@ -128,6 +135,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateTemplateInput,
 		ec.unmarshalInputUpdateTopicInput,
 		ec.unmarshalInputUpdateUserInput,
+		ec.unmarshalInputUpdateWebhookEndpointInput,
 		ec.unmarshalInputUserFilter,
 		ec.unmarshalInputUserOrder,
 	)
@@ -500,6 +508,23 @@ type Query {
     "Which; left out: all."
     filter: SuppressionFilter
   ): SuppressionConnection!
+  "Where the application is told what happens, oldest first. Secret key only."
+  webhookEndpoints: [WebhookEndpoint!]!
+  "What an endpoint was and will be told, newest first. Secret key only."
+  webhookEvents(
+    "The ` + "`" + `id` + "`" + ` of the endpoint."
+    endpoint: ID!
+    "In one of these states; left out: all."
+    states: [WebhookEventState!]
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): WebhookEventConnection!
   "How this server is doing. Secret key only."
   serverStatus: ServerStatus!
 }
@@ -1106,6 +1131,8 @@ type Send implements Node {
   expiresAt: DateTime
   "When it was accepted."
   createdAt: DateTime!
+  "When it was recalled; null: it was not."
+  recalledAt: DateTime
   "Recipients named one by one, 1,000 at most, whom it left out, and why; by identifier. A user credential is told of none."
   skipped: [SkippedRecipient!]!
 }
@@ -1463,6 +1490,8 @@ enum ReasonCode {
   CHANNEL_NOT_REQUESTED
   "Only segments that the user is suppressed for lead to them."
   SEGMENT_SUPPRESSED
+  "The user was sent something with the same ` + "`" + `dedupeKey` + "`" + ` not long before."
+  DUPLICATE
 }
 
 "What a credential is."
@@ -1598,6 +1627,13 @@ type Mutation {
   sendNotification("Who should hear what." input: SendNotificationInput!): SendNotificationPayload!
   "Cancels a send that is SCHEDULED or EXPANDING. Who has it keeps it; nobody else gets it. Secret key only."
   cancelSend("Which." input: CancelSendInput!): CancelSendPayload!
+  """
+  Takes a send back, whatever its state: what waits or is being expanded is cancelled, its notifications leave their inboxes, and what has not gone out over other
+  channels does not. Up to 2,000 notifications are gone when the answer arrives, the rest soon after. A second call changes nothing. Secret key only.
+  """
+  recallSend("Which." input: RecallSendInput!): RecallSendPayload!
+  "Takes single notifications back, 1 to 100, whosever they are: they leave their inboxes, and what has not gone out over other channels does not. Secret key only."
+  recallNotifications("Which." input: RecallNotificationsInput!): RecallNotificationsPayload!
   "Marks notifications of one inbox. Marking what is already so changes nothing."
   markNotifications("Which, and as what." input: MarkNotificationsInput!): MarkNotificationsPayload!
   "Marks everything in one inbox, or what a filter selects."
@@ -1620,6 +1656,18 @@ type Mutation {
   orderProviders("The channel, and all of its providers." input: OrderProvidersInput!): OrderProvidersPayload!
   "Finds out whether a provider works. What it tells of a failure is only its class. Secret key only."
   testProvider("Which, and where to." input: TestProviderInput!): TestProviderPayload!
+  "Makes an endpoint, at most 20 in an environment; it is told of what happens from a second later at the latest. Secret key only."
+  createWebhookEndpoint("What." input: CreateWebhookEndpointInput!): CreateWebhookEndpointPayload!
+  "Changes an endpoint. One that is enabled again gets what has waited for it. Secret key only."
+  updateWebhookEndpoint("Which, and what to change." input: UpdateWebhookEndpointInput!): UpdateWebhookEndpointPayload!
+  "Gives an endpoint a new secret, beside which the one before it signs for some time. Secret key only."
+  rotateWebhookSecret("Which, and for how long." input: RotateWebhookSecretInput!): RotateWebhookSecretPayload!
+  "Deletes an endpoint with all that it was and would be told. Secret key only."
+  deleteWebhookEndpoint("Which." input: DeleteWebhookEndpointInput!): DeleteWebhookEndpointPayload!
+  "Has an event told again at once, under the id that it has. Secret key only."
+  replayWebhookEvent("Which." input: ReplayWebhookEventInput!): ReplayWebhookEventPayload!
+  "Has the events of an endpoint told again that happened since some time, oldest first and at most 10,000 a call. Secret key only."
+  replayWebhookEvents("Which." input: ReplayWebhookEventsInput!): ReplayWebhookEventsPayload!
   "Makes a delivery that waits, or ended without being sent, due at once. Secret key only."
   retryDelivery("Which." input: RetryDeliveryInput!): RetryDeliveryPayload!
   "The same with all that a filter chooses, the oldest first, at most 10,000 at a time. Secret key only."
@@ -2503,8 +2551,18 @@ input SendNotificationInput {
   overrides: [OverrideInput!]
   "Files that go with the e-mails; at most 20, and 10 MB together, within what a request may have."
   attachments: [AttachmentInput!]
-  "A newer message with the same key replaces one that was not shown yet, on the channels that can do that; at most 64 bytes."
+  """
+  A newer notification with the same key takes the place of the older one: in the inbox, where the older one goes, and on the channels that can do that. At most
+  64 bytes.
+  """
   collapseKey: String
+  """
+  Leaves out whoever was sent something with the same key less than ` + "`" + `dedupeSeconds` + "`" + ` ago: they are ` + "`" + `skipped` + "`" + ` as ` + "`" + `DUPLICATE` + "`" + `, and nothing is made for them. 1 to 255
+  bytes. It goes with up to 100 recipients named one by one, and without ` + "`" + `sendAt` + "`" + `. A dry run does not look.
+  """
+  dedupeKey: String
+  "How long the ` + "`" + `dedupeKey` + "`" + ` counts for a user, in seconds from the send that made something: 1 to 2,592,000 (30 days); left out: 86,400."
+  dedupeSeconds: Int
   "When to send, at most 366 days ahead; left out or past: now."
   sendAt: DateTime
   "When the notifications disappear by themselves."
@@ -3581,6 +3639,276 @@ type RemoveSuppressionPayload {
   "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
   replayed: Boolean!
 }
+
+"""
+Where the application is told what happens: a URL that gets events by POST, signed as Standard Webhooks 1.0 says. See docs/webhooks.md.
+"""
+type WebhookEndpoint {
+  "Opaque id."
+  id: ID!
+  "Where events are posted to."
+  url: String!
+  "What people call it; null: it has no name."
+  description: String
+  "What it is told of: types such as ` + "`" + `notification.read` + "`" + `, or all of a noun as ` + "`" + `user.*` + "`" + `. Empty: everything."
+  types: [String!]!
+  "False: nothing is recorded for it, and what has waited goes on waiting."
+  enabled: Boolean!
+  "Until when calls are signed with the secret before the present one, too; null: there is none."
+  previousSecretUntil: DateTime
+  "Since when every call has failed; null: the last one did not. After 5 days the endpoint is disabled."
+  failingSince: DateTime
+  "Why the server disabled it; null: it did not."
+  trouble: String
+  "When it was made."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+}
+
+"One thing that happened, as an endpoint is told of it."
+type WebhookEvent {
+  "Opaque id: the header ` + "`" + `webhook-id` + "`" + `, the same in every attempt and for every endpoint."
+  id: ID!
+  "What it tells of, such as ` + "`" + `notification.read` + "`" + `."
+  type: String!
+  "The ` + "`" + `data` + "`" + ` of the call, as it would be now."
+  data: JSON!
+  "Where it stands."
+  state: WebhookEventState!
+  "When it happened."
+  occurredAt: DateTime!
+  "When the next attempt is due; null: none is."
+  dueAt: DateTime
+  "The calls so far, first to last."
+  attempts: [WebhookAttempt!]!
+}
+
+"Where a webhook event stands."
+enum WebhookEventState {
+  "It waits for its time, or for its endpoint."
+  QUEUED
+  "A call is being made."
+  ATTEMPTING
+  "The endpoint took it."
+  SENT
+  "Given up. Can be replayed."
+  FAILED
+}
+
+"One call about a webhook event."
+type WebhookAttempt {
+  "1 for the first."
+  number: Int!
+  "When it began."
+  startedAt: DateTime!
+  "How long it took, in milliseconds."
+  tookMs: Int!
+  "What kind of failure it was; null: the endpoint took the event."
+  errorClass: DeliveryErrorClass
+  "The HTTP status; null: there was no answer."
+  status: Int
+  "The beginning of the answer, at most 1 KB."
+  answer: String
+  "What was wrong."
+  detail: String
+  "When the next attempt was to be; null: there was none to be."
+  nextAt: DateTime
+}
+
+"A page of webhook events."
+type WebhookEventConnection {
+  "The rows with their cursors."
+  edges: [WebhookEventEdge!]!
+  "The rows."
+  nodes: [WebhookEvent!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A webhook event in a list."
+type WebhookEventEdge {
+  "Its place in the list."
+  cursor: PageCursor!
+  "The event."
+  node: WebhookEvent!
+}
+
+"A webhook endpoint to be made."
+input CreateWebhookEndpointInput {
+  "An https or http URL of a public host; at most 2048 bytes."
+  url: String!
+  "What people call it; at most 255 bytes."
+  description: String
+  "What it is told of: types such as ` + "`" + `notification.read` + "`" + `, or all of a noun as ` + "`" + `user.*` + "`" + `; at most 50. Left out or empty: everything."
+  types: [String!]
+  "Whether it is told."
+  enabled: Boolean = true
+  "` + "`" + `whsec_` + "`" + ` and 24 to 64 bytes as base64; left out: one is made."
+  secret: String
+  "Makes the call happen at most once; 1 to 255 bytes. A replayed answer does not show the secret again."
+  idempotencyKey: String
+}
+
+"What to change of a webhook endpoint. What is left out stays."
+input UpdateWebhookEndpointInput {
+  "The ` + "`" + `id` + "`" + ` of the endpoint."
+  id: ID!
+  "An https or http URL of a public host; at most 2048 bytes."
+  url: String
+  "What people call it; at most 255 bytes."
+  description: String
+  "What it is told of, as in ` + "`" + `createWebhookEndpoint` + "`" + `; empty: everything."
+  types: [String!]
+  "Whether it is told."
+  enabled: Boolean
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"A webhook endpoint that gets a new secret."
+input RotateWebhookSecretInput {
+  "The ` + "`" + `id` + "`" + ` of the endpoint."
+  id: ID!
+  "` + "`" + `whsec_` + "`" + ` and 24 to 64 bytes as base64; left out: one is made."
+  secret: String
+  "How long the one before it signs too, in seconds: 0 to 604,800 (7 days)."
+  overlapSeconds: Int! = 86400
+  "Makes the call happen at most once; 1 to 255 bytes. A replayed answer does not show the secret again."
+  idempotencyKey: String
+}
+
+"A webhook endpoint to be deleted."
+input DeleteWebhookEndpointInput {
+  "The ` + "`" + `id` + "`" + ` of the endpoint."
+  id: ID!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"An event to be told again."
+input ReplayWebhookEventInput {
+  "The ` + "`" + `id` + "`" + ` of the endpoint."
+  endpoint: ID!
+  "The ` + "`" + `id` + "`" + ` of the event."
+  id: ID!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"Events to be told again."
+input ReplayWebhookEventsInput {
+  "The ` + "`" + `id` + "`" + ` of the endpoint."
+  endpoint: ID!
+  "Those that happened then or later."
+  since: DateTime!
+  "SENT, FAILED or both; left out: FAILED."
+  states: [WebhookEventState!]
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What ` + "`" + `createWebhookEndpoint` + "`" + ` did."
+type CreateWebhookEndpointPayload {
+  "The endpoint; null when there are ` + "`" + `userErrors` + "`" + `."
+  webhookEndpoint: WebhookEndpoint
+  "Its secret, this once. Null in a replayed answer."
+  secret: String
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `updateWebhookEndpoint` + "`" + ` did."
+type UpdateWebhookEndpointPayload {
+  "The endpoint; null when there are ` + "`" + `userErrors` + "`" + `."
+  webhookEndpoint: WebhookEndpoint
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `rotateWebhookSecret` + "`" + ` did."
+type RotateWebhookSecretPayload {
+  "The endpoint; null when there are ` + "`" + `userErrors` + "`" + `."
+  webhookEndpoint: WebhookEndpoint
+  "Its secret, this once. Null in a replayed answer."
+  secret: String
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `deleteWebhookEndpoint` + "`" + ` did."
+type DeleteWebhookEndpointPayload {
+  "The ` + "`" + `id` + "`" + ` that it had; null when there are ` + "`" + `userErrors` + "`" + `."
+  deletedWebhookEndpointId: ID
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `replayWebhookEvent` + "`" + ` did."
+type ReplayWebhookEventPayload {
+  "The event as it is now; null when there are ` + "`" + `userErrors` + "`" + `."
+  webhookEvent: WebhookEvent
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"What ` + "`" + `replayWebhookEvents` + "`" + ` did."
+type ReplayWebhookEventsPayload {
+  "How many events are told again; null when there are ` + "`" + `userErrors` + "`" + `."
+  replayedEvents: Int
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"A send to be taken back."
+input RecallSendInput {
+  "The ` + "`" + `id` + "`" + ` of the send."
+  id: ID!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What ` + "`" + `recallSend` + "`" + ` did."
+type RecallSendPayload {
+  "The send; null when there are ` + "`" + `userErrors` + "`" + `."
+  send: Send
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
+"Notifications to be taken back."
+input RecallNotificationsInput {
+  "Their ` + "`" + `id` + "`" + `s: 1 to 100."
+  ids: [ID!]!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What ` + "`" + `recallNotifications` + "`" + ` did."
+type RecallNotificationsPayload {
+  "The ` + "`" + `id` + "`" + `s of those that were taken back."
+  recalledIds: [ID!]!
+  "The ` + "`" + `id` + "`" + `s that name no notification of the environment, or one that is gone."
+  notFound: [ID!]!
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -3827,6 +4155,20 @@ func (ec *executionContext) childFields_CreateTopicPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type CreateTopicPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateWebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookEndpoint":
+		return ec.fieldContext_CreateWebhookEndpointPayload_webhookEndpoint(ctx, field)
+	case "secret":
+		return ec.fieldContext_CreateWebhookEndpointPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateWebhookEndpointPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateWebhookEndpointPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateWebhookEndpointPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Credential(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3953,6 +4295,18 @@ func (ec *executionContext) childFields_DeleteUserPayload(ctx context.Context, f
 		return ec.fieldContext_DeleteUserPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteUserPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteWebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedWebhookEndpointId":
+		return ec.fieldContext_DeleteWebhookEndpointPayload_deletedWebhookEndpointId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteWebhookEndpointPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DeleteWebhookEndpointPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteWebhookEndpointPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Delivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4587,6 +4941,32 @@ func (ec *executionContext) childFields_ProviderKind(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type ProviderKind", field.Name)
 }
 
+func (ec *executionContext) childFields_RecallNotificationsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "recalledIds":
+		return ec.fieldContext_RecallNotificationsPayload_recalledIds(ctx, field)
+	case "notFound":
+		return ec.fieldContext_RecallNotificationsPayload_notFound(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RecallNotificationsPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RecallNotificationsPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecallNotificationsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RecallSendPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "send":
+		return ec.fieldContext_RecallSendPayload_send(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RecallSendPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RecallSendPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecallSendPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RecipientPlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "identifier":
@@ -4649,6 +5029,30 @@ func (ec *executionContext) childFields_RemoveSuppressionPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type RemoveSuppressionPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReplayWebhookEventPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookEvent":
+		return ec.fieldContext_ReplayWebhookEventPayload_webhookEvent(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReplayWebhookEventPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ReplayWebhookEventPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplayWebhookEventPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReplayWebhookEventsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "replayedEvents":
+		return ec.fieldContext_ReplayWebhookEventsPayload_replayedEvents(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReplayWebhookEventsPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_ReplayWebhookEventsPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplayWebhookEventsPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RetryDeliveriesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "retried":
@@ -4699,6 +5103,20 @@ func (ec *executionContext) childFields_RotateCredentialPayload(ctx context.Cont
 		return ec.fieldContext_RotateCredentialPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RotateCredentialPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookEndpoint":
+		return ec.fieldContext_RotateWebhookSecretPayload_webhookEndpoint(ctx, field)
+	case "secret":
+		return ec.fieldContext_RotateWebhookSecretPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_RotateWebhookSecretPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Rung(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4815,6 +5233,8 @@ func (ec *executionContext) childFields_Send(ctx context.Context, field graphql.
 		return ec.fieldContext_Send_expiresAt(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Send_createdAt(ctx, field)
+	case "recalledAt":
+		return ec.fieldContext_Send_recalledAt(ctx, field)
 	case "skipped":
 		return ec.fieldContext_Send_skipped(ctx, field)
 	}
@@ -5303,6 +5723,18 @@ func (ec *executionContext) childFields_UpdateUserPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type UpdateUserPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateWebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookEndpoint":
+		return ec.fieldContext_UpdateWebhookEndpointPayload_webhookEndpoint(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateWebhookEndpointPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateWebhookEndpointPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateWebhookEndpointPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5421,6 +5853,96 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_user(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookAttempt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_WebhookAttempt_number(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_WebhookAttempt_startedAt(ctx, field)
+	case "tookMs":
+		return ec.fieldContext_WebhookAttempt_tookMs(ctx, field)
+	case "errorClass":
+		return ec.fieldContext_WebhookAttempt_errorClass(ctx, field)
+	case "status":
+		return ec.fieldContext_WebhookAttempt_status(ctx, field)
+	case "answer":
+		return ec.fieldContext_WebhookAttempt_answer(ctx, field)
+	case "detail":
+		return ec.fieldContext_WebhookAttempt_detail(ctx, field)
+	case "nextAt":
+		return ec.fieldContext_WebhookAttempt_nextAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookAttempt", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WebhookEndpoint_id(ctx, field)
+	case "url":
+		return ec.fieldContext_WebhookEndpoint_url(ctx, field)
+	case "description":
+		return ec.fieldContext_WebhookEndpoint_description(ctx, field)
+	case "types":
+		return ec.fieldContext_WebhookEndpoint_types(ctx, field)
+	case "enabled":
+		return ec.fieldContext_WebhookEndpoint_enabled(ctx, field)
+	case "previousSecretUntil":
+		return ec.fieldContext_WebhookEndpoint_previousSecretUntil(ctx, field)
+	case "failingSince":
+		return ec.fieldContext_WebhookEndpoint_failingSince(ctx, field)
+	case "trouble":
+		return ec.fieldContext_WebhookEndpoint_trouble(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WebhookEndpoint_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_WebhookEndpoint_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpoint", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WebhookEvent_id(ctx, field)
+	case "type":
+		return ec.fieldContext_WebhookEvent_type(ctx, field)
+	case "data":
+		return ec.fieldContext_WebhookEvent_data(ctx, field)
+	case "state":
+		return ec.fieldContext_WebhookEvent_state(ctx, field)
+	case "occurredAt":
+		return ec.fieldContext_WebhookEvent_occurredAt(ctx, field)
+	case "dueAt":
+		return ec.fieldContext_WebhookEvent_dueAt(ctx, field)
+	case "attempts":
+		return ec.fieldContext_WebhookEvent_attempts(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEventConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_WebhookEventConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_WebhookEventConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_WebhookEventConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEventConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEventEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_WebhookEventEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_WebhookEventEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEventEdge", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

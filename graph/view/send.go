@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"time"
 
 	"carillon/model"
 )
@@ -40,6 +41,9 @@ func (s *Send) Category(ctx context.Context) (*Category, error) {
 	}
 	return s.load.Category(ctx, s.CategoryID)
 }
+
+// RecalledAt is when it was taken back.
+func (s *Send) RecalledAt() *time.Time { return moment(s.Send.RecalledAt) }
 
 // Progress counts the recipients.
 func (s *Send) Progress() *SendProgress { return &SendProgress{s.Send.Progress} }

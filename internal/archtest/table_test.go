@@ -3,7 +3,7 @@ package archtest
 // Names for what several lines below have in common.
 const (
 	// services hold the rules. None imports another, except as listed.
-	services = " notify inbox user audience catalog app delivery "
+	services = " notify inbox user audience catalog app delivery webhook "
 	// tools are not about notifications; any package above the ground may use them.
 	tools = " internal/id internal/cursor internal/seal internal/dial internal/signature "
 	// surface is what a surface, which translates, may use.
@@ -53,6 +53,7 @@ var imports = map[string]string{
 	"inbox":        "model live" + tools,
 	"notify":       "model live preference audience" + tools,
 	"user":         "model preference" + tools,
+	"webhook":      "model delivery" + tools, // the schedule of webhooks, and what answers mean
 
 	// Floor 3: the surfaces. They translate.
 	"graph":                    surface + "internal/admission internal/shed graph/generated graph/operation graph/plan graph/transport graph/view graph/internal/...",

@@ -54,6 +54,8 @@ type Config struct {
 	InboxCap   int           `env:"INBOX_CAP" envDefault:"0" doc:"items, archived ones apart, that an inbox holds; beyond it the oldest go, read ones first; 0: any number"`
 	Tombstones time.Duration `env:"TOMBSTONES_KEPT" envDefault:"720h" doc:"how long a client may be away and resume its stream where it was; later it begins anew; at least 1s"`
 
+	WebhooksKept time.Duration `env:"WEBHOOK_EVENTS_KEPT" envDefault:"720h" doc:"how long what webhook endpoints were told is listed and can be replayed, at least 1h; what they have not taken by then is dropped too"`
+
 	MaxTokens           int `env:"MAX_QUERY_TOKENS" envDefault:"2000" doc:"lexical tokens of a GraphQL document"`
 	MaxDepth            int `env:"MAX_QUERY_DEPTH" envDefault:"12" doc:"levels of fields in an operation"`
 	MaxAliases          int `env:"MAX_QUERY_ALIASES" envDefault:"30" doc:"aliases in an operation"`
@@ -236,6 +238,7 @@ func (c *Config) check() (problems []string) {
 	that(c.Grace >= time.Second && c.Grace <= 10*time.Minute, "SHUTDOWN_GRACE: must be 1s to 10m, is %s", c.Grace)
 	that(c.Lease >= 2*time.Second && c.Lease <= 10*time.Minute, "DELIVERY_LEASE: must be 2s to 10m, is %s", c.Lease)
 	that(c.Retention == 0 || c.Retention >= time.Second, "RETENTION: must be 0, or at least 1s, is %s", c.Retention)
+	that(c.WebhooksKept >= time.Hour, "WEBHOOK_EVENTS_KEPT: must be at least 1h, is %s", c.WebhooksKept)
 	that(c.Tombstones >= time.Second, "TOMBSTONES_KEPT: must be at least 1s, is %s", c.Tombstones)
 	within("INBOX_CAP", c.InboxCap, 0, 1_000_000_000)
 	within("DATABASE_CONNS", c.DatabaseConns, 2, 500)

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// RecallSend begins to take a send back: nothing is made of it from now on, and
+// what was made goes by [Store.RecallNext]. One that was recalled before stays as
+// it is. An id that names none is a KindNotFound error.
+func (s *Store) RecallSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID) (model.Outcome[model.Send], error) {
+	return once(ctx, s, env, o, "recalling send", func(ctx context.Context, tx bun.Tx) (model.Send, error) {
+		var row sendRow
+		err := tx.NewRaw(`update sends set recall = 1, recalled_at = ?, audience = null,
+				status = case when status in ('SCHEDULED', 'EXPANDING') then 'CANCELED' else status end
+			where env_id = ? and id = ? and recall = 0 returning `+sendColumns, micros(s.now()), env, id).Scan(ctx, &row)
+		if err == nil {
+			return row.model()
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return model.Send{}, err
+		}
+		list, err := s.sends(ctx, tx, "where env_id = ? and id = ?", env, id)
+		switch {
+		case err != nil:
+			return model.Send{}, err
+		case len(list) == 0:
+			return model.Send{}, model.NotFound("names no send", "id")
+		}
+		return list[0], nil
+	})
+}
+
+// RecallNext goes on with a send, of any environment, that is being recalled: it
+// turns the notifications of up to limit users into tombstones, moves their
+// inboxes, and cancels what waits to go out. found is false when there is no such
+// send. Several processes may do this at once.
+func (s *Store) RecallNext(ctx context.Context, limit int) (found bool, hints []model.Hint, err error) {
+	var next []struct {
+		EnvID         model.EnvID
+		ID            model.SendID
+		RecallReached model.UserID
+	}
+	if err := s.r.NewRaw("select env_id, id, recall_reached from sends where recall = 1 order by env_id, id limit 1").Scan(ctx, &next); err != nil || len(next) == 0 {
+		return false, nil, s.fail("finding what is being recalled", err)
+	}
+	send := next[0]
+	var due []dueNotification
+	err = s.r.NewRaw("select env_id, user_id, id, send_id from notifications where env_id = ? and send_id = ? and user_id > ? order by user_id limit ?",
+		send.EnvID, send.ID, send.RecallReached, limit).Scan(ctx, &due)
+	if err != nil {
+		return false, nil, s.fail("reading what is to be recalled", err)
+	}
+	err = s.write(ctx, "recalling notifications", func(ctx context.Context, tx bun.Tx) (err error) {
+		hints = nil
+		if len(due) == 0 {
+			return s.endRecall(ctx, tx, send.EnvID, send.ID)
+		}
+		if _, hints, err = s.takeAwayIn(ctx, tx, model.CauseRecalled, due, "true"); err != nil {
+			return err
+		}
+		if err := s.cancelDeliveries(ctx, tx, due); err != nil {
+			return err
+		}
+		reached := due[len(due)-1].UserID
+		_, err = tx.NewRaw("update sends set recall_reached = ? where env_id = ? and id = ? and recall = 1 and recall_reached < ?", reached, send.EnvID, send.ID, reached).Exec(ctx)
+		return err
+	})
+	return err == nil, hints, err
+}
+
+// endRecall ends the walk through the users of a send or, when a merge has moved
+// what was left to a user whom it had passed, begins it anew.
+func (s *Store) endRecall(ctx context.Context, tx bun.Tx, env model.EnvID, id model.SendID) error {
+	var left int
+	if err := tx.NewRaw("select count(*) from (select 1 from notifications where env_id = ? and send_id = ? and deleted_at is null limit 1) x", env, id).Scan(ctx, &left); err != nil {
+		return err
+	}
+	_, err := tx.NewRaw("update sends set recall = ?, recall_reached = 0 where env_id = ? and id = ? and recall = 1", 2-left, env, id).Exec(ctx)
+	return err
+}
+
+// RecallNotifications takes notifications of an environment back, whosever they
+// are. The result has those that were there, and those that were not, both in the
+// order of ids; the hints are to be published.
+func (s *Store) RecallNotifications(ctx context.Context, env model.EnvID, o model.Once, ids []model.NotificationID) (model.Outcome[model.Recalled], []model.Hint, error) {
+	ids = unique(ids)
+	var hints []model.Hint
+	out, err := once(ctx, s, env, o, "recalling notifications", func(ctx context.Context, tx bun.Tx) (out model.Recalled, err error) {
+		hints = nil
+		var due []dueNotification
+		if err := tx.NewRaw("select env_id, user_id, id, send_id from notifications where env_id = ? and id in (?) and deleted_at is null", env, bun.List(ids)).Scan(ctx, &due); err != nil {
+			return out, err
+		}
+		there := make(map[model.NotificationID]bool, len(due))
+		for _, d := range due {
+			there[d.ID] = true
+		}
+		for _, id := range ids {
+			if there[id] {
+				out.Recalled = append(out.Recalled, id)
+			} else {
+				out.NotFound = append(out.NotFound, id)
+			}
+		}
+		if len(due) == 0 {
+			return out, nil
+		}
+		if _, hints, err = s.takeAwayIn(ctx, tx, model.CauseRecalled, due, "true"); err != nil {
+			return out, err
+		}
+		return out, s.cancelDeliveries(ctx, tx, due)
+	})
+	if err != nil || out.Replayed {
+		hints = nil
+	}
+	return out, hints, err
+}
+
+// cancelDeliveries ends what waits to go out for notifications. What is being
+// attempted goes on.
+func (s *Store) cancelDeliveries(ctx context.Context, tx bun.Tx, of []dueNotification) error {
+	var rows []deliveryRow
+	keys := keysOf(of)
+	if err := tx.NewRaw(`update deliveries set state = ?, detail = 'the notification was recalled', updated_at = ?
+		where (env_id, notification_id) in (values `+keys.String()+`) and state = ? returning `+returnedColumns,
+		append(append([]any{int16(model.DeliveryCanceled), micros(s.now())}, keys.args...), int16(model.DeliveryQueued))...).Scan(ctx, &rows); err != nil {
+		return fmt.Errorf("cancelling deliveries: %w", err)
+	}
+	return s.tell(ctx, tx, deliveryEvents(column(rows, deliveryRow.model)))
+}
