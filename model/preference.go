@@ -75,7 +75,7 @@ var reasonNames = [...]string{
 	ReasonUserCategoryChannel: "USER_CATEGORY_CHANNEL", ReasonUserCategory: "USER_CATEGORY", ReasonUserTopic: "USER_TOPIC",
 	ReasonCategoryDefault: "CATEGORY_DEFAULT", ReasonEnvDefault: "ENV_DEFAULT", ReasonChannelNotRequested: "CHANNEL_NOT_REQUESTED",
 	ReasonSegmentSuppressed: "SEGMENT_SUPPRESSED",
-	ReasonDuplicate: "DUPLICATE",
+	ReasonDuplicate:         "DUPLICATE",
 }
 
 // String is the reason's name in the schema.
