@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // surfaces is a server with two environments of one app, and the credentials that
@@ -132,8 +133,8 @@ func TestOnePersonInAllDialects(t *testing.T) {
 			if !strings.Contains(event, want) {
 				t.Errorf("the stream told %s, want %s", event, want)
 			}
-		case <-t.Context().Done():
-			t.Fatal("the stream told nothing")
+		case <-time.After(10 * time.Second):
+			t.Fatal("waited ten seconds for the stream to tell " + want)
 		}
 	}
 	next(`"unread":0`)

@@ -181,7 +181,7 @@ func (q *queued) pace(ctx context.Context, _ *side, c *lab.Client) error {
 		return err
 	}
 	if q.kind == "log" {
-		return q.logged(ctx, c)
+		return q.logged(ctx, c, min(100, len(answered)))
 	}
 	for _, call := range q.sink.Calls() {
 		if at := answered[call.Title]; !at.IsZero() {
@@ -195,9 +195,8 @@ func (q *queued) pace(ctx context.Context, _ *side, c *lab.Client) error {
 	return nil
 }
 
-// logged reads from the server's own records how long the newest hundred
-// waited.
-func (q *queued) logged(ctx context.Context, c *lab.Client) error {
+// logged reads from the server's own records how long the newest waited.
+func (q *queued) logged(ctx context.Context, c *lab.Client, newest int) error {
 	var out struct {
 		Deliveries struct {
 			Nodes []struct {
@@ -206,7 +205,7 @@ func (q *queued) logged(ctx context.Context, c *lab.Client) error {
 			}
 		}
 	}
-	if err := c.Do(ctx, `{ deliveries(first: 100) { nodes { createdAt attempts { startedAt } } } }`, nil, &out); err != nil {
+	if err := c.Do(ctx, `query ($n: Int!) { deliveries(first: $n) { nodes { createdAt attempts { startedAt } } } }`, map[string]any{"n": newest}, &out); err != nil {
 		return err
 	}
 	for _, d := range out.Deliveries.Nodes {

@@ -13,103 +13,100 @@ import (
 	"carillon/model"
 )
 
-// TestKeys tries keys, workspaces and versions that do not belong together: all
+// keys tries keys, workspaces and versions that do not belong together: all
 // are answered alike.
-func TestKeys(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		for name, tt := range map[string]struct{ key, path string }{
-			"NoKey":            {"", "/v1/shop/test/profiles/x"},
-			"AnotherKey":       {"sk_test_nothing", "/v1/shop/test/profiles/x"},
-			"AnotherVersion":   {w.keys["test"], "/v1/shop/live/profiles/x"},
-			"AnotherWorkspace": {w.keys["test"], "/v1/other/test/profiles/x"},
-			"NoWorkspace":      {w.keys["test"], "/v1/nothing/suppressions"},
-		} {
-			if status, body := w.raw(tt.key, "GET", tt.path, ""); status != 401 || body != `{"_message":"Invalid API details","status":"error"}` {
-				t.Errorf("%s: %d %s", name, status, body)
-			}
+func keys(t *testing.T, w *world) {
+	for name, tt := range map[string]struct{ key, path string }{
+		"NoKey":            {"", "/v1/" + w.prefix + "shop/test/profiles/x"},
+		"AnotherKey":       {"sk_test_nothing", "/v1/" + w.prefix + "shop/test/profiles/x"},
+		"AnotherVersion":   {w.keys["test"], "/v1/" + w.prefix + "shop/live/profiles/x"},
+		"AnotherWorkspace": {w.keys["test"], "/v1/" + w.prefix + "other/test/profiles/x"},
+		"NoWorkspace":      {w.keys["test"], "/v1/nothing/suppressions"},
+	} {
+		if status, body := w.raw(tt.key, "GET", tt.path, ""); status != 401 || body != `{"_message":"Invalid API details","status":"error"}` {
+			t.Errorf("%s: %d %s", name, status, body)
 		}
-		if status, body := w.raw(w.keys["test"], "POST", "/v1/FY0000001/test/profiles", `{"distinct_id":"x"}`); status != 201 {
-			t.Errorf("a workspace of Fyno's own: %d %s", status, body)
-		}
-	})
+	}
+	if status, body := w.raw(w.keys["test"], "POST", "/v1/FY0000001/test/profiles", `{"distinct_id":"x"}`); status != 201 {
+		t.Errorf("a workspace of Fyno's own: %d %s", status, body)
+	}
 }
 
-// TestEventsArrive sends events and looks at what the provider is given.
-func TestEventsArrive(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		ok := func(want int, method, path, body string) map[string]any {
-			t.Helper()
-			status, answer := w.call("test", method, path, body)
-			if status != want {
-				t.Fatalf("%s %s is answered %d %s", path, body, status, answer)
+// eventsArrive sends events and looks at what the provider is given.
+func eventsArrive(t *testing.T, w *world) {
+	ok := func(want int, method, path, body string) map[string]any {
+		t.Helper()
+		status, answer := w.call("test", method, path, body)
+		if status != want {
+			t.Fatalf("%s %s is answered %d %s", path, body, status, answer)
+		}
+		out := map[string]any{}
+		_ = json.Unmarshal([]byte(answer), &out)
+		return out
+	}
+	ok(201, "POST", "/profiles", `{"distinct_id":"U1","channel":{"email":"ada@example.com","sms":"+15550100001","push":[{"token":"abc"},{"token":"off","status":0}]}}`)
+	ok(202, "POST", "/event", `{"event":"orders","distinct_id":"U1","data":{"number":1}}`)
+	ok(202, "POST", "/event", `{"event":"welcome","to":{"email":"somebody@example.com"},"data":{"number":2}}`)
+	ok(202, "POST", "/event", `{"event":"welcome","distinct_id":"U1","to":{"email":"other@example.com","push":"","slack":"U09"},"data":{"number":3}}`)
+	ok(201, "POST", "/profiles", `{"distinct_id":"U0","status":0,"channel":{"email":"off@example.com"}}`)
+	ok(202, "POST", "/event", `{"event":"welcome","distinct_id":"U0","data":{"number":4}}`)
+	ok(202, "POST", "/event/bulk", `{"event":"welcome","batch":[{"to":{"sms":"15550100009"},"data":{"number":5}},{"to":{"email":"last@example.com"},"data":{"number":6}}]}`)
+	want := []string{
+		"EMAIL ada@example.com Order 1", "EMAIL last@example.com Order 6", "EMAIL other@example.com Order 3", "EMAIL somebody@example.com Order 2",
+		"MOBILE_PUSH abc Order 1", "MOBILE_PUSH abc Order 3",
+		"SLACK U09 Order 3",
+		"SMS +15550100001 Order 1", "SMS +15550100001 Order 3", "SMS +15550100009 Order 5",
+	}
+	var got []string
+	livetest.Eventually(t, "all messages", func() bool {
+		w.clock.pass(time.Second)
+		got = nil
+		for _, s := range w.recorder.Taken() {
+			if !w.providers[s.Provider] {
+				continue
 			}
-			out := map[string]any{}
-			_ = json.Unmarshal([]byte(answer), &out)
-			return out
+			got = append(got, fmt.Sprintf("%s %s %s", s.Message.Channel, s.Message.To.Address, s.Message.Title))
 		}
-		ok(201, "POST", "/profiles", `{"distinct_id":"U1","channel":{"email":"ada@example.com","sms":"+15550100001","push":[{"token":"abc"},{"token":"off","status":0}]}}`)
-		ok(202, "POST", "/event", `{"event":"orders","distinct_id":"U1","data":{"number":1}}`)
-		ok(202, "POST", "/event", `{"event":"welcome","to":{"email":"somebody@example.com"},"data":{"number":2}}`)
-		ok(202, "POST", "/event", `{"event":"welcome","distinct_id":"U1","to":{"email":"other@example.com","push":"","slack":"U09"},"data":{"number":3}}`)
-		ok(201, "POST", "/profiles", `{"distinct_id":"U0","status":0,"channel":{"email":"off@example.com"}}`)
-		ok(202, "POST", "/event", `{"event":"welcome","distinct_id":"U0","data":{"number":4}}`)
-		ok(202, "POST", "/event/bulk", `{"event":"welcome","batch":[{"to":{"sms":"15550100009"},"data":{"number":5}},{"to":{"email":"last@example.com"},"data":{"number":6}}]}`)
-		want := []string{
-			"EMAIL ada@example.com Order 1", "EMAIL last@example.com Order 6", "EMAIL other@example.com Order 3", "EMAIL somebody@example.com Order 2",
-			"MOBILE_PUSH abc Order 1", "MOBILE_PUSH abc Order 3",
-			"SLACK U09 Order 3",
-			"SMS +15550100001 Order 1", "SMS +15550100001 Order 3", "SMS +15550100009 Order 5",
-		}
-		var got []string
-		livetest.Eventually(t, "all messages", func() bool {
-			w.clock.pass(time.Second)
-			got = nil
-			for _, s := range w.recorder.Taken() {
-				got = append(got, fmt.Sprintf("%s %s %s", s.Message.Channel, s.Message.To.Address, s.Message.Title))
-			}
-			slices.Sort(got)
-			return len(got) >= len(want)
-		})
-		if !slices.Equal(got, want) {
-			t.Errorf("arrived\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-		}
-		u, err := w.users.Find(t.Context(), w.envs["test"].ID, "U1")
-		if err != nil || u.Profile.Attribute(model.AttrEmail) != "ada@example.com" {
-			t.Errorf("the profile has %s, %v", u.Profile.Attributes, err)
-		}
+		slices.Sort(got)
+		return len(got) >= len(want)
 	})
+	if !slices.Equal(got, want) {
+		t.Errorf("arrived\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	u, err := w.users.Find(t.Context(), w.envs["test"].ID, "U1")
+	if err != nil || u.Profile.Attribute(model.AttrEmail) != "ada@example.com" {
+		t.Errorf("the profile has %s, %v", u.Profile.Attributes, err)
+	}
 }
 
-// TestAKeyGivesTheFirstAnswer sends twice with one Idempotency-Key, and with
+// aKeyGivesTheFirstAnswer sends twice with one Idempotency-Key, and with
 // another body.
-func TestAKeyGivesTheFirstAnswer(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.call("test", "POST", "/profiles", `{"distinct_id":"U1"}`)
-		var first string
-		for i, body := range []string{`{"event":"welcome","distinct_id":"U1","data":{"number":1}}`, `{"event":"welcome","distinct_id":"U1","data":{"number":2}}`} {
-			req, err := http.NewRequestWithContext(t.Context(), "POST", w.http.URL+"/v1/shop/test/event", strings.NewReader(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header = http.Header{"Authorization": {"Bearer " + w.keys["test"]}, "Idempotency-Key": {"k1"}, "Content-Type": {"application/json"}}
-			res, err := w.http.Client().Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var answer struct {
-				RequestID string `json:"request_id"`
-			}
-			err = json.NewDecoder(res.Body).Decode(&answer)
-			if res.Body.Close(); err != nil || res.StatusCode != 202 || answer.RequestID == "" {
-				t.Fatalf("%d, %v", res.StatusCode, err)
-			}
-			if i == 0 {
-				first = answer.RequestID
-			} else if answer.RequestID != first {
-				t.Error("the second call with a key sent again")
-			}
+func aKeyGivesTheFirstAnswer(t *testing.T, w *world) {
+	w.call("test", "POST", "/profiles", `{"distinct_id":"U1"}`)
+	var first string
+	for i, body := range []string{`{"event":"welcome","distinct_id":"U1","data":{"number":1}}`, `{"event":"welcome","distinct_id":"U1","data":{"number":2}}`} {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", w.http.URL+"/v1/"+w.prefix+"shop/test/event", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		req.Header = http.Header{"Authorization": {"Bearer " + w.keys["test"]}, "Idempotency-Key": {"k1"}, "Content-Type": {"application/json"}}
+		res, err := w.http.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct {
+			RequestID string `json:"request_id"`
+		}
+		err = json.NewDecoder(res.Body).Decode(&answer)
+		if res.Body.Close(); err != nil || res.StatusCode != 202 || answer.RequestID == "" {
+			t.Fatalf("%d, %v", res.StatusCode, err)
+		}
+		if i == 0 {
+			first = answer.RequestID
+		} else if answer.RequestID != first {
+			t.Error("the second call with a key sent again")
+		}
+	}
 }
 
 // routes are all that take a body, with one that is right.
@@ -133,31 +130,29 @@ var routes = []struct{ method, path, body string }{
 	{"POST", "/event/bulk", `{"event":"welcome","batch":[{"distinct_id":"U1","to":{"email":"a@example.com"},"data":{"a":1}}]}`},
 }
 
-// TestBadInput puts a bad value in the place of every value of every body. It is
+// badInput puts a bad value in the place of every value of every body. It is
 // taken, or refused in the envelope; never is it a fault.
-func TestBadInput(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		bad := []string{`null`, `true`, `-1`, `1e400`, `""`, `"\u0000"`, `"\ud800"`, `[]`, `[null]`, `{}`, `{"a":{"b":[1]}}`, `"` + strings.Repeat("x", 300) + `"`, strings.Repeat("[", 100) + strings.Repeat("]", 100)}
-		tried := 0
-		for _, r := range routes {
-			w.call("test", "POST", "/profiles", `{"distinct_id":"U1","channel":{"email":"a@example.com"}}`)
-			for _, whole := range append([]string{"", "{", "text", "\xff"}, variants(r.body, bad)...) {
-				status, answer := w.call("test", r.method, r.path, whole)
-				var envelope map[string]string
-				if tried++; status >= 500 || status >= 400 && (json.Unmarshal([]byte(answer), &envelope) != nil || envelope["status"] != "error" || envelope["_message"] == "" || len(envelope) != 2) {
-					t.Errorf("%s %s %.200s is answered %d %s", r.method, r.path, whole, status, answer)
-				}
-			}
-			w.call("test", "POST", "/profiles", `{"distinct_id":"U3"}`)
-			w.call("test", "POST", "/profiles/delete", `{"distinct_id":["U2"]}`)
-			if status, answer := w.call("test", r.method, r.path, r.body); status >= 300 {
-				t.Errorf("the good body of %s %s is answered %d %s", r.method, r.path, status, answer)
+func badInput(t *testing.T, w *world) {
+	bad := []string{`null`, `true`, `-1`, `1e400`, `""`, `"\u0000"`, `"\ud800"`, `[]`, `[null]`, `{}`, `{"a":{"b":[1]}}`, `"` + strings.Repeat("x", 300) + `"`, strings.Repeat("[", 100) + strings.Repeat("]", 100)}
+	tried := 0
+	for _, r := range routes {
+		w.call("test", "POST", "/profiles", `{"distinct_id":"U1","channel":{"email":"a@example.com"}}`)
+		for _, whole := range append([]string{"", "{", "text", "\xff"}, variants(r.body, bad)...) {
+			status, answer := w.call("test", r.method, r.path, whole)
+			var envelope map[string]string
+			if tried++; status >= 500 || status >= 400 && (json.Unmarshal([]byte(answer), &envelope) != nil || envelope["status"] != "error" || envelope["_message"] == "" || len(envelope) != 2) {
+				t.Errorf("%s %s %.200s is answered %d %s", r.method, r.path, whole, status, answer)
 			}
 		}
-		if tried < 500 {
-			t.Errorf("%d bodies are few", tried)
+		w.call("test", "POST", "/profiles", `{"distinct_id":"U3"}`)
+		w.call("test", "POST", "/profiles/delete", `{"distinct_id":["U2"]}`)
+		if status, answer := w.call("test", r.method, r.path, r.body); status >= 300 {
+			t.Errorf("the good body of %s %s is answered %d %s", r.method, r.path, status, answer)
 		}
-	})
+	}
+	if tried < 500 {
+		t.Errorf("%d bodies are few", tried)
+	}
 }
 
 // variants are a body with each of its values replaced by each of the bad ones.

@@ -9,29 +9,24 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"carillon/store/storetest"
 )
 
 var update = flag.Bool("update", false, "write the answers of testdata anew")
 
-// TestRows plays the files of testdata, each named after a row of the contract
-// with Fyno's clients, each in a world of its own. A line "> [AS] METHOD PATH BODY"
-// is a request, and the line below it what is answered; what differs from run to
-// run is replaced.
-func TestRows(t *testing.T) {
-	t.Parallel()
+// rows plays the files of testdata, each named after a row of the contract with
+// Fyno's clients, each with apps of its own. A line "> [AS] METHOD PATH BODY" is a
+// request, and the line below it what is answered; what differs from run to run is
+// replaced. With -update the answers are written.
+func rows(t *testing.T, w *world) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no rows: %v", err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			if *update {
-				play(t, newWorld(t, storetest.SQLite(t)), file)
-				return
-			}
-			storetest.EachURL(t, func(t *testing.T, url string) { play(t, newWorld(t, url), file) })
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		t.Run(name, func(t *testing.T) {
+			w.clock.set(time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC))
+			play(t, w.another(t, name+"-"), file)
 		})
 	}
 }

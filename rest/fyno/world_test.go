@@ -42,6 +42,11 @@ type world struct {
 	http      *httptest.Server
 	envs      map[string]model.Environment
 	keys      map[string]string
+
+	apps      *app.Service
+	store     *store.Store
+	prefix    string                    // of the names of its apps
+	providers map[model.ProviderID]bool // that record here
 }
 
 // rendering has templates say what deliveries say.
@@ -67,24 +72,38 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
+func (c *clock) set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
 func (c *clock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
-func each(t *testing.T, test func(t *testing.T, w *world)) {
-	t.Helper()
+// TestDialect runs the tests on both databases, each with apps of its own on one
+// server.
+func TestDialect(t *testing.T) {
 	t.Parallel()
-	storetest.EachURL(t, func(t *testing.T, url string) { test(t, newWorld(t, url)) })
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newWorld(t, url)
+		for _, test := range []struct {
+			name string
+			run  func(t *testing.T, w *world)
+		}{
+			{"Rows", rows}, {"Keys", keys}, {"EventsArrive", eventsArrive}, {"AKeyGivesTheFirstAnswer", aKeyGivesTheFirstAnswer}, {"BadInput", badInput},
+		} {
+			t.Run(test.name, func(t *testing.T) { test.run(t, w.another(t, test.name+"-")) })
+		}
+	})
 }
 
 func newWorld(t *testing.T, url string) *world {
 	t.Helper()
-	w := &world{
-		t: t, clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)}, envs: map[string]model.Environment{}, keys: map[string]string{},
-		recorder: &deliverytest.Recorder{},
-	}
+	w := &world{clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)}, recorder: &deliverytest.Recorder{}}
 	s := storetest.Open(t, store.Config{URL: url, MaxConns: 6, Now: w.clock.Now})
 	box, err := seal.NewBox(seal.NewKey())
 	if err != nil {
@@ -101,22 +120,7 @@ func newWorld(t *testing.T, url string) *world {
 		Log: slog.New(slog.DiscardHandler), Tick: 10 * time.Millisecond, Render: rendering{w.templates},
 	}
 	w.sends.Deliver = w.delivery.Wake
-	apps := &app.Service{Store: s, Keys: auth.Keys{Box: box}, Now: w.clock.Now}
-	for _, e := range []struct{ name, app string }{{"test", "shop"}, {"live", "shop"}, {"other", "other"}} {
-		kind := model.EnvTest
-		if e.name == "live" {
-			kind = model.EnvLive
-		}
-		made, err := apps.CreateEnvironment(t.Context(), app.NewEnvironment{App: e.app, Kind: kind, UserAuth: model.AuthOpen})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.keys[e.name] = made.SecretKey
-		w.prepare(e.name, made.Environment.ID)
-		if w.envs[e.name], err = s.Environment(t.Context(), made.Environment.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.apps, w.store = &app.Service{Store: s, Keys: auth.Keys{Box: box}, Now: w.clock.Now}, s
 	router := &rest.Router{Next: http.NotFoundHandler()}
 	fyno.New(fyno.Config{
 		Users: w.users, Categories: w.catalog, Suppressions: w.delivery, Sends: w.sends, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler),
@@ -132,13 +136,39 @@ func newWorld(t *testing.T, url string) *world {
 	return w
 }
 
+// another is the same server with apps that nobody has used yet, shop and other
+// with prefix before their names.
+func (w *world) another(t *testing.T, prefix string) *world {
+	t.Helper()
+	out := *w
+	out.t, out.prefix, out.envs, out.keys, out.providers = t, prefix, map[string]model.Environment{}, map[string]string{}, map[model.ProviderID]bool{}
+	for _, e := range []struct{ name, app string }{{"test", "shop"}, {"live", "shop"}, {"other", "other"}} {
+		kind := model.EnvTest
+		if e.name == "live" {
+			kind = model.EnvLive
+		}
+		made, err := w.apps.CreateEnvironment(t.Context(), app.NewEnvironment{App: prefix + e.app, Kind: kind, UserAuth: model.AuthOpen})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.keys[e.name] = made.SecretKey
+		out.prepare(e.name, made.Environment.ID)
+		if out.envs[e.name], err = w.store.Environment(t.Context(), made.Environment.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &out
+}
+
 // prepare gives an environment providers, a category and templates.
 func (w *world) prepare(name string, env model.EnvID) {
 	w.t.Helper()
 	for _, c := range []model.Channel{model.ChannelEmail, model.ChannelSMS, model.ChannelSlack, model.ChannelMobilePush} {
-		if _, err := w.delivery.CreateProvider(w.t.Context(), env, model.Once{}, model.ProviderInput{Kind: "recorder", Channel: c, Name: c.String(), Enabled: true}); err != nil {
+		made, err := w.delivery.CreateProvider(w.t.Context(), env, model.Once{}, model.ProviderInput{Kind: "recorder", Channel: c, Name: c.String(), Enabled: true})
+		if err != nil {
 			w.t.Fatal(err)
 		}
+		w.providers[made.Value.ID] = true
 	}
 	if name == "live" {
 		return
@@ -161,9 +191,9 @@ func (w *world) prepare(name string, env model.EnvID) {
 // The path is below the version.
 func (w *world) call(as, method, path, body string) (int, string) {
 	w.t.Helper()
-	root := map[string]string{"test": "/v1/shop/test", "live": "/v1/FYAB12/live", "other": "/v1/other/test", "none": "/v1/shop/test"}[as]
-	if strings.HasPrefix(path, "/suppressions") {
-		root = "/v1/" + map[string]string{"test": "shop", "live": "FYAB12", "other": "other", "none": "shop"}[as]
+	root := "/v1/" + map[string]string{"test": w.prefix + "shop", "live": "FYAB12", "other": w.prefix + "other", "none": w.prefix + "shop"}[as]
+	if !strings.HasPrefix(path, "/suppressions") {
+		root += map[string]string{"test": "/test", "live": "/live", "other": "/test", "none": "/test"}[as]
 	}
 	return w.raw(w.keys[as], method, root+path, body)
 }
