@@ -292,6 +292,7 @@ func (s *server) start(ctx context.Context) *sync.WaitGroup {
 	if s.cfg.Role.API {
 		wg.Go(func() { s.parts.sessions.Run(ctx) })
 		wg.Go(func() { s.parts.auth.Run(ctx) })
+		wg.Go(func() { s.parts.users.RunSeen(ctx) })
 	}
 	if s.cfg.Role.Worker {
 		wg.Go(func() { s.parts.sends.Run(ctx) })

@@ -111,7 +111,11 @@ func (m *merging) profile(ctx context.Context, join model.ProfileJoin) error {
 	if m.from.SignedUpAt.Before(u.SignedUpAt) {
 		u.SignedUpAt = m.from.SignedUpAt
 	}
-	if _, err := m.tx.NewRaw("update users set updated_at = ?, signed_up_at = ? where env_id = ? and id = ?", micros(u.UpdatedAt), micros(u.SignedUpAt), m.env, u.ID).Exec(ctx); err != nil {
+	if m.from.LastSeenAt.After(u.LastSeenAt) {
+		u.LastSeenAt = m.from.LastSeenAt
+	}
+	if _, err := m.tx.NewRaw("update users set updated_at = ?, signed_up_at = ?, last_seen_at = ? where env_id = ? and id = ?",
+		micros(u.UpdatedAt), micros(u.SignedUpAt), max(0, micros(u.LastSeenAt)), m.env, u.ID).Exec(ctx); err != nil {
 		return err
 	}
 	if bytes.Equal(attributes, u.Profile.Attributes) {

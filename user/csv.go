@@ -39,7 +39,7 @@ func (s *Service) ExportCSV(ctx context.Context, env model.EnvID, w io.Writer) e
 		return err
 	}
 	for page := (model.PageRequest{Limit: exportPage}); ; {
-		users, err := s.Store.ListUsers(ctx, env, model.UserFilter{}, model.UserOrder{ByID: true, Ascending: true}, page)
+		users, err := s.Store.ListUsers(ctx, env, model.UserFilter{}, model.UserOrder{By: model.ByID, Ascending: true}, page)
 		if err != nil {
 			return err
 		}

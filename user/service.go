@@ -20,6 +20,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"time"
 
 	"carillon/internal/dial"
 	"carillon/internal/id"
@@ -32,6 +33,10 @@ type Store interface {
 	User(ctx context.Context, env model.EnvID, identifier string) (model.User, error)
 	UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error)
 	ListUsers(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error)
+	CountUsers(ctx context.Context, env model.EnvID, f model.UserFilter) (model.UserTotal, error)
+	PropertyTypes(ctx context.Context, env model.EnvID, names []string) (map[string]model.PropertyType, error)
+	TopicIDs(ctx context.Context, env model.EnvID, identifiers []string) (map[string]model.TopicID, error)
+	SaveSeen(ctx context.Context, seen map[model.UserRef]time.Time) error
 	IdentifyUser(ctx context.Context, env model.EnvID, once model.Once, identifier string, merge model.ProfileMerge) (model.Outcome[model.Identified], error)
 	IdentifyUsers(ctx context.Context, env model.EnvID, once model.Once, identifiers []string, merge model.ProfileMerge) (model.Outcome[[]model.IdentifyResult], error)
 	PatchProfile(ctx context.Context, env model.EnvID, once model.Once, identifier string, expected *int64, patch func(now json.RawMessage) (json.RawMessage, error)) (model.Outcome[model.User], error)
@@ -97,8 +102,11 @@ type Service struct {
 	// Guard says which push endpoints may be called at all.
 	Guard dial.Guard
 
+	Now func() time.Time // nil: time.Now
+
 	ids   id.Source
 	noted noted
+	seen  seen
 }
 
 // Find reads a user by identifier. Text that can be no identifier names nobody.
@@ -122,29 +130,6 @@ func (s *Service) ByIDs(ctx context.Context, env model.EnvID, ids []model.UserID
 		out[u.ID] = u
 	}
 	return out, nil
-}
-
-// List reads a page of the users of an environment. Its page keys hold
-// CreatedAt and ID, or, in the order of identifiers, the identifier as Text.
-func (s *Service) List(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error) {
-	var c model.Check
-	if m := model.CheckText(f.IdentifierPrefix, model.MaxIdentifier); m != "" {
-		c.Add(model.ProblemInvalid, m, "filter", "identifierPrefix")
-	}
-	if f.Email != "" {
-		address, wrong := model.CheckEmail(f.Email)
-		if wrong != "" {
-			c.Add(model.ProblemInvalid, wrong, "filter", "email")
-		}
-		f.Email = address
-	}
-	for member, key := range map[string]*model.PageKey{"after": page.After, "before": page.Before} {
-		c.That(key == nil || !o.ByIdentifier || model.CheckIdentifier(key.Text) == "", "must be a cursor of this list", member)
-	}
-	if err := c.Err(); err != nil {
-		return model.Page[model.User]{}, err
-	}
-	return s.Store.ListUsers(ctx, env, f, o, page)
 }
 
 // SetEnabled enables or disables a user.

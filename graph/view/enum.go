@@ -37,6 +37,9 @@ type UserOrderField string
 const (
 	OrderCreatedAt  UserOrderField = "CREATED_AT"
 	OrderIdentifier UserOrderField = "IDENTIFIER"
+	OrderSignedUpAt UserOrderField = "SIGNED_UP_AT"
+	OrderLastSeenAt UserOrderField = "LAST_SEEN_AT"
+	OrderEmail      UserOrderField = "EMAIL"
 )
 
 // OrderDirection is which way a list runs.
@@ -223,7 +226,7 @@ func MarshalUserOrderField(v UserOrderField) graphql.Marshaler { return word(v) 
 
 // UnmarshalUserOrderField reads a field to order by.
 func UnmarshalUserOrderField(v any) (UserOrderField, error) {
-	return oneOf(v, OrderCreatedAt, OrderIdentifier)
+	return oneOf(v, OrderCreatedAt, OrderIdentifier, OrderSignedUpAt, OrderLastSeenAt, OrderEmail)
 }
 
 // MarshalOrderDirection writes a direction.
