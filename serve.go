@@ -299,6 +299,7 @@ func (s *server) start(ctx context.Context) *sync.WaitGroup {
 		wg.Go(func() { s.parts.delivery.Run(ctx) })
 		wg.Go(func() { s.parts.users.RunErasures(ctx) })
 		wg.Go(func() { s.parts.segments.Run(ctx) })
+		wg.Go(func() { s.parts.users.RunImports(ctx) })
 		wg.Go(func() { s.parts.inboxes.RunSweeper(ctx) })
 		wg.Go(func() {
 			s.parts.inboxes.RunJanitor(ctx, model.Retention{Tombstones: s.cfg.Tombstones, Items: s.cfg.Retention, Cap: s.cfg.InboxCap})

@@ -52,6 +52,8 @@ var abuseCalls = []abuseCall{
 	{field: "deleteUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
 	{field: "eraseUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
 	{field: "erasure", args: `{"id":"era_0"}`},
+	{field: "import", args: `{"id":"imp_0"}`},
+	{field: "exportUser", args: `{"id":"@shop/ada"}`},
 	{
 		field: "registerDevice", args: `{"input":{"user":"ada","deviceId":"phone-1","platform":"IOS","browser":"Safari","token":"t#","webPushSubscription":null,"provider":"apns","enabled":true,"idempotencyKey":"k#"}}`,
 		user: true, userArgs: `{"input":{"deviceId":"phone-1","platform":"IOS","token":"t#"}}`,

@@ -26,6 +26,9 @@ type Users interface {
 	Erase(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.Erasure], error)
 	Erasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
 
+	ExportLimited(ctx context.Context, env model.EnvID, identifier string, most int) ([]byte, error)
+	FindImport(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)
+
 	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
 	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)
 	RegisterDevice(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, in model.DeviceInput) (model.Outcome[model.Device], error)

@@ -96,11 +96,6 @@ var sqliteDialect = dialect{
 	skipIDs:  fmt.Sprintf("update ids set next = next + %d where only = 1", idsSkipped),
 	position: "instr",
 	nextIDs:  "update ids set next = next + 1000 where only = 1 returning next - 1000",
-	name:     "sqlite",
-	bun:      func() schema.Dialect { return sqlitedialect.New() },
-	open:     openSQLite,
-	skipIDs:  fmt.Sprintf("update ids set next = next + %d where only = 1", idsSkipped),
-	nextIDs:  "update ids set next = next + 1000 where only = 1 returning next - 1000",
 	searched: []searched{
 		{"users", "id", "lower(identifier)"},
 		{"profiles", "user_id", "lower(email)"},

@@ -110,8 +110,15 @@ func cell(value json.RawMessage) string {
 
 // plainCell puts a ' before what a spreadsheet would take for a formula.
 func plainCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n|", rune(s[0])) {
+	if isFormula(s) {
 		return "'" + s
 	}
 	return s
+}
+
+// isFormula reports whether a spreadsheet would take a cell for a formula, or did
+// before there were ' in front: one is put there, and taken away, all the same.
+func isFormula(s string) bool {
+	s = strings.TrimLeft(s, "'")
+	return s != "" && strings.ContainsRune("=+-@\t\r\n|", rune(s[0]))
 }

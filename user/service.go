@@ -20,6 +20,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync"
 	"time"
 
 	"carillon/internal/dial"
@@ -46,6 +47,16 @@ type Store interface {
 	AdvanceErasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
 	Erasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
 	RunningErasures(ctx context.Context, limit int) ([]model.Erasure, error)
+
+	BeginImport(ctx context.Context, i model.Import) error
+	StageImport(ctx context.Context, env model.EnvID, id model.ImportID, rows json.RawMessage, count int64) error
+	StartImport(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)
+	DropImport(ctx context.Context, env model.EnvID, id model.ImportID) error
+	DropOldImports(ctx context.Context, silent, done time.Time) error
+	NextImport(ctx context.Context, after model.EnvID) (model.ImportPart, bool, error)
+	SaveImport(ctx context.Context, w model.ImportWork) error
+	FinishImport(ctx context.Context, env model.EnvID, id model.ImportID) error
+	Import(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)
 
 	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
 	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)
@@ -104,9 +115,11 @@ type Service struct {
 
 	Now func() time.Time // nil: time.Now
 
-	ids   id.Source
-	noted noted
-	seen  seen
+	ids     id.Source
+	noted   noted
+	seen    seen
+	waking  sync.Once
+	imports chan struct{} // wakes the worker of imports
 }
 
 // Find reads a user by identifier. Text that can be no identifier names nobody.

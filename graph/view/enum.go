@@ -244,3 +244,11 @@ func MarshalErasureStatus(v model.ErasureStatus) graphql.Marshaler { return word
 func UnmarshalErasureStatus(v any) (model.ErasureStatus, error) {
 	return oneOf(v, model.ErasureRunning, model.ErasureDone)
 }
+
+// MarshalImportStatus writes how far an import is.
+func MarshalImportStatus(v model.ImportStatus) graphql.Marshaler { return word(v) }
+
+// UnmarshalImportStatus reads how far an import is.
+func UnmarshalImportStatus(v any) (model.ImportStatus, error) {
+	return oneOf(v, model.ImportUploading, model.ImportRunning, model.ImportDone)
+}
