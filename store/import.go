@@ -170,22 +170,30 @@ func (s *Store) importPart(ctx context.Context, row importRow) (json.RawMessage,
 	return json.RawMessage(rows), s.fail("reading an import", err)
 }
 
-// FinishImport says that an import without parts is done, and drops some of the
-// hashes that it leaves, until it is clean.
-func (s *Store) FinishImport(ctx context.Context, env model.EnvID, id model.ImportID) error {
+// FinishImport says that an import whose parts are all done is so, and drops some
+// of the hashes that it leaves, until it is clean. busy is true, and nothing was
+// done, when another process is at it, or it is not that far.
+func (s *Store) FinishImport(ctx context.Context, env model.EnvID, id model.ImportID) (busy bool, err error) {
 	const most = 20_000
-	return s.write(ctx, "finishing an import", func(ctx context.Context, tx bun.Tx) error {
-		now := micros(s.now())
-		if _, err := tx.NewRaw("update imports set status = 'DONE', finished_at = coalesce(finished_at, ?), updated_at = ? where env_id = ? and id = ? and status = 'RUNNING' and next = parts",
-			now, now, env, id).Exec(ctx); err != nil {
+	err = s.write(ctx, "finishing an import", func(ctx context.Context, tx bun.Tx) error {
+		var row importRow
+		err := tx.NewRaw("select "+importColumns+" from imports where env_id = ? and id = ? and status <> 'UPLOADING' and next = parts and not clean"+s.dialect.skipLocked, env, id).Scan(ctx, &row)
+		if errors.Is(err, sql.ErrNoRows) {
+			busy = true
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		n, err := affected(tx.NewRaw(`delete from import_keys where env_id = ?0 and import_id = ?1 and hash in (
 			select hash from import_keys where env_id = ?0 and import_id = ?1 limit ?2)`, env, id, most).Exec(ctx))
-		if err != nil || n == most {
+		if err != nil {
 			return err
 		}
-		_, err = tx.NewRaw("update imports set clean = true where env_id = ? and id = ? and status = 'DONE'", env, id).Exec(ctx)
+		now := micros(s.now())
+		_, err = tx.NewRaw("update imports set status = 'DONE', finished_at = coalesce(finished_at, ?), updated_at = ?, clean = ? where env_id = ? and id = ?",
+			now, now, n < most, env, id).Exec(ctx)
 		return err
 	})
+	return busy, err
 }

@@ -18,23 +18,25 @@ import (
 // SaveImport makes users of a part of an import: they, the counts and the end
 // of the part are one transaction, so that a part that is cut short leaves
 // nothing behind. When another process has done it, or is done with the import,
-// nothing happens. A dry run counts what would be.
-func (s *Store) SaveImport(ctx context.Context, w model.ImportWork) error {
+// nothing happens, and busy is true; also while another is at it. A dry run counts
+// what would be.
+func (s *Store) SaveImport(ctx context.Context, w model.ImportWork) (busy bool, err error) {
 	const tries = 3 // users may be deleted between looking and locking
 	for range tries {
 		ids, err := s.NewIDs(ctx, len(w.Work))
 		if err != nil {
-			return err
+			return false, err
 		}
 		err = s.write(ctx, "importing users", func(ctx context.Context, tx bun.Tx) error {
 			i := importing{s: s, w: w, env: w.Import.EnvID, id: w.Import.ID}
-			return i.run(ctx, tx, ids)
+			busy, err = i.run(ctx, tx, ids)
+			return err
 		})
 		if !errors.Is(err, errMoreIDs) {
-			return err
+			return busy, err
 		}
 	}
-	return errMoreIDs
+	return false, errMoreIDs
 }
 
 // importing is one run of SaveImport.
@@ -47,27 +49,25 @@ type importing struct {
 	errors []model.ImportError
 }
 
-func (i *importing) run(ctx context.Context, tx bun.Tx, ids []int64) error {
-	var row importRow
-	err := tx.NewRaw("select "+importColumns+" from imports where env_id = ? and id = ? and status = 'RUNNING' and next = ?"+i.s.dialect.forUpdate, i.env, i.id, i.w.Part).Scan(ctx, &row)
+func (i *importing) run(ctx context.Context, tx bun.Tx, ids []int64) (busy bool, err error) {
+	err = tx.NewRaw("select "+importColumns+" from imports where env_id = ? and id = ? and status = 'RUNNING' and next = ?"+i.s.dialect.skipLocked, i.env, i.id, i.w.Part).Scan(ctx, &i.counts)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := json.Unmarshal([]byte(row.Errors), &i.errors); err != nil {
-		return err
+	if err := json.Unmarshal([]byte(i.counts.Errors), &i.errors); err != nil {
+		return false, err
 	}
-	i.counts = row
 	left, err := i.once(ctx, tx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := i.users(ctx, tx, left, ids); err != nil {
-		return err
+		return false, err
 	}
-	return i.save(ctx, tx)
+	return false, i.save(ctx, tx)
 }
 
 func (i *importing) wrong(e model.ImportError) {

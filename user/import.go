@@ -142,51 +142,60 @@ func (s *Service) Imports(ctx context.Context) error {
 	if err := s.Store.DropOldImports(ctx, now.Add(-silentUpload), now.Add(-importsKept)); err != nil {
 		return err
 	}
-	var failed error
+	var (
+		failed error
+		moved  bool // in this round of the environments
+	)
 	for after := model.EnvID(0); ctx.Err() == nil; {
 		p, found, err := s.Store.NextImport(ctx, after)
 		if err != nil || !found {
 			return errors.Join(failed, err)
 		}
-		if p.Import.EnvID <= after && failed != nil { // a whole round
-			return failed
+		if p.Import.EnvID <= after {
+			if !moved { // others are at what is left, or it failed
+				return failed
+			}
+			moved, failed = false, nil
 		}
 		after = p.Import.EnvID
-		if err := s.importPart(ctx, p); err != nil {
+		switch busy, err := s.importPart(ctx, p); {
+		case err != nil:
 			failed = err
+		case !busy:
+			moved = true
 		}
 	}
 	return failed
 }
 
-func (s *Service) importPart(ctx context.Context, p model.ImportPart) error {
+func (s *Service) importPart(ctx context.Context, p model.ImportPart) (busy bool, err error) {
 	if p.Rows == nil {
 		return s.Store.FinishImport(ctx, p.Import.EnvID, p.Import.ID)
 	}
 	var records []importRecord
 	if err := json.Unmarshal(p.Rows, &records); err != nil {
-		return fmt.Errorf("decoding rows of an import: %w", err)
+		return false, fmt.Errorf("decoding rows of an import: %w", err)
 	}
 	m := importer{columns: p.Import.Columns}
 	for _, r := range records {
 		m.row(r)
 	}
-	err := s.Store.SaveImport(ctx, model.ImportWork{
+	busy, err = s.Store.SaveImport(ctx, model.ImportWork{
 		ImportPart: p, Work: m.work,
 		Merge: func(i int, now json.RawMessage) (json.RawMessage, []model.Problem, error) {
 			return m.changes[i].merge(now)
 		},
 		Explain: func(i int, problems []model.Problem) model.ImportError { return m.explain(m.work[i].Line, problems) },
 	})
-	if err != nil || p.Import.DryRun {
-		return err
+	if err != nil || busy || p.Import.DryRun {
+		return busy, err
 	}
 	for _, row := range m.work {
 		if row.Problem == nil {
 			s.note(ctx, p.Import.EnvID, row.Input.Attributes)
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // FindImport reads an import.
