@@ -71,8 +71,12 @@ func TestImport(t *testing.T) {
 			}
 		}
 		for n, want := range []model.ImportError{
-			{Line: 4, Column: "Identifier", Message: "line 2"}, {Line: 5, Column: "phone_number", Message: "phone number"}, {Line: 7, Column: "Identifier", Message: "must"},
-			{Line: 8, Message: "9 cells"}, {Line: 9, Column: "enabled", Message: "true or false"}, {Line: 10, Message: "UTF-8"},
+			{Line: 4, Column: "Identifier", Message: "line 2"},
+			{Line: 5, Column: "phone_number", Message: "phone number"},
+			{Line: 7, Column: "Identifier", Message: "must"},
+			{Line: 8, Message: "9 cells"},
+			{Line: 9, Column: "enabled", Message: "true or false"},
+			{Line: 10, Message: "UTF-8"},
 		} {
 			found := false
 			for _, e := range i.Errors {
