@@ -97,7 +97,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	if store.IsPostgres(cfg.Database()) {
 		p.sends.Expanders = 2 // SQLite has one writer, which two would only compete for
 	}
-	p.auth = auth.NewService(auth.Config{Lookup: p.store, Box: box, Users: p.store, Log: log})
+	p.auth = auth.NewService(auth.Config{Lookup: p.store, Box: box, Users: p.store, Saw: p.users.Saw, Log: log})
 	p.sessions = auth.NewSessions(p.store, log)
 	out := dial.New(dial.Config{Guard: guard})
 	p.delivery = &delivery.Service{

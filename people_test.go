@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"carillon/model"
 )
 
 // download asks for a path with a credential.
@@ -98,10 +100,45 @@ func TestDownloads(t *testing.T) {
 			t.Errorf("an identifier with a slash: status %d\n%s", status, body)
 		}
 	})
+	t.Run("Import", func(t *testing.T) { e.imports(t, secrets["shop"], secrets["other"]) })
+	t.Run("OneInGraphQL", func(t *testing.T) {
+		found, ok := e.query(t, secrets["shop"], `{ user(identifier: "ada") { id } }`)["user"].(map[string]any)
+		id, isText := found["id"].(string)
+		if !ok || !isText {
+			t.Fatalf("ada is %v", found)
+		}
+		all := e.text(t, secrets["shop"], `{ exportUser(id: "`+id+`") }`)
+		_, body, _ := e.download(t, http.MethodGet, "/export/users/ada.json", secrets["shop"])
+		if !strings.Contains(all, `"Paid"`) || !sameJSON(t, `{"exportUser":`+body+`}`, all) {
+			t.Errorf("got %s, want %s", all, body)
+		}
+		if theirs := e.text(t, secrets["other"], `{ exportUser(id: "`+id+`") }`); theirs != `{"exportUser":null}` {
+			t.Errorf("another environment gets %s", theirs)
+		}
+	})
+	t.Run("FormerIdentifier", func(t *testing.T) {
+		e.query(t, secrets["shop"], `mutation {
+			identifyUser(input: {identifier: "before"}) { created }
+			sendNotification(input: {to: {users: ["before"]}, title: "Sent before"}) { userErrors { message } }
+			updateUser(input: {user: "before", newIdentifier: "after"}) { userErrors { message } }
+			later: sendNotification(input: {to: {users: ["after"]}, title: "Sent after"}) { userErrors { message } }
+		}`)
+		_, old, _ := e.cli(t, "token", "--app", "shop", "--environment", "test", "--user", "before")
+		got := e.text(t, strings.TrimSpace(old), `{ viewer { user { identifier inbox { nodes { title } counters { unread } } } } }`)
+		if !sameJSON(t, got, `{"viewer":{"user":{"identifier":"after","inbox":{"nodes":[{"title":"Sent after"},{"title":"Sent before"}],"counters":{"unread":2}}}}}`) {
+			t.Errorf("the inbox is %s", got)
+		}
+	})
 	for _, tt := range []struct {
 		name, method, path, credential string
 		status                         int
 	}{
+		{"ImportByUser", http.MethodPost, "/import/users.csv", token, http.StatusForbidden},
+		{"ImportByNobody", http.MethodPost, "/import/users.csv", "", http.StatusUnauthorized},
+		{"ImportOfNothing", http.MethodPost, "/import/users.csv", secrets["shop"], http.StatusBadRequest},
+		{"ImportPerhaps", http.MethodPost, "/import/users.csv?dryRun=perhaps", secrets["shop"], http.StatusBadRequest},
+		{"NoImport", http.MethodGet, "/import/users/imp_1", secrets["shop"], http.StatusNotFound},
+		{"ImportZeroByte", http.MethodGet, "/import/users/a%00", secrets["shop"], http.StatusNotFound},
 		{"NoCredential", http.MethodGet, "/export/users.csv", "", http.StatusUnauthorized},
 		{"WrongCredential", http.MethodGet, "/export/users.csv", "sk_test_wrong", http.StatusUnauthorized},
 		{"User", http.MethodGet, "/export/users.csv", token, http.StatusForbidden},
@@ -123,4 +160,68 @@ func TestDownloads(t *testing.T) {
 			}
 		})
 	}
+}
+
+// imports uploads a file of users, and waits until they are there.
+func (e *embedded) imports(t *testing.T, secret, other string) {
+	t.Helper()
+	upload := func(kind, file string) (status int, made struct{ Import struct{ ID string } }) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.url+"/import/users.csv", strings.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+secret)
+		req.Header.Set("Content-Type", kind)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if err := json.NewDecoder(res.Body).Decode(&made); err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, made
+	}
+	if status, _ := upload("multipart/form-data; boundary=x", "identifier\nnew\n"); status != http.StatusUnsupportedMediaType {
+		t.Errorf("a form: status %d", status)
+	}
+	if status, _ := upload("text/csv", "colour\nred\n"); status != http.StatusBadRequest {
+		t.Errorf("a wrong header: status %d", status)
+	}
+	status, made := upload("text/csv; charset=utf-8", "identifier,email\r\nnew,new@example.com\r\nwrong,nowhere\r\n")
+	if status != http.StatusAccepted || made.Import.ID == "" {
+		t.Fatalf("status %d, %+v", status, made)
+	}
+	eventually(t, "the import is done", func() bool {
+		return sameJSON(t, e.text(t, secret, `{ import(id: "`+made.Import.ID+`") { status total processed valid invalid duplicates errors { line column } } user(identifier: "new") { profile { email } } }`),
+			`{"import":{"status":"DONE","total":2,"processed":2,"valid":1,"invalid":1,"duplicates":0,"errors":[{"line":3,"column":"email"}]},"user":{"profile":{"email":"new@example.com"}}}`)
+	})
+	if _, body, _ := e.download(t, http.MethodGet, "/import/users/"+made.Import.ID, secret); !strings.Contains(body, `"status":"DONE"`) {
+		t.Errorf("progress is %s", body)
+	}
+	if theirs := e.text(t, other, `{ import(id: "`+made.Import.ID+`") { status } }`); theirs != `{"import":null}` {
+		t.Errorf("another environment sees %s", theirs)
+	}
+}
+
+// text is the answer to a query, as JSON.
+func (e *embedded) text(t *testing.T, credential, query string) string {
+	t.Helper()
+	all, err := json.Marshal(e.query(t, credential, query))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(all)
+}
+
+func sameJSON(t *testing.T, a, b string) bool {
+	t.Helper()
+	canonical := func(s string) string {
+		c, err := model.CanonicalJSON(json.RawMessage(s))
+		if err != nil {
+			t.Fatalf("%v in %s", err, s)
+		}
+		return string(c)
+	}
+	return canonical(a) == canonical(b)
 }

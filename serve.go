@@ -293,12 +293,14 @@ func (s *server) start(ctx context.Context) *sync.WaitGroup {
 	if s.cfg.Role.API {
 		wg.Go(func() { s.parts.sessions.Run(ctx) })
 		wg.Go(func() { s.parts.auth.Run(ctx) })
+		wg.Go(func() { s.parts.users.RunSeen(ctx) })
 	}
 	if s.cfg.Role.Worker {
 		wg.Go(func() { s.parts.sends.Run(ctx) })
 		wg.Go(func() { s.parts.delivery.Run(ctx) })
 		wg.Go(func() { s.parts.users.RunErasures(ctx) })
 		wg.Go(func() { s.parts.segments.Run(ctx) })
+		wg.Go(func() { s.parts.users.RunImports(ctx) })
 		wg.Go(func() { s.parts.inboxes.RunSweeper(ctx) })
 		wg.Go(func() {
 			s.parts.inboxes.RunJanitor(ctx, model.Retention{Tombstones: s.cfg.Tombstones, Items: s.cfg.Retention, Cap: s.cfg.InboxCap})

@@ -29,6 +29,9 @@ type Config struct {
 	// Users keeps what is remembered of users fresh while [Service.Run] runs;
 	// nil: each is looked up anew every two seconds.
 	Users UserLookup
+	// Saw is told of each credential of a known user that was accepted; nil: no
+	// one is. It must be quick.
+	Saw func(model.UserRef)
 	// Log hears of failed refreshes; nil means slog.Default.
 	Log *slog.Logger
 	// MaxTokenAge is how far ahead the exp of a token may lie; zero means
@@ -45,6 +48,7 @@ type Service struct {
 	maxTokenAge time.Duration
 	now         func() time.Time
 	log         *slog.Logger
+	saw         func(model.UserRef)
 	parsers     map[model.Algorithm]*jwt.Parser
 	validator   *jwt.Validator
 	proofs      *cache[[sha256.Size]byte, proof]
@@ -53,7 +57,7 @@ type Service struct {
 
 // NewService returns a Service.
 func NewService(c Config) *Service {
-	s := &Service{maxTokenAge: c.MaxTokenAge, now: c.Now, log: c.Log, directory: newDirectory(c.Lookup, c.Users, c.Box)}
+	s := &Service{maxTokenAge: c.MaxTokenAge, now: c.Now, log: c.Log, saw: c.Saw, directory: newDirectory(c.Lookup, c.Users, c.Box)}
 	if s.maxTokenAge == 0 {
 		s.maxTokenAge = MaxTokenAge
 	}
@@ -204,6 +208,9 @@ func (s *Service) userCaller(ctx context.Context, env model.Environment, identif
 	id, err := s.userID(ctx, s.now(), env, identifier)
 	if err != nil {
 		return Caller{}, fmt.Errorf("reading user: %w", err)
+	}
+	if s.saw != nil && id != 0 {
+		s.saw(model.UserRef{Env: env.ID, ID: id})
 	}
 	return Caller{Env: env, Kind: User, User: identifier, UserID: id, Credential: credential, Expires: expires}, nil
 }

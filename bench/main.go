@@ -35,6 +35,7 @@ func main() {
 	flag.IntVar(&o.rows, "rows", 1_000_000, "notifications that inbox queries are measured on")
 	flag.IntVar(&o.thenRows, "then-rows", 0, "measure inbox queries on so many notifications too, such as 10000000; 0: do not")
 	flag.IntVar(&o.segmentUsers, "segment-users", 100_000, "users that segments are measured on, with ten times as many events")
+	flag.IntVar(&o.users, "users", 100_000, "users that tables of users, and imports, are measured on, such as 1000000")
 	flag.StringVar(&o.profiles, "profile", "", "write CPU profiles of the server to this `folder`")
 	flag.StringVar(&o.only, "only", "", "measure these `parts`, by comma: "+strings.Join(names(), ", ")+"; or all of one work, such as w1; empty: all")
 	flag.Parse()
@@ -55,6 +56,7 @@ type options struct {
 	rounds         int
 	rows, thenRows int
 	segmentUsers   int
+	users          int
 	profiles, only string
 }
 
@@ -78,6 +80,8 @@ func parts() []part {
 		{"queue", "deliveries", (*place).deliveries},
 		{"queue", "sqlite-deliveries", (*place).sqliteDeliveries},
 		{"segments", "segments", (*place).segments},
+		{"people", "users", (*place).userTables},
+		{"people", "import", (*place).importUsers},
 		{"sqlite", "sqlite", (*place).sqlite},
 		{"sqlite", "sqlite-latency", (*place).sqliteLatency},
 	}

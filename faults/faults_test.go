@@ -141,6 +141,16 @@ func TestScheduledSendsFireOnce(t *testing.T) {
 	})
 }
 
+func TestImportsSurviveKills(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		report := tell(t, name, binary, importStory{rows: 12_000, kills: 2}.run)
+		if last := report.kills[len(report.kills)-1]; last == 0 || report.kills[0] >= 12_000 {
+			t.Error("the story proves little")
+		}
+	})
+}
+
 func TestLargeSendsSurviveKills(t *testing.T) {
 	setups(t, func(t *testing.T, name, binary string) {
 		report := tell(t, name, binary, expansionStory{users: 20_000, kills: 4, seed: 1}.run)

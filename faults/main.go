@@ -66,6 +66,7 @@ func stories(seed uint64) []story {
 		}.run)},
 		{"schedule", both, told(scheduleStory{sends: 2000, kills: 10, window: 20 * time.Second, users: 30, clients: 10, seed: seed}.run)},
 		{"expansion", both, told(expansionStory{users: 100_000, kills: 8, seed: seed}.run)},
+		{"import", both, told(importStory{rows: 1_000_000, kills: 8}.run)},
 		{"bombs", both, told(bombStory{times: 20, lanes: 4}.run)},
 		{"subscribers", both, told(subscribersStory{idle: 1000, silent: 50, readers: 100, sends: 300, every: 20 * time.Millisecond}.run)},
 		{"disk", both[:1], told(diskStory{rounds: 5, each: 4 * time.Second, senders: 8, users: 20, clients: 6, seed: seed}.run)},

@@ -30,6 +30,8 @@ var abuseCalls = []abuseCall{
 	{field: "user", args: `{"identifier":"ada"}`, user: true},
 	{field: "users", args: `{"first":2,"filter":{"enabled":true,"identifierPrefix":"a","email":"ada@example.com"},"orderBy":{"field":"CREATED_AT","direction":"ASC"}}`},
 	{field: "users", args: `{"last":2,"orderBy":{"field":"IDENTIFIER","direction":"DESC"}}`},
+	{field: "users", args: `{"first":2,"filter":{"archived":false,"userKind":"PERSON","search":"ad","createdSince":"2020-01-01T00:00:00Z","createdUntil":"2030-01-01T00:00:00Z","signedUpSince":"2020-01-01T00:00:00Z","signedUpUntil":"2030-01-01T00:00:00Z",
+		"topic":"news","account":"ada","properties":[{"name":"firstName","equals":"Ada"},{"name":"email","contains":"ada"}]},"orderBy":{"field":"EMAIL","direction":"ASC"}}`},
 	{field: "notification", args: `{"id":"@welcome/ada"}`, user: true},
 	{field: "notifications", args: `{"first":2,"filter":{"user":"ada","send":"@welcome","categories":["comments"]}}`},
 	{field: "notifications", args: `{"last":2}`},
@@ -50,6 +52,8 @@ var abuseCalls = []abuseCall{
 	{field: "deleteUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
 	{field: "eraseUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
 	{field: "erasure", args: `{"id":"era_0"}`},
+	{field: "import", args: `{"id":"imp_0"}`},
+	{field: "exportUser", args: `{"id":"@shop/ada"}`},
 	{
 		field: "registerDevice", args: `{"input":{"user":"ada","deviceId":"phone-1","platform":"IOS","browser":"Safari","token":"t#","webPushSubscription":null,"provider":"apns","enabled":true,"idempotencyKey":"k#"}}`,
 		user: true, userArgs: `{"input":{"deviceId":"phone-1","platform":"IOS","token":"t#"}}`,

@@ -16,6 +16,9 @@ import (
 const (
 	pageUsersByTime = 'u'
 	pageUsersByName = 'i'
+	pageUsersSigned = 'g'
+	pageUsersSeen   = 'w'
+	pageUsersMail   = 'a'
 	pageLog         = 'n'
 	pageSends       = 's'
 	pageScheduled   = 'p'
@@ -131,6 +134,20 @@ func pageOf[T, N any](kind byte, req model.PageRequest, items []T, more bool, no
 		r.info.StartCursor, r.info.EndCursor = &r.cursors[0], &r.cursors[n-1]
 	}
 	return r
+}
+
+// reach makes the place up to which was looked an end of the page; nil: it ends
+// with its last row.
+func (r *rows[N]) reach(kind byte, req model.PageRequest, reached *model.PageKey) {
+	if reached == nil {
+		return
+	}
+	c := cursor.EncodePage(kind, *reached)
+	if req.Backward {
+		r.info.StartCursor = &c
+	} else {
+		r.info.EndCursor = &c
+	}
 }
 
 // edges puts each node beside its cursor.

@@ -17,6 +17,7 @@ type Users interface {
 	Find(ctx context.Context, env model.EnvID, identifier string) (model.User, error)
 	ByIDs(ctx context.Context, env model.EnvID, ids []model.UserID) (map[model.UserID]model.User, error)
 	List(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error)
+	Count(ctx context.Context, env model.EnvID, f model.UserFilter) (model.UserTotal, error)
 	Identify(ctx context.Context, env model.EnvID, once model.Once, in model.IdentifyInput) (model.Outcome[model.Identified], error)
 	IdentifyMany(ctx context.Context, env model.EnvID, once model.Once, in []model.IdentifyInput) (model.Outcome[[]model.IdentifyResult], error)
 	Patch(ctx context.Context, env model.EnvID, once model.Once, identifier string, patch model.ProfilePatch) (model.Outcome[model.User], error)
@@ -24,6 +25,9 @@ type Users interface {
 	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.UserID], error)
 	Erase(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.Erasure], error)
 	Erasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
+
+	ExportLimited(ctx context.Context, env model.EnvID, identifier string, most int) ([]byte, error)
+	FindImport(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)
 
 	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
 	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)

@@ -32,57 +32,6 @@ func shownUser(u model.User, err error) (*view.User, error) {
 	return view.NewUser(u), nil
 }
 
-func (q *query) Users(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *generated.UserFilter, orderBy *generated.UserOrder) (*generated.UserConnection, error) {
-	caller, err := auth.RequireSecret(ctx)
-	if err != nil {
-		return nil, err
-	}
-	order, kind := userOrder(orderBy)
-	req, err := pageArgs{first, after, last, before}.request(kind)
-	if err != nil {
-		return nil, err
-	}
-	f, err := userFilter(filter)
-	if err != nil {
-		return nil, err
-	}
-	page, err := q.Resolver.Users.List(ctx, caller.Env.ID, f, order, req)
-	if err != nil {
-		return nil, err
-	}
-	r := pageOf(kind, req, page.Items, page.HasMore, view.Users(page.Items), func(u *model.User) model.PageKey {
-		if order.ByIdentifier {
-			return model.PageKey{Text: u.Identifier}
-		}
-		return model.PageKey{At: u.CreatedAt, ID: int64(u.ID)}
-	})
-	return &generated.UserConnection{
-		Nodes: r.nodes, PageInfo: r.info,
-		Edges: edges(r, func(c string, n *view.User) *generated.UserEdge { return &generated.UserEdge{Cursor: c, Node: n} }),
-	}, nil
-}
-
-func userOrder(o *generated.UserOrder) (order model.UserOrder, kind byte) {
-	if o == nil {
-		return model.UserOrder{}, pageUsersByTime
-	}
-	order = model.UserOrder{ByIdentifier: o.Field == view.OrderIdentifier, Ascending: o.Direction == view.Ascending}
-	if order.ByIdentifier {
-		return order, pageUsersByName
-	}
-	return order, pageUsersByTime
-}
-
-func userFilter(f *generated.UserFilter) (model.UserFilter, error) {
-	if f == nil {
-		return model.UserFilter{}, nil
-	}
-	if f.Email != nil && *f.Email == "" {
-		return model.UserFilter{}, invalid("must not be empty", "filter", "email")
-	}
-	return model.UserFilter{Enabled: f.Enabled, IdentifierPrefix: value(f.IdentifierPrefix), Email: value(f.Email)}, nil
-}
-
 // userFields resolves the fields of User that are read only when asked for.
 type userFields struct{ *Resolver }
 

@@ -35,7 +35,8 @@ func CheckAttributeName(name string) string {
 
 // CheckAttribute returns the value of an attribute as it is kept, and what is
 // wrong with it or "". Well-known attributes are text of their own form; of an
-// e-mail address only the address is kept, without a name beside it. Every
+// e-mail address only the address is kept, without a name beside it, and a phone
+// number in E.164 form. Every
 // other value is kept as it is and must have passed [CheckJSON].
 func CheckAttribute(name string, value json.RawMessage) (json.RawMessage, string) {
 	check, known := wellKnown[name]
@@ -65,11 +66,13 @@ var wellKnown = map[string]func(string) (kept, wrong string){
 
 func name(s string) (string, string) { return s, CheckText(s, MaxIdentifier) }
 
+// phoneNumber takes a number in any form that is sure to be one, and keeps E.164.
 func phoneNumber(s string) (string, string) {
-	if !phonePattern.MatchString(s) {
+	n := PhoneOf(s)
+	if n == "" {
 		return "", "must be a phone number in E.164 form: + and 7 to 15 digits with the country code first, such as +15551234567"
 	}
-	return s, ""
+	return n, ""
 }
 
 func locale(s string) (string, string) {

@@ -76,6 +76,11 @@ func PhoneE164(s string) (string, bool) {
 	if rest, ok := strings.CutPrefix(s, "00"); ok {
 		s = "+" + rest
 	}
-	s = strings.NewReplacer(" ", "", "-", "", ".", "", "(", "", ")", "", "/", "", "\u00a0", "").Replace(s)
+	s = bareNumber(s)
 	return s, phonePattern.MatchString(s)
+}
+
+// bareNumber leaves out what people put between the digits of a number.
+func bareNumber(s string) string {
+	return strings.NewReplacer(" ", "", "-", "", ".", "", "(", "", ")", "", "/", "", "\u00a0", "").Replace(s)
 }

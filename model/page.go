@@ -24,4 +24,7 @@ type PageRequest struct {
 type Page[T any] struct {
 	Items   []T
 	HasMore bool
+	// Reached is how far was looked when the page is short of its limit and more
+	// may lie beyond; else nil, and the next page begins at the last item.
+	Reached *PageKey
 }

@@ -27,6 +27,7 @@ type User struct {
 	Archived   bool     // put away: no part of everyone
 	Profile    Profile
 	SignedUpAt time.Time // with the application; CreatedAt where it did not say
+	LastSeenAt time.Time // when they last showed up here, to five minutes or so; zero: never
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }
@@ -159,22 +160,6 @@ type ProfilePatch struct {
 	MergePatch      json.RawMessage
 	JSONPatch       json.RawMessage
 	ExpectedVersion *int64 // nil: any
-}
-
-// UserFilter chooses users. Zero values do not filter.
-type UserFilter struct {
-	Topic            TopicID
-	Enabled          *bool
-	IdentifierPrefix string
-	Email            string
-}
-
-// UserOrder is the order of a list of users: by time of creation, or by
-// identifier.
-type UserOrder struct {
-	ByIdentifier bool
-	ByID         bool // by internal id, which has a meaning in dialects only
-	Ascending    bool
 }
 
 // DeviceInput is a device to register.

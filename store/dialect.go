@@ -40,6 +40,10 @@ type dialect struct {
 	clock       string           // the database's own time in microseconds; empty where the process's will do
 	position    string           // the function that finds a text in another
 	lockText    string           // locks a text, given with its environment, until the transaction ends; empty where a writer is alone
+	bytewise    string           // makes a text compare byte by byte; empty where it does anyway
+	searched    []searched       // what a search of users asks for the beginning of
+	document    string           // is true of a profile that holds a document, found by an index; empty where there is none
+	contains    string           // is true of a text that holds another
 	isUnique    func(error) bool // a unique index said no
 	isForeign   func(error) bool // a foreign key said no
 	isKeyTaken  func(error) bool // it gave up waiting for another transaction with the same idempotency key
@@ -59,14 +63,23 @@ var postgresDialect = dialect{
 		"select system_identifier::text || '/' || 'facts'::regclass::oid::text from pg_control_system()",
 		"select 'facts'::regclass::oid::text",
 	},
-	forUpdate:   " for update",
-	forChange:   " for no key update",
-	forKeep:     " for key share",
-	skipLocked:  " for update skip locked",
-	arrays:      true,
-	clock:       "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
-	position:    "strpos",
-	lockText:    "select pg_advisory_xact_lock(hashtextextended(?, ?))",
+	forUpdate:  " for update",
+	forChange:  " for no key update",
+	forKeep:    " for key share",
+	skipLocked: " for update skip locked",
+	arrays:     true,
+	clock:      "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
+	position:   "strpos",
+	lockText:   "select pg_advisory_xact_lock(hashtextextended(?, ?))",
+	bytewise:   ` collate "C"`,
+	searched: []searched{
+		{"users", "id", "lower(identifier)"},
+		{"profiles", "user_id", `lower(email collate "C")`},
+		{"profiles", "user_id", `lower((attributes::json ->> 'firstName') collate "C")`},
+		{"profiles", "user_id", `lower((attributes::json ->> 'lastName') collate "C")`},
+	},
+	document:    "profile_document(env_id, attributes) @> ?::jsonb",
+	contains:    "strpos(p.attributes, ?) > 0",
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },
 	isKeyTaken:  pgKeyTaken,
@@ -83,6 +96,13 @@ var sqliteDialect = dialect{
 	skipIDs:  fmt.Sprintf("update ids set next = next + %d where only = 1", idsSkipped),
 	position: "instr",
 	nextIDs:  "update ids set next = next + 1000 where only = 1 returning next - 1000",
+	searched: []searched{
+		{"users", "id", "lower(identifier)"},
+		{"profiles", "user_id", "lower(email)"},
+		{"profiles", "user_id", "lower(attributes ->> 'firstName')"},
+		{"profiles", "user_id", "lower(attributes ->> 'lastName')"},
+	},
+	contains: "instr(p.attributes, ?) > 0",
 	isUnique: func(err error) bool {
 		c := sqliteCode(err)
 		return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY

@@ -236,6 +236,11 @@ func (c *identifyCall) run(ctx context.Context, tx bun.Tx, names []string) ([]mo
 	if err != nil {
 		return nil, err
 	}
+	return c.runKnown(ctx, tx, known)
+}
+
+// runKnown is run with the users who are there, and locked.
+func (c *identifyCall) runKnown(ctx context.Context, tx bun.Tx, known map[string]model.User) ([]model.IdentifyResult, error) {
 	p, err := c.plan(known)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -52,7 +53,14 @@ type merging struct {
 }
 
 func (m *merging) run(ctx context.Context, id model.MergeID, from, into string, join model.ProfileJoin) (model.MergeResult, error) {
+	expanding, err := m.holdSends(ctx)
+	if err != nil {
+		return model.MergeResult{}, err
+	}
 	if err := m.lock(ctx, from, into); err != nil {
+		return model.MergeResult{}, err
+	}
+	if err := m.notBetween(expanding); err != nil {
 		return model.MergeResult{}, err
 	}
 	for _, step := range []func(context.Context) error{
@@ -71,6 +79,34 @@ func (m *merging) run(ctx context.Context, id model.MergeID, from, into string, 
 	_, err = m.tx.NewRaw("insert into merges (env_id, id, user_id, from_identifier, decisions, created_at) values (?, ?, ?, ?, ?, ?)",
 		m.env, id, m.into.ID, m.from.Identifier, string(decisions), micros(record.CreatedAt)).Exec(ctx)
 	return model.MergeResult{User: m.into, Merge: record, From: m.from.ID, Seq: m.seq}, err
+}
+
+// expansion is a send on its way, and the last user whom it has come to.
+type expansion struct {
+	ID      model.SendID
+	Reached model.UserID
+}
+
+// holdSends keeps the sends that are on their way where they are. They are
+// locked before any user, as chunks of them do.
+func (m *merging) holdSends(ctx context.Context) ([]expansion, error) {
+	var rows []expansion
+	err := m.tx.NewRaw("select id, reached from sends where env_id = ? and status = 'EXPANDING' order by id"+m.s.dialect.forUpdate, m.env).Scan(ctx, &rows)
+	return rows, err
+}
+
+// notBetween refuses a merge for the moments in which a send has come to one of
+// the users and not yet to the other: the one who is left would get it twice, or
+// never. Before and after that both are in the same place, and it reaches the one
+// who is left once.
+func (m *merging) notBetween(sends []expansion) error {
+	low, high := min(m.from.ID, m.into.ID), max(m.from.ID, m.into.ID)
+	for _, e := range sends {
+		if low <= e.Reached && e.Reached < high {
+			return &model.Error{Kind: model.KindUnavailable, RetryAfter: time.Second, Message: "a send has come to one of these users and not yet to the other; try again"}
+		}
+	}
+	return nil
 }
 
 // lock locks both users, in the order of identifiers.
@@ -111,7 +147,11 @@ func (m *merging) profile(ctx context.Context, join model.ProfileJoin) error {
 	if m.from.SignedUpAt.Before(u.SignedUpAt) {
 		u.SignedUpAt = m.from.SignedUpAt
 	}
-	if _, err := m.tx.NewRaw("update users set updated_at = ?, signed_up_at = ? where env_id = ? and id = ?", micros(u.UpdatedAt), micros(u.SignedUpAt), m.env, u.ID).Exec(ctx); err != nil {
+	if m.from.LastSeenAt.After(u.LastSeenAt) {
+		u.LastSeenAt = m.from.LastSeenAt
+	}
+	if _, err := m.tx.NewRaw("update users set updated_at = ?, signed_up_at = ?, last_seen_at = ? where env_id = ? and id = ?",
+		micros(u.UpdatedAt), micros(u.SignedUpAt), max(0, micros(u.LastSeenAt)), m.env, u.ID).Exec(ctx); err != nil {
 		return err
 	}
 	if bytes.Equal(attributes, u.Profile.Attributes) {
@@ -283,13 +323,13 @@ func (m *merging) history(ctx context.Context) error {
 	return nil
 }
 
-// scheduled puts into in from's place among those whom sends wait for.
+// scheduled puts into in from's place among those whom sends are yet to reach.
 func (m *merging) scheduled(ctx context.Context) error {
 	var rows []struct {
 		ID       model.SendID
 		Audience string
 	}
-	if err := m.tx.NewRaw("select id, audience from sends where env_id = ? and status = 'SCHEDULED' and audience like ? order by id"+m.s.dialect.forUpdate,
+	if err := m.tx.NewRaw("select id, audience from sends where env_id = ? and status in ('SCHEDULED', 'EXPANDING') and audience like ? order by id"+m.s.dialect.forUpdate,
 		m.env, fmt.Sprintf("%%%d%%", m.from.ID)).Scan(ctx, &rows); err != nil {
 		return err
 	}

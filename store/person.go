@@ -348,6 +348,23 @@ func (s *Store) Properties(ctx context.Context, env model.EnvID) ([]model.Proper
 	return out, nil
 }
 
+// PropertyTypes reads the types of those of the attributes that are properties of
+// the environment.
+func (s *Store) PropertyTypes(ctx context.Context, env model.EnvID, names []string) (map[string]model.PropertyType, error) {
+	var rows []struct {
+		Name string
+		Type model.PropertyType
+	}
+	if err := s.r.NewRaw("select name, type from properties where env_id = ? and name in (?)", env, bun.List(names)).Scan(ctx, &rows); err != nil {
+		return nil, s.fail("reading properties", err)
+	}
+	out := make(map[string]model.PropertyType, len(rows))
+	for _, r := range rows {
+		out[r.Name] = r.Type
+	}
+	return out, nil
+}
+
 // SetProperty makes a property, or changes whether it is shown. The type of one
 // that is there stays.
 func (s *Store) SetProperty(ctx context.Context, env model.EnvID, o model.Once, p model.Property) (model.Outcome[model.Property], error) {

@@ -25,7 +25,12 @@ type sends struct {
 
 func newSends(t *testing.T, s *store.Store, users int) *sends {
 	t.Helper()
-	f := &sends{s: s, env: newEnvironment(t, s), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	return newSendsIn(t, s, newEnvironment(t, s), users)
+}
+
+func newSendsIn(t *testing.T, s *store.Store, env model.EnvID, users int) *sends {
+	t.Helper()
+	f := &sends{s: s, env: env, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	names := make([]string, users)
 	for i := range names {
 		names[i] = fmt.Sprintf("user-%d", i)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -26,6 +25,7 @@ type userRow struct {
 	Unassigned bool
 	ArchivedAt sql.NullInt64
 	SignedUpAt sql.NullInt64
+	LastSeenAt int64
 	CreatedAt  int64
 	UpdatedAt  int64
 	Version    int64
@@ -42,11 +42,16 @@ func (r userRow) model() model.User {
 	if r.SignedUpAt.Valid {
 		u.SignedUpAt = at(r.SignedUpAt.Int64)
 	}
+	if r.LastSeenAt > 0 {
+		u.LastSeenAt = at(r.LastSeenAt)
+	}
 	return u
 }
 
-const selectUsers = `select u.id, u.env_id, u.identifier, u.enabled, u.kind, u.unassigned, u.archived_at, u.signed_up_at, u.created_at, u.updated_at, p.version, p.attributes
-	from users u join profiles p on p.env_id = u.env_id and p.user_id = u.id`
+const (
+	userColumns = `u.id, u.env_id, u.identifier, u.enabled, u.kind, u.unassigned, u.archived_at, u.signed_up_at, u.last_seen_at, u.created_at, u.updated_at, p.version, p.attributes`
+	selectUsers = "select " + userColumns + " from users u join profiles p on p.env_id = u.env_id and p.user_id = u.id"
+)
 
 // User reads a user by an identifier that they have, or had before.
 func (s *Store) User(ctx context.Context, env model.EnvID, identifier string) (model.User, error) {
@@ -89,56 +94,6 @@ func (s *Store) MissingUsers(ctx context.Context, users []model.UserRef) ([]mode
 		}
 	}
 	return missing, nil
-}
-
-// ListUsers reads a page of an environment's users.
-func (s *Store) ListUsers(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error) {
-	where := conditions{}
-	where.add("u.env_id = ?", env)
-	if f.Enabled != nil {
-		where.add("u.enabled = ?", *f.Enabled)
-	}
-	if f.Email != "" {
-		where.add("p.email = ?", f.Email)
-	}
-	if f.IdentifierPrefix != "" {
-		where.add("u.identifier >= ?", f.IdentifierPrefix)
-		if end := afterPrefix(f.IdentifierPrefix); end != "" {
-			where.add("u.identifier < ?", end)
-		}
-	}
-	if f.Topic != 0 {
-		where.add("exists (select 1 from topic_members m where m.env_id = u.env_id and m.topic_id = ? and m.user_id = u.id)", f.Topic)
-	}
-	columns, key := "(u.created_at, u.id)", func(k *model.PageKey) []any { return []any{micros(k.At), k.ID} }
-	order := "u.created_at %[1]s, u.id %[1]s"
-	if o.ByIdentifier {
-		columns, key = "(u.identifier)", func(k *model.PageKey) []any { return []any{k.Text} }
-		order = "u.identifier %[1]s"
-	}
-	if o.ByID {
-		columns, key = "(u.id)", func(k *model.PageKey) []any { return []any{k.ID} }
-		order = "u.id %[1]s"
-	}
-	beyond, before := "<", ">"
-	if o.Ascending {
-		beyond, before = before, beyond
-	}
-	if page.After != nil {
-		where.add(columns+" "+beyond+" (?)", bun.List(key(page.After)))
-	}
-	if page.Before != nil {
-		where.add(columns+" "+before+" (?)", bun.List(key(page.Before)))
-	}
-	direction := "desc"
-	if o.Ascending != page.Backward {
-		direction = "asc"
-	}
-	list, err := s.users(ctx, s.r, " "+where.sql()+" order by "+fmt.Sprintf(order, direction)+" limit ?", append(where.args, page.Limit+1)...)
-	if err != nil {
-		return model.Page[model.User]{}, err
-	}
-	return pageOf(list, page), nil
 }
 
 // afterPrefix is the least text above all that begin with prefix, in the order

@@ -145,7 +145,7 @@ func TestAddAddressRefuses(t *testing.T) {
 			"PushToken":    {Channel: model.ChannelMobilePush, Value: "tok"},
 			"WebPush":      {Channel: model.ChannelWebPush, Value: "{}"},
 			"NoEmail":      {Channel: model.ChannelEmail, Value: "ada"},
-			"NoPhone":      {Channel: model.ChannelSMS, Value: "555 1234"},
+			"NoPhone":      {Channel: model.ChannelSMS, Value: "555 12"},
 			"NoURL":        {Channel: model.ChannelWebhook, Value: "example.com/hook"},
 			"Blank":        {Channel: model.ChannelTeams, Value: " ada"},
 			"Control":      {Channel: model.ChannelTeams, Value: "a\x00da"},

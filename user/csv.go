@@ -39,7 +39,7 @@ func (s *Service) ExportCSV(ctx context.Context, env model.EnvID, w io.Writer) e
 		return err
 	}
 	for page := (model.PageRequest{Limit: exportPage}); ; {
-		users, err := s.Store.ListUsers(ctx, env, model.UserFilter{}, model.UserOrder{ByID: true, Ascending: true}, page)
+		users, err := s.Store.ListUsers(ctx, env, model.UserFilter{}, model.UserOrder{By: model.ByID, Ascending: true}, page)
 		if err != nil {
 			return err
 		}
@@ -110,8 +110,15 @@ func cell(value json.RawMessage) string {
 
 // plainCell puts a ' before what a spreadsheet would take for a formula.
 func plainCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n|", rune(s[0])) {
+	if isFormula(s) {
 		return "'" + s
 	}
 	return s
+}
+
+// isFormula reports whether a spreadsheet would take a cell for a formula, or did
+// before there were ' in front: one is put there, and taken away, all the same.
+func isFormula(s string) bool {
+	s = strings.TrimLeft(s, "'")
+	return s != "" && strings.ContainsRune("=+-@\t\r\n|", rune(s[0]))
 }

@@ -51,6 +51,28 @@ func (s *Service) Export(ctx context.Context, env model.EnvID, identifier string
 	return errors.Join(e.err, e.w.Flush())
 }
 
+// ExportLimited is [Service.Export] as a whole. What would be larger than so many
+// bytes is a KindLimit error.
+func (s *Service) ExportLimited(ctx context.Context, env model.EnvID, identifier string, most int) ([]byte, error) {
+	out := limited{most: most}
+	err := s.Export(ctx, env, identifier, &out)
+	return out.b, err
+}
+
+// limited is bytes up to a number.
+type limited struct {
+	b    []byte
+	most int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if len(l.b)+len(p) > l.most {
+		return 0, model.Errorf(model.KindLimit, "there is more than %d bytes of this user: download it from /export/users/{identifier}.json", l.most)
+	}
+	l.b = append(l.b, p...)
+	return len(p), nil
+}
+
 // exporting is one export of one user.
 type exporting struct {
 	s     *Service

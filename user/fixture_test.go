@@ -36,7 +36,7 @@ func each(t *testing.T, test func(t *testing.T, f *fixture)) {
 		c := &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)}
 		s := storetest.Open(t, store.Config{URL: url, Now: c.Now, MaxConns: 6})
 		f := &fixture{store: s, clock: c, hints: &hints{}}
-		f.Service = &user.Service{Store: s, Live: f.hints}
+		f.Service = &user.Service{Store: s, Live: f.hints, Now: c.Now}
 		f.env, f.other = environment(t, s, "shop"), environment(t, s, "other")
 		test(t, f)
 	})

@@ -108,12 +108,11 @@ func TestIdentifyRefuses(t *testing.T) {
 			{"EmailAtNumber", "ada", `{"email":"a@[127.0.0.1]"}`, "profile.email", "e-mail address"},
 			{"EmailHeader", "ada", `{"email":"a@x.org\r\nBcc: b@x.org"}`, "profile.email", "e-mail address"},
 			{"EmailLong", "ada", `{"email":"` + strings.Repeat("a", 250) + `@x.org"}`, "profile.email", "254"},
-			{"PhoneWithoutPlus", "ada", `{"phoneNumber":"15551234567"}`, "profile.phoneNumber", "E.164"},
-			{"PhoneWithBlanks", "ada", `{"phoneNumber":"+1 555 123 4567"}`, "profile.phoneNumber", "E.164"},
+			{"PhoneWithLetters", "ada", `{"phoneNumber":"1-800-FLOWERS"}`, "profile.phoneNumber", "E.164"},
 			{"PhoneLeadingZero", "ada", `{"phoneNumber":"+05551234567"}`, "profile.phoneNumber", "E.164"},
 			{"PhoneShort", "ada", `{"phoneNumber":"+123456"}`, "profile.phoneNumber", "E.164"},
 			{"PhoneLong", "ada", `{"phoneNumber":"+1234567890123456"}`, "profile.phoneNumber", "E.164"},
-			{"PhoneLineEnd", "ada", `{"phoneNumber":"+15551234567\n"}`, "profile.phoneNumber", "E.164"},
+			{"PhoneTwo", "ada", `{"phoneNumber":"+15551234567\n+15551234568"}`, "profile.phoneNumber", "E.164"},
 			{"LocaleUnderscore", "ada", `{"locale":"en_GB"}`, "profile.locale", "BCP 47"},
 			{"LocaleEmpty", "ada", `{"locale":""}`, "profile.locale", "BCP 47"},
 			{"TimeZoneLocal", "ada", `{"timeZone":"Local"}`, "profile.timeZone", "IANA"},
@@ -331,6 +330,29 @@ func TestIdentifyTogether(t *testing.T) {
 			u := f.find(t, name)
 			if n := strings.Count(string(u.Profile.Attributes), ":1"); n != callers {
 				t.Errorf("%s has %s: %d of %d changes", name, u.Profile.Attributes, n, callers)
+			}
+		}
+	})
+}
+
+func TestPhoneNumbersAreKeptInOneForm(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		const want = `{"phoneNumber":"+15551234567"}`
+		for _, sent := range []string{"+15551234567", "15551234567", "+1 (555) 123-4567", "001 555.123.4567"} {
+			got := f.identify(t, "ada", `{"phoneNumber":"`+sent+`"}`)
+			if string(got.Profile.Attributes) != want || got.Profile.Version != 1 {
+				t.Errorf("%q is kept as %s in version %d", sent, got.Profile.Attributes, got.Profile.Version)
+			}
+		}
+		out, err := f.Patch(t.Context(), f.env.ID, model.Once{}, "ada", model.ProfilePatch{MergePatch: []byte(`{"phoneNumber":"49 30 123456"}`)})
+		if err != nil || string(out.Value.Profile.Attributes) != `{"phoneNumber":"+4930123456"}` {
+			t.Errorf("patched to %s, %v", out.Value.Profile.Attributes, err)
+		}
+		ref := model.UserRef{Env: f.env.ID, ID: out.Value.ID}
+		for range 2 {
+			a, err := f.AddAddress(t.Context(), model.Once{}, ref, model.NewAddress{Channel: model.ChannelWhatsApp, Value: "+44 7700 900123"})
+			if err != nil || a.Value.Value != "+447700900123" {
+				t.Errorf("added %+v, %v", a.Value, err)
 			}
 		}
 	})

@@ -20,6 +20,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"sync"
+	"time"
 
 	"carillon/internal/dial"
 	"carillon/internal/id"
@@ -32,6 +34,10 @@ type Store interface {
 	User(ctx context.Context, env model.EnvID, identifier string) (model.User, error)
 	UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error)
 	ListUsers(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error)
+	CountUsers(ctx context.Context, env model.EnvID, f model.UserFilter) (model.UserTotal, error)
+	PropertyTypes(ctx context.Context, env model.EnvID, names []string) (map[string]model.PropertyType, error)
+	TopicIDs(ctx context.Context, env model.EnvID, identifiers []string) (map[string]model.TopicID, error)
+	SaveSeen(ctx context.Context, seen map[model.UserRef]time.Time) error
 	IdentifyUser(ctx context.Context, env model.EnvID, once model.Once, identifier string, merge model.ProfileMerge) (model.Outcome[model.Identified], error)
 	IdentifyUsers(ctx context.Context, env model.EnvID, once model.Once, identifiers []string, merge model.ProfileMerge) (model.Outcome[[]model.IdentifyResult], error)
 	PatchProfile(ctx context.Context, env model.EnvID, once model.Once, identifier string, expected *int64, patch func(now json.RawMessage) (json.RawMessage, error)) (model.Outcome[model.User], error)
@@ -41,6 +47,16 @@ type Store interface {
 	AdvanceErasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
 	Erasure(ctx context.Context, env model.EnvID, id model.ErasureID) (model.Erasure, error)
 	RunningErasures(ctx context.Context, limit int) ([]model.Erasure, error)
+
+	BeginImport(ctx context.Context, i model.Import) error
+	StageImport(ctx context.Context, env model.EnvID, id model.ImportID, rows json.RawMessage, count int64) error
+	StartImport(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)
+	DropImport(ctx context.Context, env model.EnvID, id model.ImportID) error
+	DropOldImports(ctx context.Context, silent, done time.Time) error
+	NextImport(ctx context.Context, after model.EnvID) (model.ImportPart, bool, error)
+	SaveImport(ctx context.Context, w model.ImportWork) (busy bool, err error)
+	FinishImport(ctx context.Context, env model.EnvID, id model.ImportID) (busy bool, err error)
+	Import(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)
 
 	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
 	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)
@@ -97,8 +113,13 @@ type Service struct {
 	// Guard says which push endpoints may be called at all.
 	Guard dial.Guard
 
-	ids   id.Source
-	noted noted
+	Now func() time.Time // nil: time.Now
+
+	ids     id.Source
+	noted   noted
+	seen    seen
+	waking  sync.Once
+	imports chan struct{} // wakes the worker of imports
 }
 
 // Find reads a user by identifier. Text that can be no identifier names nobody.
@@ -122,29 +143,6 @@ func (s *Service) ByIDs(ctx context.Context, env model.EnvID, ids []model.UserID
 		out[u.ID] = u
 	}
 	return out, nil
-}
-
-// List reads a page of the users of an environment. Its page keys hold
-// CreatedAt and ID, or, in the order of identifiers, the identifier as Text.
-func (s *Service) List(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error) {
-	var c model.Check
-	if m := model.CheckText(f.IdentifierPrefix, model.MaxIdentifier); m != "" {
-		c.Add(model.ProblemInvalid, m, "filter", "identifierPrefix")
-	}
-	if f.Email != "" {
-		address, wrong := model.CheckEmail(f.Email)
-		if wrong != "" {
-			c.Add(model.ProblemInvalid, wrong, "filter", "email")
-		}
-		f.Email = address
-	}
-	for member, key := range map[string]*model.PageKey{"after": page.After, "before": page.Before} {
-		c.That(key == nil || !o.ByIdentifier || model.CheckIdentifier(key.Text) == "", "must be a cursor of this list", member)
-	}
-	if err := c.Err(); err != nil {
-		return model.Page[model.User]{}, err
-	}
-	return s.Store.ListUsers(ctx, env, f, o, page)
 }
 
 // SetEnabled enables or disables a user.

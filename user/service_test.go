@@ -55,10 +55,10 @@ func TestList(t *testing.T) {
 		}{
 			{"NewestFirst", model.UserFilter{}, model.UserOrder{}, reversed(names)},
 			{"OldestFirst", model.UserFilter{}, model.UserOrder{Ascending: true}, names},
-			{"ByIdentifier", model.UserFilter{}, model.UserOrder{ByIdentifier: true, Ascending: true}, byName},
-			{"ByIdentifierDown", model.UserFilter{}, model.UserOrder{ByIdentifier: true}, reversed(byName)},
+			{"ByIdentifier", model.UserFilter{}, model.UserOrder{By: model.ByIdentifier, Ascending: true}, byName},
+			{"ByIdentifierDown", model.UserFilter{}, model.UserOrder{By: model.ByIdentifier}, reversed(byName)},
 			{"Disabled", model.UserFilter{Enabled: &no}, model.UserOrder{}, []string{"abc"}},
-			{"Enabled", model.UserFilter{Enabled: &yes, IdentifierPrefix: "a"}, model.UserOrder{ByIdentifier: true, Ascending: true}, []string{"a", "a%", "a_c"}},
+			{"Enabled", model.UserFilter{Enabled: &yes, IdentifierPrefix: "a"}, model.UserOrder{By: model.ByIdentifier, Ascending: true}, []string{"a", "a%", "a_c"}},
 			{"PrefixIsNoPattern", model.UserFilter{IdentifierPrefix: "a_"}, model.UserOrder{}, []string{"a_c"}},
 			{"PrefixPercent", model.UserFilter{IdentifierPrefix: "%"}, model.UserOrder{}, nil},
 			{"PrefixCaseCounts", model.UserFilter{IdentifierPrefix: "B"}, model.UserOrder{}, []string{"B"}},
@@ -111,7 +111,8 @@ func (f *fixture) walk(t *testing.T, filter model.UserFilter, order model.UserOr
 		if backward {
 			edge = got.Items[0]
 		}
-		k := &model.PageKey{At: edge.CreatedAt, ID: int64(edge.ID), Text: edge.Identifier}
+		key := order.Key(edge)
+		k := &key
 		page.After, page.Before = k, nil
 		if backward {
 			page.After, page.Before = nil, k
@@ -135,7 +136,7 @@ func TestListRefuses(t *testing.T) {
 		_, err = f.List(t.Context(), f.env.ID, model.UserFilter{Email: "no address"}, model.UserOrder{}, page)
 		wantProblem(t, err, model.KindInvalid, "filter.email", "e-mail")
 		page.After = &model.PageKey{Text: "a\x00"}
-		_, err = f.List(t.Context(), f.env.ID, model.UserFilter{}, model.UserOrder{ByIdentifier: true}, page)
+		_, err = f.List(t.Context(), f.env.ID, model.UserFilter{}, model.UserOrder{By: model.ByIdentifier}, page)
 		wantProblem(t, err, model.KindInvalid, "after", "cursor")
 	})
 }

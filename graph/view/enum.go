@@ -37,6 +37,9 @@ type UserOrderField string
 const (
 	OrderCreatedAt  UserOrderField = "CREATED_AT"
 	OrderIdentifier UserOrderField = "IDENTIFIER"
+	OrderSignedUpAt UserOrderField = "SIGNED_UP_AT"
+	OrderLastSeenAt UserOrderField = "LAST_SEEN_AT"
+	OrderEmail      UserOrderField = "EMAIL"
 )
 
 // OrderDirection is which way a list runs.
@@ -223,7 +226,7 @@ func MarshalUserOrderField(v UserOrderField) graphql.Marshaler { return word(v) 
 
 // UnmarshalUserOrderField reads a field to order by.
 func UnmarshalUserOrderField(v any) (UserOrderField, error) {
-	return oneOf(v, OrderCreatedAt, OrderIdentifier)
+	return oneOf(v, OrderCreatedAt, OrderIdentifier, OrderSignedUpAt, OrderLastSeenAt, OrderEmail)
 }
 
 // MarshalOrderDirection writes a direction.
@@ -240,4 +243,12 @@ func MarshalErasureStatus(v model.ErasureStatus) graphql.Marshaler { return word
 // UnmarshalErasureStatus reads how far an erasure is.
 func UnmarshalErasureStatus(v any) (model.ErasureStatus, error) {
 	return oneOf(v, model.ErasureRunning, model.ErasureDone)
+}
+
+// MarshalImportStatus writes how far an import is.
+func MarshalImportStatus(v model.ImportStatus) graphql.Marshaler { return word(v) }
+
+// UnmarshalImportStatus reads how far an import is.
+func UnmarshalImportStatus(v any) (model.ImportStatus, error) {
+	return oneOf(v, model.ImportUploading, model.ImportRunning, model.ImportDone)
 }

@@ -31,6 +31,14 @@ func (u *User) ID() string { return UserID(u.User.ID) }
 // IdentifierAssigned says whether the application gave the identifier.
 func (u *User) IdentifierAssigned() bool { return !u.Unassigned }
 
+// LastSeenAt is when the user last showed up.
+func (u *User) LastSeenAt() *time.Time {
+	if u.User.LastSeenAt.IsZero() {
+		return nil
+	}
+	return &u.User.LastSeenAt
+}
+
 // Profile is what is known of the user.
 func (u *User) Profile() *Profile {
 	p := &Profile{Profile: u.User.Profile}

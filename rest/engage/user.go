@@ -119,7 +119,7 @@ func (a *API) listUsers(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	users, out, err := window(p, func(req model.PageRequest) ([]model.User, bool, error) {
-		found, err := a.Users.List(c.ctx(), c.env, filter, model.UserOrder{ByID: true, Ascending: true}, req)
+		found, err := a.Users.List(c.ctx(), c.env, filter, model.UserOrder{By: model.ByID, Ascending: true}, req)
 		return found.Items, found.HasMore, err
 	}, func(u model.User) int64 { return int64(u.ID) })
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package people serves what is too large for a GraphQL answer: downloads of all
-// users, and of all that is held about one. It takes a secret key, streams, and
-// has no rule of its own.
+// Package people serves what is too large for GraphQL: downloads of all users, and
+// of all that is held about one, and uploads of users. It takes a secret key,
+// streams, and has no rule of its own.
 package people
 
 import (
@@ -22,6 +22,8 @@ import (
 type Users interface {
 	Export(ctx context.Context, env model.EnvID, identifier string, w io.Writer) error
 	ExportCSV(ctx context.Context, env model.EnvID, w io.Writer) error
+	Import(ctx context.Context, env model.EnvID, file io.Reader, dryRun bool) (model.Import, error)
+	FindImport(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)
 }
 
 // Config is what the surface works on. Admission and Log may be nil.
@@ -52,6 +54,9 @@ func (a *API) Mount(router *rest.Router) {
 	download := rest.Access{Allow: onlyApplications, Class: shed.Searching, Within: longest}
 	router.Handle(s, "GET /export/users.csv", download, a.csv)
 	router.Handle(s, "GET /export/users/{file}", download, a.user)
+	router.Own("/import", s)
+	router.Handle(s, "POST /import/users.csv", download, a.upload)
+	router.Handle(s, "GET /import/users/{id}", rest.Access{Allow: onlyApplications}, a.progress)
 }
 
 type failure struct {

@@ -1,0 +1,14 @@
+drop index profiles_document;
+drop function profile_document(bigint, text);
+drop index profiles_search_last;
+drop index profiles_search_first;
+drop index profiles_search_phone;
+drop index profiles_search_email;
+drop index users_search;
+drop index users_accounts;
+drop index users_archived;
+drop index users_disabled;
+drop index profiles_by_email;
+drop index users_last_seen;
+drop index users_signed_up;
+alter table users drop column last_seen_at;

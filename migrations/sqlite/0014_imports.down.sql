@@ -1,0 +1,3 @@
+drop table import_keys;
+drop table import_parts;
+drop table imports;

@@ -1,0 +1,96 @@
+package store_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"carillon/model"
+	"carillon/store"
+	"carillon/store/storetest"
+)
+
+// fillUsers makes users of whom one in a hundred is disabled, and few have the
+// plan "rare".
+const fillUsers = `with made as (
+		insert into users (env_id, id, identifier, enabled, created_at, updated_at, last_seen_at)
+		select $1, 1000000 + n, 'user-' || n, n % 100 <> 0, 1700000000000000 + n, 0, n from generate_series(1, 20000) n returning id)
+	insert into profiles (env_id, user_id, version, attributes, email, phone_number)
+	select $1, id, 1, '{"email":"u' || id || '@example.com","firstName":"First' || id || '","lastName":"Last' || id || '","plan":"' || case when id % 1000 = 0 then 'rare' else 'free' end || '"}',
+		'u' || id || '@example.com', '+1555' || id from made`
+
+// TestListsOfUsersGoByIndexes says that no statement of these lists reads all
+// users of the database.
+func TestListsOfUsersGoByIndexes(t *testing.T) {
+	t.Parallel()
+	storetest.OnPostgres(t, func(t *testing.T, url string) {
+		ctx := t.Context()
+		s := storetest.Open(t, store.Config{URL: url, MaxConns: 4})
+		env := storetest.Env(t, s, "shop")
+		db, err := pgx.Connect(ctx, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close(ctx) })
+		if _, err := db.Exec(ctx, fillUsers, int64(env)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(ctx, "analyze users, profiles"); err != nil {
+			t.Fatal(err)
+		}
+		var queries []string
+		store.Watch(s, func(q string) { queries = append(queries, q) })
+		no := false
+		after := time.UnixMicro(1700000000000000 + 19_900).UTC()
+		list := func(f model.UserFilter, o model.UserOrder, most int) int {
+			t.Helper()
+			queries = nil
+			page, err := s.ListUsers(ctx, env, f, o, model.PageRequest{Limit: most})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range queries {
+				rows, err := db.Query(ctx, "explain "+q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text := strings.Join(plan, "\n"); strings.Contains(text, "Seq Scan on users") || strings.Contains(text, "Seq Scan on profiles") {
+					t.Errorf("%s\nreads everything:\n%s", q, text)
+				}
+			}
+			return len(page.Items)
+		}
+		for name, tt := range map[string]struct {
+			f    model.UserFilter
+			want int
+		}{
+			"all":        {model.UserFilter{}, 20},
+			"search":     {model.UserFilter{Search: "last10199"}, 20},
+			"searchTwo":  {model.UserFilter{Search: "last1019999 first"}, 1},
+			"phone":      {model.UserFilter{Search: "+1 555 1019"}, 20},
+			"email":      {model.UserFilter{Email: "u1000007@example.com"}, 1},
+			"prefix":     {model.UserFilter{IdentifierPrefix: "user-1999"}, 11},
+			"disabled":   {model.UserFilter{Enabled: &no}, 20},
+			"accounts":   {model.UserFilter{Kind: model.UserAccount}, 0},
+			"created":    {model.UserFilter{CreatedAt: model.TimeRange{Since: after}}, 20},
+			"signedUp":   {model.UserFilter{SignedUpAt: model.TimeRange{Since: after}}, 20},
+			"topic":      {model.UserFilter{Topic: 7}, 0},
+			"account":    {model.UserFilter{Account: 7}, 0},
+			"attributes": {model.UserFilter{Properties: []model.PropertyFilter{{Name: "plan", Type: model.PropertyText, Value: json.RawMessage(`"rare"`)}}}, 20},
+			"nobodyHas":  {model.UserFilter{Properties: []model.PropertyFilter{{Name: "plan", Type: model.PropertyText, Value: json.RawMessage(`"none"`)}}}, 0},
+		} {
+			for _, by := range []model.UserOrderKey{model.ByCreation, model.ByIdentifier, model.BySignUp, model.ByLastSeen, model.ByEmail} {
+				if got := list(tt.f, model.UserOrder{By: by}, 20); got != tt.want {
+					t.Errorf("%s in order %d: %d users, want %d", name, by, got, tt.want)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,214 @@
+package user_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"carillon/model"
+)
+
+// imported uploads a file and works on it.
+func (f *fixture) imported(t *testing.T, file string, dryRun bool) model.Import {
+	t.Helper()
+	i, err := f.Import(t.Context(), f.env.ID, strings.NewReader(file), dryRun)
+	if err != nil || i.Status != model.ImportRunning {
+		t.Fatalf("uploading: %+v, %v", i, err)
+	}
+	if err := f.Imports(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if i, err = f.FindImport(t.Context(), f.env.ID, i.ID); err != nil || i.Status != model.ImportDone || i.Processed != i.Total {
+		t.Fatalf("importing: %+v, %v", i, err)
+	}
+	if other, err := f.FindImport(t.Context(), f.other.ID, i.ID); model.KindOf(err) != model.KindNotFound {
+		t.Errorf("another environment sees %+v, %v", other, err)
+	}
+	return i
+}
+
+func wantCounts(t *testing.T, i model.Import, created, changed, same, invalid, duplicates int64) {
+	t.Helper()
+	if i.Created != created || i.Changed != changed || i.Same != same || i.Invalid != invalid || i.Duplicates != duplicates {
+		t.Errorf("created %d, changed %d, same %d, invalid %d, duplicates %d; want %d, %d, %d, %d, %d; errors %+v",
+			i.Created, i.Changed, i.Same, i.Invalid, i.Duplicates, created, changed, same, invalid, duplicates, i.Errors)
+	}
+}
+
+const someFile = "\ufeffIdentifier,First Name,phone_number,plan,attributes.seats,attributes.tags,enabled,userKind,topics\r\n" +
+	"ada,Ada,'+1 (555) 123-0001,gold,5,\"[\"\"x\"\",1]\",true,PERSON,news\r\n" +
+	"bob,\"Bob, \"\"the\"\" builder\",,007,,,FALSE,account,\r\n" +
+	"ada,Again,,,,,,,\r\n" +
+	"cleo,,not a number,,,,,,\r\n" +
+	"dan,'=SUM(A1),,''=x,,,,,\r\n" +
+	",,,,,,,,\r\n" +
+	"eve,x\r\n" +
+	"fay,,,,,,perhaps,,\r\n" +
+	"gus,\xff,,,,,,,\r\n"
+
+func TestImport(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.identify(t, "bob", `{"plan":"free","city":"Bonn"}`)
+		f.identifyIn(t, f.other, "ada", `{"plan":"other"}`)
+		dry := f.imported(t, someFile, true)
+		wantCounts(t, dry, 2, 1, 0, 5, 1)
+		if _, err := f.Find(t.Context(), f.env.ID, "ada"); model.KindOf(err) != model.KindNotFound {
+			t.Errorf("a dry run made ada: %v", err)
+		}
+		i := f.imported(t, someFile, false)
+		wantCounts(t, i, 2, 1, 0, 5, 1)
+		for identifier, want := range map[string]string{
+			"ada": `{"firstName":"Ada","phoneNumber":"+15551230001","plan":"gold","seats":5,"tags":["x",1]}`,
+			"bob": `{"city":"Bonn","firstName":"Bob, \"the\" builder","plan":"007"}`,
+			"dan": `{"firstName":"=SUM(A1)","plan":"'=x"}`,
+		} {
+			if got := f.find(t, identifier); string(got.Profile.Attributes) != want || got.Enabled == (identifier == "bob") || (got.Kind == model.UserAccount) != (identifier == "bob") {
+				t.Errorf("%s is %s, enabled %v, %s; want %s", identifier, got.Profile.Attributes, got.Enabled, got.Kind, want)
+			}
+		}
+		for n, want := range []model.ImportError{
+			{Line: 4, Column: "Identifier", Message: "line 2"},
+			{Line: 5, Column: "phone_number", Message: "phone number"},
+			{Line: 7, Column: "Identifier", Message: "must"},
+			{Line: 8, Message: "9 cells"},
+			{Line: 9, Column: "enabled", Message: "true or false"},
+			{Line: 10, Message: "UTF-8"},
+		} {
+			found := false
+			for _, e := range i.Errors {
+				found = found || e.Line == want.Line && e.Column == want.Column && strings.Contains(e.Message, want.Message)
+			}
+			if !found {
+				t.Errorf("error %d: none like %+v among %+v", n, want, i.Errors)
+			}
+		}
+		wantCounts(t, f.imported(t, someFile, false), 0, 0, 3, 5, 1)
+		if ignored := i.Ignored(); len(ignored) != 1 || ignored[0] != "topics" {
+			t.Errorf("ignored %q", ignored)
+		}
+		if u, err := f.Find(t.Context(), f.other.ID, "ada"); err != nil || string(u.Profile.Attributes) != `{"plan":"other"}` {
+			t.Errorf("another environment's ada is %s, %v", u.Profile.Attributes, err)
+		}
+	})
+}
+
+func TestWhatIsExportedIsImportedAgain(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.populate(t)
+		f.identify(t, "=formula", `{"firstName":"-1","plan":"''=twice","note":"two\nlines;and, more"}`)
+		var file bytes.Buffer
+		if err := f.ExportCSV(t.Context(), f.env.ID, &file); err != nil {
+			t.Fatal(err)
+		}
+		i := f.imported(t, file.String(), false)
+		wantCounts(t, i, 0, 0, i.Total-i.Invalid, i.Invalid, 0)
+		for _, e := range i.Errors { // values of another type than the property's
+			if e.Column != "attributes.seats" && e.Column != "attributes.tags" {
+				t.Errorf("%+v", e)
+			}
+		}
+		before := f.find(t, "=formula")
+		i, err := f.Import(t.Context(), f.other.ID, &file, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Imports(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		after, err := f.Find(t.Context(), f.other.ID, "=formula")
+		if err != nil || string(after.Profile.Attributes) != string(before.Profile.Attributes) {
+			t.Errorf("%s came back as %s, %v", before.Profile.Attributes, after.Profile.Attributes, err)
+		}
+	})
+}
+
+func TestImportRefusesFiles(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		for name, tt := range map[string]struct{ file, want string }{
+			"Empty":         {"", "empty"},
+			"UTF16":         {"\xff\xfei\x00d\x00", "UTF-16"},
+			"NoIdentifier":  {"firstName\nAda\n", "identifier"},
+			"UnknownHeader": {"identifier,colour\n", "colour"},
+			"TwiceTheSame":  {"identifier,email,E-Mail\n", "another column"},
+			"BadName":       {"identifier,attributes.\n", "no column"},
+			"OpenQuote":     {"identifier\n\"ada\n", "line 2"},
+			"EndlessQuote":  {"identifier\n\"" + strings.Repeat("a", 1<<20), "quote"},
+			"BareQuote":     {"identifier\nad\"a\n", "line 2"},
+		} {
+			i, err := f.Import(t.Context(), f.env.ID, strings.NewReader(tt.file), false)
+			e, ok := errors.AsType[*model.Error](err)
+			if !ok || e.Kind != model.KindInvalid || !strings.Contains(fmt.Sprint(e.Message, e.Problems), tt.want) {
+				t.Errorf("%s: %+v, %v", name, i, err)
+			}
+		}
+		broken := io.MultiReader(strings.NewReader("identifier\n"+strings.Repeat("ada\n", 50_000)), failing{})
+		if _, err := f.Import(t.Context(), f.env.ID, broken, false); !errors.Is(err, errCut) {
+			t.Errorf("a broken upload: %v", err)
+		}
+		if err := f.Imports(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Find(t.Context(), f.env.ID, "ada"); model.KindOf(err) != model.KindNotFound {
+			t.Errorf("of a broken upload came %v", err)
+		}
+	})
+}
+
+var errCut = errors.New("cut")
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errCut }
+
+func TestImportsAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		for n := range model.MaxOpenImports + 1 {
+			_, err := f.Import(t.Context(), f.env.ID, strings.NewReader("id;email\nada;a@example.com\n"), false)
+			if (model.KindOf(err) == model.KindLimit) != (n == model.MaxOpenImports) {
+				t.Errorf("import %d: %v", n, err)
+			}
+		}
+		if _, err := f.Import(t.Context(), f.other.ID, strings.NewReader("id\nada\n"), false); err != nil {
+			t.Errorf("another environment: %v", err)
+		}
+	})
+}
+
+func TestTwoWorkersDoEachPartOnce(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		var file strings.Builder
+		file.WriteString("identifier,n\n")
+		f.identify(t, "x", `{"n":1}`)
+		const rows = 3500
+		for n := range rows {
+			fmt.Fprintf(&file, "u%d,%d\n", n%(rows-1), n)
+		}
+		i, err := f.Import(t.Context(), f.env.ID, strings.NewReader(file.String()), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 2)
+		for range cap(done) {
+			go func() { done <- f.Imports(t.Context()) }()
+		}
+		if err := errors.Join(<-done, <-done); err != nil {
+			t.Fatal(err)
+		}
+		i, err = f.FindImport(t.Context(), f.env.ID, i.ID)
+		if err != nil || i.Processed != rows || i.Status != model.ImportDone {
+			t.Errorf("%+v, %v", i, err)
+		}
+		wantCounts(t, i, rows-1, 0, 0, 0, 1)
+		f.clock.advance(31 * 24 * time.Hour)
+		if err := f.Imports(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.FindImport(t.Context(), f.env.ID, i.ID); model.KindOf(err) != model.KindNotFound {
+			t.Errorf("after 31 days: %v", err)
+		}
+	})
+}
