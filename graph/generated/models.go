@@ -557,7 +557,7 @@ type IdentifyUserInput struct {
 	LastName *string `json:"lastName,omitzero"`
 	// E-mail address.
 	Email *string `json:"email,omitzero"`
-	// Phone number in E.164 form.
+	// Phone number; kept in E.164 form. Blanks, brackets and such may be in it, and 00 or nothing in the place of +; the country code must be there.
 	PhoneNumber *string `json:"phoneNumber,omitzero"`
 	// Language tag (BCP 47).
 	Locale *string `json:"locale,omitzero"`
@@ -945,6 +945,20 @@ type PreviewTemplatePayload struct {
 	UserErrors []*model.Problem `json:"userErrors"`
 	// Always false.
 	Replayed bool `json:"replayed"`
+}
+
+// A condition on one attribute; exactly one is given beside the name. Users without the attribute, or with a value of another type, do not pass.
+type PropertyFilter struct {
+	// The attribute: a well-known one, which is text, or one of `properties`, whose type says which conditions there are.
+	Name string `json:"name"`
+	// It is this: text, a number, true or false, or a date, which is the same moment in any time zone.
+	Equals json.RawMessage `json:"equals,omitzero"`
+	// Text that it has within, without regard to case; of a list, text that is an element. For TEXT and LIST.
+	Contains *string `json:"contains,omitzero"`
+	// It is above this number, or after this date.
+	GreaterThan json.RawMessage `json:"greaterThan,omitzero"`
+	// It is below this number, or before this date.
+	LessThan json.RawMessage `json:"lessThan,omitzero"`
 }
 
 // What can be read.
@@ -1900,7 +1914,8 @@ type UpdateWebhookEndpointPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
-// A page of users.
+// A page of users. For a filter that many users meet, yet few in a row, at most 50,000 users are looked at for a page: it may be short, or empty, though
+// `hasNextPage` is true; the end cursor then says how far was looked.
 type UserConnection struct {
 	// The rows with their cursors.
 	Edges []*UserEdge `json:"edges"`
@@ -1908,6 +1923,8 @@ type UserConnection struct {
 	Nodes []*view.User `json:"nodes"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
+	// How many users the filter leaves.
+	Total *model.UserTotal `json:"total"`
 }
 
 // A user in a list.
@@ -1926,6 +1943,27 @@ type UserFilter struct {
 	IdentifierPrefix *string `json:"identifierPrefix,omitzero"`
 	// Only users with exactly this e-mail address.
 	Email *string `json:"email,omitzero"`
+	// Only users who are put away, or only those who are not.
+	Archived *bool `json:"archived,omitzero"`
+	// Only people, or only accounts.
+	UserKind *model.UserKind `json:"userKind,omitzero"`
+	// What a person typed, up to 5 words: only users of whom each word is the beginning of the identifier, the first name, the last name, the e-mail address or
+	// the phone number, or the whole text is. The case of the letters A to Z does not count.
+	Search *string `json:"search,omitzero"`
+	// Only users first identified at this moment or later.
+	CreatedSince *time.Time `json:"createdSince,omitzero"`
+	// Only users first identified before this moment.
+	CreatedUntil *time.Time `json:"createdUntil,omitzero"`
+	// Only users who signed up at this moment or later.
+	SignedUpSince *time.Time `json:"signedUpSince,omitzero"`
+	// Only users who signed up before this moment.
+	SignedUpUntil *time.Time `json:"signedUpUntil,omitzero"`
+	// Only users on this topic (identifier), subscribed or not.
+	Topic *string `json:"topic,omitzero"`
+	// Only members of this account (identifier).
+	Account *string `json:"account,omitzero"`
+	// Conditions on attributes, at most 10.
+	Properties []*PropertyFilter `json:"properties,omitzero"`
 }
 
 // In which order to list users.

@@ -98,6 +98,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPatchProfileInput,
 		ec.unmarshalInputPreferenceChange,
 		ec.unmarshalInputPreviewTemplateInput,
+		ec.unmarshalInputPropertyFilter,
 		ec.unmarshalInputRecallNotificationsInput,
 		ec.unmarshalInputRecallSendInput,
 		ec.unmarshalInputRegisterDeviceInput,
@@ -476,6 +477,13 @@ type Query {
     "The channel in question."
     channel: Channel!
   ): Decision
+  "An import of users by its ` + "`" + `id` + "`" + `; null when there is none. Files are uploaded to ` + "`" + `POST /import/users.csv` + "`" + `. Secret key only."
+  import("The ` + "`" + `id` + "`" + ` of an import." id: ID!): Import
+  """
+  All that is held about a user, as ` + "`" + `GET /export/users/{identifier}.json` + "`" + ` gives it: an object; null when there is no such user. Up to 4 MB; more is for the
+  download. Secret key only.
+  """
+  exportUser("The ` + "`" + `id` + "`" + ` of a user." id: ID!): JSON
   "A delivery by its ` + "`" + `id` + "`" + `; null when there is none. A user credential sees its own user's, without what concerns the provider."
   delivery("The ` + "`" + `id` + "`" + `." id: ID!): Delivery
   "The deliveries of the environment, newest first. Secret key only."
@@ -579,6 +587,8 @@ type User implements Node {
   archived: Boolean!
   "When the user signed up with the application; the time of creation where that was not said."
   signedUpAt: DateTime!
+  "When the user last showed up here with a credential of their own, to five minutes or so; null: never."
+  lastSeenAt: DateTime
   "The accounts that the user is a member of, oldest membership first; at most 100."
   memberships: [Membership!]!
   "How many users are members of this account."
@@ -722,6 +732,58 @@ enum ErasureStatus {
   RUNNING
   "No trace is left."
   DONE
+}
+
+"How far an import is."
+enum ImportStatus {
+  "The file is arriving. Nothing was acknowledged, and what breaks off here leaves nothing."
+  UPLOADING
+  "The file is safe; its rows become users, also when servers are killed meanwhile."
+  RUNNING
+  "Every row had its turn."
+  DONE
+}
+
+"A file of users that was uploaded, and what has become of it. It is kept for 30 days."
+type Import {
+  "Opaque id, which the upload answered."
+  id: ID!
+  "How far it is."
+  status: ImportStatus!
+  "Nothing is written; the counts are what would be."
+  dryRun: Boolean!
+  "Rows of the file, without the first, which names the columns."
+  total: Int!
+  "Rows that had their turn."
+  processed: Int!
+  "Rows that were taken: those that made a user, changed one, or said nothing new."
+  valid: Int!
+  "Users who were made."
+  created: Int!
+  "Users who were changed."
+  changed: Int!
+  "Rows that are wrong."
+  invalid: Int!
+  "Rows whose identifier an earlier row of the file had; they are left out."
+  duplicates: Int!
+  "Headers of columns that exports have and no import writes."
+  ignoredColumns: [String!]!
+  "What was wrong with the first 100 rows of those that are wrong or duplicates."
+  errors: [ImportError!]!
+  "When the upload began."
+  createdAt: DateTime!
+  "When the last row had its turn; null: not yet."
+  finishedAt: DateTime
+}
+
+"What was wrong with a row of a file."
+type ImportError {
+  "The line that the row begins on; the first row of the file is on line 1."
+  line: Int!
+  "The header of the column; empty when it is about the whole row."
+  column: String!
+  "What was expected."
+  message: String!
 }
 
 "The receipt of a user's having been erased. It names nobody."
@@ -875,7 +937,10 @@ type Address {
   lastUsedAt: DateTime
 }
 
-"A page of users."
+"""
+A page of users. For a filter that many users meet, yet few in a row, at most 50,000 users are looked at for a page: it may be short, or empty, though
+` + "`" + `hasNextPage` + "`" + ` is true; the end cursor then says how far was looked.
+"""
 type UserConnection {
   "The rows with their cursors."
   edges: [UserEdge!]!
@@ -883,6 +948,8 @@ type UserConnection {
   nodes: [User!]!
   "Where the page lies."
   pageInfo: PageInfo!
+  "How many users the filter leaves."
+  total: UserTotal!
 }
 
 "A user in a list."
@@ -901,6 +968,51 @@ input UserFilter {
   identifierPrefix: String
   "Only users with exactly this e-mail address."
   email: String
+  "Only users who are put away, or only those who are not."
+  archived: Boolean
+  "Only people, or only accounts."
+  userKind: UserKind
+  """
+  What a person typed, up to 5 words: only users of whom each word is the beginning of the identifier, the first name, the last name, the e-mail address or
+  the phone number, or the whole text is. The case of the letters A to Z does not count.
+  """
+  search: String
+  "Only users first identified at this moment or later."
+  createdSince: DateTime
+  "Only users first identified before this moment."
+  createdUntil: DateTime
+  "Only users who signed up at this moment or later."
+  signedUpSince: DateTime
+  "Only users who signed up before this moment."
+  signedUpUntil: DateTime
+  "Only users on this topic (identifier), subscribed or not."
+  topic: String
+  "Only members of this account (identifier)."
+  account: String
+  "Conditions on attributes, at most 10."
+  properties: [PropertyFilter!]
+}
+
+"A condition on one attribute; exactly one is given beside the name. Users without the attribute, or with a value of another type, do not pass."
+input PropertyFilter {
+  "The attribute: a well-known one, which is text, or one of ` + "`" + `properties` + "`" + `, whose type says which conditions there are."
+  name: String!
+  "It is this: text, a number, true or false, or a date, which is the same moment in any time zone."
+  equals: JSON
+  "Text that it has within, without regard to case; of a list, text that is an element. For TEXT and LIST."
+  contains: String
+  "It is above this number, or after this date."
+  greaterThan: JSON
+  "It is below this number, or before this date."
+  lessThan: JSON
+}
+
+"How many rows a list has."
+type UserTotal {
+  "The number, 10,000 at most."
+  count: Int!
+  "False: there may be more. Counting ends at 10,000, and after 50,000 users were looked at."
+  exact: Boolean!
 }
 
 "In which order to list users."
@@ -917,6 +1029,12 @@ enum UserOrderField {
   CREATED_AT
   "Their identifier, byte by byte."
   IDENTIFIER
+  "When they signed up with the application."
+  SIGNED_UP_AT
+  "When they last showed up; who never did comes as the oldest."
+  LAST_SEEN_AT
+  "Their e-mail address, byte by byte; who has none comes as the smallest."
+  EMAIL
 }
 
 "Which way a list runs."
@@ -1690,7 +1808,7 @@ input IdentifyUserInput {
   lastName: String
   "E-mail address."
   email: String
-  "Phone number in E.164 form."
+  "Phone number; kept in E.164 form. Blanks, brackets and such may be in it, and 00 or nothing in the place of +; the country code must be there."
   phoneNumber: String
   "Language tag (BCP 47)."
   locale: String
@@ -4535,6 +4653,52 @@ func (ec *executionContext) childFields_IdentifyUsersPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type IdentifyUsersPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Import(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Import_id(ctx, field)
+	case "status":
+		return ec.fieldContext_Import_status(ctx, field)
+	case "dryRun":
+		return ec.fieldContext_Import_dryRun(ctx, field)
+	case "total":
+		return ec.fieldContext_Import_total(ctx, field)
+	case "processed":
+		return ec.fieldContext_Import_processed(ctx, field)
+	case "valid":
+		return ec.fieldContext_Import_valid(ctx, field)
+	case "created":
+		return ec.fieldContext_Import_created(ctx, field)
+	case "changed":
+		return ec.fieldContext_Import_changed(ctx, field)
+	case "invalid":
+		return ec.fieldContext_Import_invalid(ctx, field)
+	case "duplicates":
+		return ec.fieldContext_Import_duplicates(ctx, field)
+	case "ignoredColumns":
+		return ec.fieldContext_Import_ignoredColumns(ctx, field)
+	case "errors":
+		return ec.fieldContext_Import_errors(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Import_createdAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_Import_finishedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Import", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "line":
+		return ec.fieldContext_ImportError_line(ctx, field)
+	case "column":
+		return ec.fieldContext_ImportError_column(ctx, field)
+	case "message":
+		return ec.fieldContext_ImportError_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportError", field.Name)
+}
+
 func (ec *executionContext) childFields_InboxConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -5751,6 +5915,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_archived(ctx, field)
 	case "signedUpAt":
 		return ec.fieldContext_User_signedUpAt(ctx, field)
+	case "lastSeenAt":
+		return ec.fieldContext_User_lastSeenAt(ctx, field)
 	case "memberships":
 		return ec.fieldContext_User_memberships(ctx, field)
 	case "memberCount":
@@ -5791,6 +5957,8 @@ func (ec *executionContext) childFields_UserConnection(ctx context.Context, fiel
 		return ec.fieldContext_UserConnection_nodes(ctx, field)
 	case "pageInfo":
 		return ec.fieldContext_UserConnection_pageInfo(ctx, field)
+	case "total":
+		return ec.fieldContext_UserConnection_total(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserConnection", field.Name)
 }
@@ -5841,6 +6009,16 @@ func (ec *executionContext) childFields_UserSegment(ctx context.Context, field g
 		return ec.fieldContext_UserSegment_suppressed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserSegment", field.Name)
+}
+
+func (ec *executionContext) childFields_UserTotal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_UserTotal_count(ctx, field)
+	case "exact":
+		return ec.fieldContext_UserTotal_exact(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UserTotal", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
