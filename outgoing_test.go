@@ -33,7 +33,7 @@ type canary struct {
 
 func newCanary(t *testing.T, address string) *canary {
 	t.Helper()
-	l, err := net.Listen("tcp", address) //nolint:noctx // of a test
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Skipf("cannot listen on %s: %v", address, err)
 	}
@@ -57,7 +57,7 @@ func (c *canary) port() int { return c.Addr().(*net.TCPAddr).Port }
 // silent calls the canary itself, so that whatever came before has been counted.
 func (c *canary) silent(t *testing.T) {
 	t.Helper()
-	conn, err := net.Dial("tcp", c.Addr().String()) //nolint:noctx // of a test
+	conn, err := net.Dial("tcp", c.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func (c *canary) silent(t *testing.T) {
 // resolver has every name stand for what answer says.
 func resolver(t *testing.T, answer func() [4]byte) *net.Resolver {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0") //nolint:noctx // of a test
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func (c *customer) tell(calls map[string]string) map[string]map[string]any {
 func TestReceiversCannotLeadElsewhere(t *testing.T) {
 	t.Parallel()
 	bird := newCanary(t, "127.0.0.1:0")
-	l, err := net.Listen("tcp", "127.0.0.2:0") //nolint:noctx // of a test
+	l, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Skip("cannot listen on 127.0.0.2: ", err)
 	}

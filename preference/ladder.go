@@ -127,7 +127,7 @@ func (in *Input) tell(rule model.Reason, v verdict) string {
 		case block:
 			return fmt.Sprintf("the user is on the topic for other channels than %s", in.Channel)
 		default:
-			return "the user is not on a topic of the send for some channels only"
+			return "the send is not for a topic that the user chose about"
 		}
 	case model.ReasonEnvDefault:
 		return "a send without category is on unless something above says otherwise"
