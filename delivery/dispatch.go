@@ -89,6 +89,9 @@ func (x *surroundings) input(r model.Recipient, known bool, d model.Delivery, ca
 		Known: known, Enabled: r.Enabled, ChannelsOff: x.env.Unused(), Category: x.category(category), Choices: r.Choices, Channel: c,
 		Reachable: []model.Channel{model.ChannelInApp},
 	}
+	if d.Reason == model.ReasonUserTopic {
+		in.Via = []model.Channel{c} // for which they were on the topic when it fired
+	}
 	all := true
 	for _, a := range x.reach(d) {
 		if a.Channel == c {

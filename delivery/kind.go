@@ -26,6 +26,8 @@ type Kind struct {
 	// Dedupes says that the provider drops a message with an id that it has
 	// seen, so that one with an unknown outcome may be sent again.
 	Dedupes bool
+	// Reports says that its senders are [Receiver]s.
+	Reports bool
 	// Timeout is the most that an attempt may take; zero: DefaultTimeout.
 	Timeout time.Duration
 	// New makes a sender. The settings have passed [Kind.Check]; what is wrong

@@ -53,9 +53,6 @@ type Target struct {
 	// browser's PushSubscription as JSON.
 	Address  string
 	Platform model.Platform // of push tokens; else empty
-	// Data is what else belongs to the address, as JSON: the secret of a user's
-	// webhook, a chat's thread. Nil: nothing.
-	Data json.RawMessage
 }
 
 // Message is what is sent. Everything in it has been rendered: a provider puts

@@ -28,6 +28,15 @@ func (s *Service) CallbackURL(ref model.ProviderRef) string {
 	return fmt.Sprintf("%s/receipts/%d/%s", s.PublicURL, ref.Env, ref.ID)
 }
 
+// ReceiptsURL is where a provider can report to; "": its kind does not report, or
+// this server does not know its public address.
+func (s *Service) ReceiptsURL(p model.Provider) string {
+	if k := s.Kinds.Find(p.Kind); k == nil || !k.Reports {
+		return ""
+	}
+	return s.CallbackURL(model.ProviderRef{Env: p.EnvID, ID: p.ID})
+}
+
 // Call is a call that came in for a provider.
 type Call struct {
 	Query  string // as it was sent, without the question mark

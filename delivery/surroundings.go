@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"sync"
@@ -158,8 +159,13 @@ type providerCatalog struct {
 
 type readProviders struct {
 	at     time.Time
+	stale  bool                               // something has changed since
 	byLane map[model.Channel][]model.Provider // enabled ones, in order
 }
+
+// kept is how long providers stay known after they were read: longer than what
+// was claimed then is worked on.
+const kept = 10 * time.Minute
 
 // read reads the providers of the lanes' environments, unless it did so just
 // now.
@@ -167,7 +173,7 @@ func (c *providerCatalog) read(ctx context.Context, s *Service, lanes []model.Du
 	now := time.Now()
 	c.mu.Lock()
 	stale := each(lanes, func(l model.DueLane) model.EnvID { return l.Env })
-	stale = slices.DeleteFunc(stale, func(env model.EnvID) bool { return now.Sub(c.envs[env].at) < fresh })
+	stale = slices.DeleteFunc(stale, func(env model.EnvID) bool { return !c.envs[env].stale && now.Sub(c.envs[env].at) < fresh })
 	c.mu.Unlock()
 	if len(stale) == 0 {
 		return nil
@@ -178,11 +184,14 @@ func (c *providerCatalog) read(ctx context.Context, s *Service, lanes []model.Du
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.envs == nil || len(c.envs) > 10_000 {
+	if c.envs == nil {
 		c.envs = map[model.EnvID]readProviders{}
 	}
+	if len(c.envs) > 10_000 {
+		maps.DeleteFunc(c.envs, func(_ model.EnvID, r readProviders) bool { return now.Sub(r.at) > kept })
+	}
 	for _, env := range stale {
-		c.envs[env] = readProviders{now, map[model.Channel][]model.Provider{}}
+		c.envs[env] = readProviders{at: now, byLane: map[model.Channel][]model.Provider{}}
 	}
 	for _, p := range list {
 		if p.Enabled {
@@ -199,10 +208,15 @@ func (c *providerCatalog) of(l model.Lane) []model.Provider {
 	return c.envs[l.Env].byLane[l.Channel]
 }
 
+// forget has the providers of an environment read again before more is claimed.
+// What was claimed goes on with those that were known: without any it would end.
 func (c *providerCatalog) forget(env model.EnvID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.envs, env)
+	if r, ok := c.envs[env]; ok {
+		r.stale = true
+		c.envs[env] = r
+	}
 }
 
 // senders keeps senders as long as their provider's settings stay what they

@@ -33,7 +33,7 @@ func TestEachReasonIsExplained(t *testing.T) {
 		}
 		ask(`mutation { createCategory(input: {identifier: "must", name: "M", defaultEnabled: true, requiredChannels: [EMAIL]}) { userErrors { message } } }`)
 		ask(`mutation { createCategory(input: {identifier: "quiet", name: "Q", defaultEnabled: false}) { userErrors { message } } }`)
-		for _, u := range []string{"plain", "off", "chan", "cat", "catchan", "bounced", "topical"} {
+		for _, u := range []string{"plain", "off", "chan", "cat", "catchan", "fan", "bounced", "topical"} {
 			ask(fmt.Sprintf(`mutation { identifyUser(input: {identifier: %q, email: "%s@example.com", phoneNumber: "+4915112345678"}) { userErrors { message } } }`, u, u))
 		}
 		ask(`mutation { identifyUser(input: {identifier: "nowhere"}) { userErrors { message } } }`)
@@ -41,6 +41,7 @@ func TestEachReasonIsExplained(t *testing.T) {
 		ask(`mutation { setPreferences(input: {user: "chan", changes: [{channel: EMAIL, enabled: false}]}) { userErrors { message } } }`)
 		ask(`mutation { setPreferences(input: {user: "cat", changes: [{category: "comments", enabled: false}]}) { userErrors { message } } }`)
 		ask(`mutation { setPreferences(input: {user: "catchan", changes: [{category: "comments", channel: EMAIL, enabled: false}]}) { userErrors { message } } }`)
+		ask(`mutation { setPreferences(input: {user: "fan", changes: [{category: "quiet", enabled: true}, {category: "comments", enabled: false}, {category: "comments", channel: EMAIL, enabled: true}]}) { userErrors { message } } }`)
 		ask(`mutation { suppressAddress(input: {channel: EMAIL, address: "bounced@example.com"}) { userErrors { message } } }`)
 		ask(`mutation { createTopic(input: {identifier: "t", name: "T"}) { userErrors { message } } }`)
 		ask(`mutation { subscribeToTopic(input: {topic: "t", users: [{identifier: "topical", channels: [SMS]}]}) { userErrors { message } } }`)
@@ -58,11 +59,15 @@ func TestEachReasonIsExplained(t *testing.T) {
 			{"Suppressed", "bounced", "", "EMAIL", model.ReasonSuppressed, false},
 			{"AdminOff", "plain", "", "VOICE", model.ReasonAdminOff, false},
 			{"NotRequested", "plain", "channels: [SMS]", "EMAIL", model.ReasonChannelNotRequested, false},
-			{"NotRequestedByTopic", "", `t`, "EMAIL", model.ReasonChannelNotRequested, false},
+			{"TopicOff", "", `t`, "EMAIL", model.ReasonUserTopic, false},
+			{"TopicOffInApp", "", `t`, "IN_APP", model.ReasonUserTopic, false},
+			{"TopicOn", "", `t`, "SMS", model.ReasonUserTopic, true},
 			{"Required", "chan", `category: "must"`, "EMAIL", model.ReasonRequired, true},
 			{"ChannelOff", "chan", "", "EMAIL", model.ReasonUserChannelOff, false},
 			{"CategoryChannel", "catchan", `category: "comments"`, "EMAIL", model.ReasonUserCategoryChannel, false},
 			{"Category", "cat", `category: "comments"`, "EMAIL", model.ReasonUserCategory, false},
+			{"CategoryChannelOn", "fan", `category: "comments"`, "EMAIL", model.ReasonUserCategoryChannel, true},
+			{"CategoryOn", "fan", `category: "quiet"`, "EMAIL", model.ReasonUserCategory, true},
 			{"CategoryDefaultOff", "plain", `category: "quiet"`, "EMAIL", model.ReasonCategoryDefault, false},
 			{"CategoryDefaultOn", "plain", `category: "comments"`, "EMAIL", model.ReasonCategoryDefault, true},
 			{"EnvDefault", "plain", "", "EMAIL", model.ReasonEnvDefault, true},
@@ -118,8 +123,8 @@ func TestDeliveriesAreShown(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); w.delivery.Run(ctx) }()
 		t.Cleanup(func() { stop(); <-done })
-		made := w.must(t, "shop", `mutation { createProvider(input: {kind: "recorder", channel: EMAIL, name: "M", config: {from: "x"}, secrets: {token: "a-very-secret-token"}}) { provider { id secrets config } } }`)
-		if s := fmt.Sprint(made); strings.Contains(s, "a-very-secret") || !strings.Contains(s, "secrets:[token]") {
+		made := w.must(t, "shop", `mutation { createProvider(input: {kind: "recorder", channel: EMAIL, name: "M", config: {from: "x"}, secrets: {token: "a-very-secret-token"}}) { provider { id secrets config receiptsUrl } } }`)
+		if s := fmt.Sprint(made); strings.Contains(s, "a-very-secret") || !strings.Contains(s, "secrets:[token]") || !strings.Contains(s, "receiptsUrl:<nil>") {
 			t.Errorf("the provider is shown as %s", s)
 		}
 		w.must(t, "shop", `mutation { sendNotification(input: {to: {users: ["ada"]}, title: "Shown"}) { send { id } } }`)

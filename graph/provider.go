@@ -31,6 +31,16 @@ func (q *query) Providers(ctx context.Context) ([]*view.Provider, error) {
 	return view.Providers(ps), err
 }
 
+// providerFields resolves the fields of Provider that the server knows, not the row.
+type providerFields struct{ *Resolver }
+
+func (f *providerFields) ReceiptsURL(_ context.Context, p *view.Provider) (*string, error) {
+	if at := f.Deliveries.ReceiptsURL(p.Provider); at != "" {
+		return &at, nil
+	}
+	return nil, nil //nolint:nilnil // as the schema says: there is none
+}
+
 func (m *mutation) CreateProvider(ctx context.Context, in generated.CreateProviderInput) (*generated.CreateProviderPayload, error) {
 	p := &generated.CreateProviderPayload{}
 	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)

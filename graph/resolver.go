@@ -59,6 +59,7 @@ func (r root) Subscription() generated.SubscriptionResolver { return &subscripti
 func (r root) User() generated.UserResolver                 { return &userFields{r.Resolver} }
 func (r root) Segment() generated.SegmentResolver           { return &segmentFields{r.Resolver} }
 func (r root) Topic() generated.TopicResolver               { return &topicFields{r.Resolver} }
+func (r root) Provider() generated.ProviderResolver         { return &providerFields{r.Resolver} }
 func (r root) Viewer() generated.ViewerResolver             { return &viewer{r.Resolver} }
 
 // userGone ends what a deleted user has open in this process; other processes

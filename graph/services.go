@@ -131,6 +131,7 @@ type Deliveries interface {
 	DeleteProvider(ctx context.Context, env model.EnvID, once model.Once, id model.ProviderID) (model.Outcome[model.ProviderID], error)
 	OrderProviders(ctx context.Context, env model.EnvID, once model.Once, channel model.Channel, ids []model.ProviderID) (model.Outcome[[]model.ProviderID], error)
 	TestProvider(ctx context.Context, env model.EnvID, once model.Once, id model.ProviderID, to *delivery.Target) (model.Outcome[model.ProviderTest], error)
+	ReceiptsURL(p model.Provider) string
 
 	Suppress(ctx context.Context, env model.EnvID, once model.Once, m model.Suppression) (model.Outcome[model.Suppression], error)
 	Unsuppress(ctx context.Context, env model.EnvID, once model.Once, id model.SuppressionID) (model.Outcome[model.Suppression], error)

@@ -115,7 +115,7 @@ type Recipient struct {
 	// SegmentSuppressed: only segments that the user is suppressed for made
 	// them a recipient.
 	SegmentSuppressed bool
-	OnlyVia           []Channel // what the topics that made them a recipient limit the send to; nil: nothing does
+	OnlyVia           []Channel // what they are on the topics for that made them a recipient; nil: all channels
 }
 
 // Reach is an address of a recipient, and whether nothing is sent to it.

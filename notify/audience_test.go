@@ -165,7 +165,7 @@ func TestTopicLimitsTheChannels(t *testing.T) {
 			member("union", "EMAIL"), member("free", "EMAIL"), member("odd", "in_app", "PIGEON"), member("named", "EMAIL"),
 			model.TopicMember{Identifier: "empty", Channels: []string{}})
 		f.topic(t, "two", member("union", "IN_APP", "EMAIL"), member("free"))
-		const not = " CHANNEL_NOT_REQUESTED"
+		const not = " USER_TOPIC"
 
 		req := toTopics("one", "two")
 		req.To.Users = []string{"named"}
@@ -179,7 +179,7 @@ func TestTopicLimitsTheChannels(t *testing.T) {
 		if got, want := f.rows(t, id), []string{"all", "both", "empty" + not, "free", "in", "mail" + not, "named", "odd" + not, "union"}; !slices.Equal(got, want) {
 			t.Errorf("it went to %q, want %q", got, want)
 		}
-		if got := f.rows(t, mail); !slices.Contains(got, "both"+not) || !slices.Contains(got, "in"+not) || !slices.Contains(got, "all"+not) {
+		if got := f.rows(t, mail); !slices.Contains(got, "both CHANNEL_NOT_REQUESTED") || !slices.Contains(got, "all CHANNEL_NOT_REQUESTED") {
 			t.Errorf("for another channel it went to %q", got)
 		}
 		if got := f.rows(t, alone); !slices.Contains(got, "union"+not) || !slices.Contains(got, "free"+not) || !slices.Contains(got, "named"+not) {
@@ -242,10 +242,10 @@ func TestDryRunTellsOfAnAudience(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s %s", p.Identifier, p.Channels[0].Decision.Reason))
 		}
 		slices.Sort(got)
-		if want := []string{"a ENV_DEFAULT", "b CHANNEL_NOT_REQUESTED", "c ENV_DEFAULT", "new ENV_DEFAULT"}; !slices.Equal(got, want) || r.Send != nil {
+		if want := []string{"a ENV_DEFAULT", "b USER_TOPIC", "c ENV_DEFAULT", "new ENV_DEFAULT"}; !slices.Equal(got, want) || r.Send != nil {
 			t.Errorf("plan %q, send %v; want %q", got, r.Send, want)
 		}
-		if got := skipped(r); !slices.Equal(got, []string{"x USER_UNKNOWN", "b CHANNEL_NOT_REQUESTED"}) {
+		if got := skipped(r); !slices.Equal(got, []string{"x USER_UNKNOWN", "b USER_TOPIC"}) {
 			t.Errorf("skipped %q", got)
 		}
 

@@ -42,7 +42,7 @@ func newPlanner(env model.Environment, requested []model.Channel, category *mode
 func (p *planner) input(r model.Recipient, c model.Channel) preference.Input {
 	return preference.Input{
 		Known: true, Enabled: r.Enabled, Reachable: r.Reachable, Choices: r.Choices, Category: p.category,
-		ChannelsOff: p.off, Requested: p.requestedFor(r), Channel: c, Suppressed: suppressed(r, c), SegmentSuppressed: r.SegmentSuppressed,
+		ChannelsOff: p.off, Requested: p.requested, Via: r.OnlyVia, Channel: c, Suppressed: suppressed(r, c), SegmentSuppressed: r.SegmentSuppressed,
 	}
 }
 
@@ -66,24 +66,6 @@ func suppressed(r model.Recipient, c model.Channel) []model.Channel {
 		return nil
 	}
 	return []model.Channel{c}
-}
-
-// requestedFor is what the send is for, as far as the topics through which it
-// comes to the recipient let it.
-func (p *planner) requestedFor(r model.Recipient) []model.Channel {
-	switch {
-	case r.OnlyVia == nil:
-		return p.requested
-	case p.requested == nil:
-		return r.OnlyVia
-	}
-	both := make([]model.Channel, 0, len(r.OnlyVia))
-	for _, c := range r.OnlyVia {
-		if slices.Contains(p.requested, c) {
-			both = append(both, c)
-		}
-	}
-	return both
 }
 
 // decide says whether the recipient's notification lies in the inbox, which

@@ -57,7 +57,9 @@ func (in *Input) ask(rule model.Reason) verdict {
 		return allow
 	case model.ReasonDuplicate: // decided when a send is saved
 	case model.ReasonUserTopic:
-		// Nobody chooses about a topic yet; the rule has its place already.
+		if in.Via != nil {
+			return as(slices.Contains(in.Via, in.Channel))
+		}
 	case model.ReasonSegmentSuppressed:
 		// It is asked before the ladder, and about no channel in particular.
 	}
@@ -120,7 +122,14 @@ func (in *Input) tell(rule model.Reason, v verdict) string {
 	case model.ReasonUserChannelOff:
 		return fmt.Sprintf(say("the user switched %s off everywhere", "the user did not switch %s off everywhere"), in.Channel)
 	case model.ReasonUserTopic:
-		return say("the user chose for the topic", "the send is not for a topic that the user chose about")
+		switch v {
+		case allow:
+			return fmt.Sprintf("the user is on the topic for %s", in.Channel)
+		case block:
+			return fmt.Sprintf("the user is on the topic for other channels than %s", in.Channel)
+		default:
+			return "the send is not for a topic that the user chose about"
+		}
 	case model.ReasonEnvDefault:
 		return "a send without category is on unless something above says otherwise"
 	default:

@@ -17,7 +17,7 @@
 //	USER_CHANNEL_OFF       the user switched the channel off          block
 //	USER_CATEGORY_CHANNEL  the user's choice for category and channel as chosen
 //	USER_CATEGORY          the user's choice for the whole category   as chosen
-//	USER_TOPIC             the user's choice for the topic            as chosen
+//	USER_TOPIC             the channels the user is on the topic for  as chosen
 //	CATEGORY_DEFAULT       the category's default, the channel's first as set
 //	ENV_DEFAULT            a send without category                    allow
 //
@@ -37,6 +37,7 @@ type Input struct {
 	Suppressed  []model.Channel // channels of which every address is suppressed
 	ChannelsOff []model.Channel // channels that the environment does not use
 	Requested   []model.Channel // channels that the send is for; nil: all
+	Via         []model.Channel // channels that the user is on the topics for through which the send comes; nil: all, or through no topic
 	Category    *model.Category // nil: none
 	Choices     []model.Choice  // of the user; those about other categories are left aside
 	Channel     model.Channel   // the channel in question

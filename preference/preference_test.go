@@ -82,6 +82,20 @@ func TestDecide(t *testing.T) {
 		{"CategoryOnBeatsDefault", func(in *Input) {
 			in.Category, in.Choices = category(offByDefault), []model.Choice{on(comments, 0)}
 		}, true, model.ReasonUserCategory},
+		{"OnTheTopicForOthers", func(in *Input) { in.Via = []model.Channel{model.ChannelSMS} }, false, model.ReasonUserTopic},
+		{"OnTheTopicForNone", func(in *Input) { in.Via = []model.Channel{} }, false, model.ReasonUserTopic},
+		{"OnTheTopicForItBeatsDefault", func(in *Input) {
+			in.Category, in.Via = category(offByDefault), []model.Channel{model.ChannelSMS, email}
+		}, true, model.ReasonUserTopic},
+		{"CategoryBeatsTopic", func(in *Input) {
+			in.Category, in.Via, in.Choices = category(nil), []model.Channel{model.ChannelSMS}, []model.Choice{on(comments, 0)}
+		}, true, model.ReasonUserCategory},
+		{"RequiredBeatsTopic", func(in *Input) {
+			in.Category, in.Via = category(required), []model.Channel{model.ChannelSMS}
+		}, true, model.ReasonRequired},
+		{"NotRequestedBeatsTopic", func(in *Input) {
+			in.Requested, in.Via = []model.Channel{model.ChannelSMS}, []model.Channel{email}
+		}, false, model.ReasonChannelNotRequested},
 		{"AnotherCategory", func(in *Input) {
 			in.Category, in.Choices = category(nil), []model.Choice{off(billing, 0), off(billing, email)}
 		}, true, model.ReasonCategoryDefault},
@@ -156,6 +170,9 @@ func randomInput(r *rand.Rand) Input {
 	if !likely() {
 		in.Requested = []model.Channel{channel()}
 	}
+	if !likely() {
+		in.Via = []model.Channel{channel()}
+	}
 	if likely() {
 		in.Category = &model.Category{ID: comments, DefaultEnabled: r.IntN(2) > 0, ChannelDefaults: map[model.Channel]bool{channel(): r.IntN(2) > 0}}
 		if !likely() {
@@ -199,7 +216,7 @@ func TestDecideHasOneDecidingRung(t *testing.T) {
 			}
 		}
 	}
-	never := map[model.Reason]bool{model.ReasonSuppressed: true, model.ReasonUserTopic: true}
+	never := map[model.Reason]bool{model.ReasonSuppressed: true}
 	for _, rule := range ladder {
 		if seen[rule] == 0 && !never[rule] {
 			t.Errorf("no input was decided by %s", rule)

@@ -311,8 +311,10 @@ var replayable = []model.DeliveryState{
 	model.DeliveryFailed, model.DeliveryUnknown, model.DeliveryExpired, model.DeliveryCanceled, model.DeliveryBounced,
 }
 
-// RetryDeliveries makes deliveries that have ended without being sent due again,
-// the oldest first and at most model.MaxReplay of them, and returns how many.
+// RetryDeliveries makes deliveries that have ended without being sent, or wait for
+// another try, due again, the oldest first and at most model.MaxReplay of them, and
+// returns how many. What waits for its first try waits for a reason, and goes on
+// doing so.
 func (s *Store) RetryDeliveries(ctx context.Context, env model.EnvID, o model.Once, f model.DeliveryFilter) (model.Outcome[int], error) {
 	return once(ctx, s, env, o, "retrying deliveries", func(ctx context.Context, tx bun.Tx) (int, error) {
 		if f.States == nil {
@@ -320,7 +322,8 @@ func (s *Store) RetryDeliveries(ctx context.Context, env model.EnvID, o model.On
 		}
 		where := deliveryConditions(env, f)
 		ids := "select d.id from deliveries d " + where.sql() + " order by d.created_at, d.id limit ?" + s.dialect.skipLocked
-		return s.replayDeliveries(ctx, tx, replayable, "d.env_id = ? and d.id in (select id from ("+ids+") x)", append(append([]any{env}, where.args...), model.MaxReplay)...)
+		return s.replayDeliveries(ctx, tx, append(slices.Clone(replayable), model.DeliveryQueued),
+			"(d.state <> 1 or d.attempt > 0) and d.env_id = ? and d.id in (select id from ("+ids+") x)", append(append([]any{env}, where.args...), model.MaxReplay)...)
 	})
 }
 

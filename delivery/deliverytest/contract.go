@@ -143,6 +143,9 @@ func (b bundle) send(t *testing.T) (delivery.Receipt, error) {
 func (c Contract) sends(t *testing.T) {
 	t.Parallel()
 	b := c.setup(t)
+	if _, reports := b.sender.(delivery.Receiver); reports != c.Kind.Reports {
+		t.Errorf("the kind says of its reports %t, its sender %t", c.Kind.Reports, reports)
+	}
 	if ch, ok := b.sender.(delivery.Chooser); ok && !ch.Takes(b.To) {
 		t.Fatal("the sender does not take the peer's own address")
 	}

@@ -37,7 +37,7 @@ type Sent struct {
 func (r *Recorder) Kind(name string) *delivery.Kind {
 	return &delivery.Kind{
 		Name: name, Title: "Recorder", Channels: slices.DeleteFunc(model.Channels(), func(c model.Channel) bool { return c == model.ChannelInApp }),
-		Dedupes: r.Dedupes,
+		Reports: true, Dedupes: r.Dedupes,
 		Fields: []delivery.Field{
 			{Name: "from", Help: "who sends", Type: delivery.FieldText},
 			{Name: "token", Help: "the credential", Type: delivery.FieldText, Secret: true},

@@ -33,6 +33,7 @@ var Kind = &delivery.Kind{
 	},
 	// Mailboxes drop a second copy by its Message-ID; where one does not, a second
 	// mail is better than none.
+	Reports: true,
 	Dedupes: true,
 	New:     open,
 }

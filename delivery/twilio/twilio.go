@@ -21,6 +21,7 @@ const usual = "https://api.twilio.com"
 // Kind is Twilio.
 var Kind = &delivery.Kind{
 	Name: "twilio", Title: "Twilio", Channels: []model.Channel{model.ChannelSMS, model.ChannelWhatsApp},
+	Reports: true,
 	Fields: []delivery.Field{
 		{Name: "accountSid", Help: "id of the account (AC…)", Type: delivery.FieldText, Required: true},
 		{Name: "authToken", Help: "the account's auth token; reports are verified with it", Type: delivery.FieldText, Secret: true, Required: true},

@@ -22,6 +22,7 @@ var Kind = &delivery.Kind{
 		{Name: "previousSecret", Help: "the secret before it, while receivers change over: calls are signed with both", Type: delivery.FieldText, Secret: true},
 		delivery.ReceiptsSecret(),
 	},
+	Reports: true,
 	Dedupes: true, // by webhook-id, as the specification asks of receivers
 	New:     open,
 }
@@ -81,10 +82,6 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 	if _, err := s.out.Guard.CheckURL(m.To.Address, "https", "http"); err != nil {
 		return delivery.Receipt{}, delivery.Errorf(model.ClassPermanent, "the URL of the webhook %v", err)
 	}
-	secrets, err := s.secretsOf(m.To)
-	if err != nil {
-		return delivery.Receipt{}, err
-	}
 	body, err := delivery.JSON(payload{"notification", m.FiredAt.UTC(), notification{
 		m.ID, m.Notification, m.Send, m.Recipient, m.Category, m.Title, m.Text, m.Icon, m.URL, m.Blocks, m.Data,
 	}}, m.Overrides)
@@ -96,7 +93,7 @@ func (s *sender) Send(ctx context.Context, m delivery.Message) (delivery.Receipt
 		header.Set(name, value)
 	}
 	header.Set("Content-Type", "application/json")
-	signature.Sign(header, string(m.ID), s.out.Now(), body, secrets...)
+	signature.Sign(header, string(m.ID), s.out.Now(), body, s.secrets...)
 	answer, err := s.out.Post(ctx, m.To.Address, header, body)
 	if err != nil {
 		return delivery.Receipt{}, err
@@ -115,21 +112,4 @@ func classOf(e *delivery.Error) model.ErrorClass {
 		return e.Class
 	}
 	return model.ClassTransient
-}
-
-// secretsOf are the secrets of the address itself where it has any, else the
-// account's.
-func (s *sender) secretsOf(to delivery.Target) ([]signature.Secret, error) {
-	var own struct {
-		Secret string `json:"secret"`
-	}
-	_ = json.Unmarshal(to.Data, &own) // data that has no secret leaves it empty
-	if own.Secret == "" {
-		return s.secrets, nil
-	}
-	secret, err := signature.ParseSecret(own.Secret)
-	if err != nil {
-		return nil, delivery.Errorf(model.ClassPermanent, "the secret of the webhook %v", err)
-	}
-	return []signature.Secret{secret}, nil
 }

@@ -86,20 +86,6 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-func TestAnAddressHasASecretOfItsOwn(t *testing.T) {
-	t.Parallel()
-	own := signature.NewSecret()
-	p := receiver(t, own)
-	m := deliverytest.Message(model.ChannelWebhook, delivery.Target{Address: p.URL, Data: json.RawMessage(`{"secret":"` + own + `"}`)})
-	if err := send(t, m); err != nil {
-		t.Error(err)
-	}
-	m.To.Data = json.RawMessage(`{"secret":"short"}`)
-	if err := send(t, m); delivery.Classify(err) == nil || delivery.Classify(err).Class != model.ClassPermanent {
-		t.Errorf("a secret that is none: %v", err)
-	}
-}
-
 func TestAddressesThatAreNotCalled(t *testing.T) {
 	t.Parallel()
 	for _, to := range []string{"", "ftp://example.com", "https://user:pw@example.com", "http://10.0.0.1/", "http://0x7f.1/", "not a URL", "http://[::1]/"} {
