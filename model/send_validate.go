@@ -252,7 +252,7 @@ func (r SendRequest) checkDedupe(c *Check) {
 	if m := CheckIdentifier(o.DedupeKey); m != "" {
 		c.Add(ProblemInvalid, m, "dedupeKey")
 	}
-	c.That(len(r.To.Users)+len(r.To.Inline) <= MaxSmallSend && len(r.To.Topics) == 0 && !r.To.Everyone && r.SendAt.IsZero(),
+	c.That(len(r.To.Users)+len(r.To.Inline) <= MaxSmallSend && len(r.To.Topics) == 0 && len(r.To.Segments) == 0 && !r.To.Everyone && r.SendAt.IsZero(),
 		fmt.Sprintf("goes with up to %d recipients named one by one, and without sendAt", MaxSmallSend), "dedupeKey")
 	c.That(o.DedupeWithin >= time.Second && o.DedupeWithin <= MaxDedupe, fmt.Sprintf("must be between 1 and %d", int64(MaxDedupe/time.Second)), "dedupeSeconds")
 }

@@ -1135,7 +1135,7 @@ type ReplayWebhookEventsPayload struct {
 
 // Deliveries to be tried again.
 type RetryDeliveriesInput struct {
-	// Which; without states, those that are FAILED.
+	// Which; without states, those that are FAILED. Of those that are QUEUED, the ones that were tried before.
 	Filter *DeliveryFilter `json:"filter"`
 	// Makes the call happen at most once; 1 to 255 bytes.
 	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
@@ -1375,7 +1375,8 @@ type SendTargetInput struct {
 	Users []string `json:"users,omitzero"`
 	// Users that are created or updated on the way.
 	InlineUsers []*IdentifyUserInput `json:"inlineUsers,omitzero"`
-	// Identifiers of topics, at most 100. A user who is on topics for some channels only gets it over these, unless also named or meant by `everyone`.
+	// Identifiers of topics, at most 100. That a user is on topics for some channels only is a choice of theirs (`USER_TOPIC`): it goes over these and no others,
+	// whatever the category's default is, but for what they chose about the category itself. Whoever is also named or meant by `everyone` gets it like all.
 	Topics []string `json:"topics,omitzero"`
 	// Identifiers of segments, at most 20. Who is in them is evaluated when the send goes out. A user who is suppressed for a segment is left out, with the reason
 	// `SEGMENT_SUPPRESSED`, unless something else that is named here leads to them.

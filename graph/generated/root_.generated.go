@@ -22,6 +22,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Mutation() MutationResolver
+	Provider() ProviderResolver
 	Query() QueryResolver
 	Segment() SegmentResolver
 	Subscription() SubscriptionResolver
@@ -1598,7 +1599,7 @@ enum ReasonCode {
   USER_CATEGORY_CHANNEL
   "The user chose for the whole category."
   USER_CATEGORY
-  "The user chose for the topic."
+  "The user is on the topic of the send for some channels only: on for these, off for the others."
   USER_TOPIC
   "The category's default."
   CATEGORY_DEFAULT
@@ -2703,7 +2704,8 @@ input SendTargetInput {
   "Users that are created or updated on the way."
   inlineUsers: [IdentifyUserInput!]
   """
-  Identifiers of topics, at most 100. A user who is on topics for some channels only gets it over these, unless also named or meant by ` + "`" + `everyone` + "`" + `.
+  Identifiers of topics, at most 100. That a user is on topics for some channels only is a choice of theirs (` + "`" + `USER_TOPIC` + "`" + `): it goes over these and no others,
+  whatever the category's default is, but for what they chose about the category itself. Whoever is also named or meant by ` + "`" + `everyone` + "`" + ` gets it like all.
   """
   topics: [String!]
   """
@@ -3444,6 +3446,8 @@ type Provider {
   pausedAt: DateTime
   "Why the server paused it; null: a person did, or it is not paused."
   trouble: String
+  "Where it can report what became of messages; null: its kind does not report, or ` + "`" + `PUBLIC_URL` + "`" + ` is not set."
+  receiptsUrl: String
   "When it was made."
   createdAt: DateTime!
   "When it was last changed."
@@ -3576,7 +3580,7 @@ input RetryDeliveryInput {
 
 "Deliveries to be tried again."
 input RetryDeliveriesInput {
-  "Which; without states, those that are FAILED."
+  "Which; without states, those that are FAILED. Of those that are QUEUED, the ones that were tried before."
   filter: DeliveryFilter!
   "Makes the call happen at most once; 1 to 255 bytes."
   idempotencyKey: String
@@ -5065,6 +5069,8 @@ func (ec *executionContext) childFields_Provider(ctx context.Context, field grap
 		return ec.fieldContext_Provider_pausedAt(ctx, field)
 	case "trouble":
 		return ec.fieldContext_Provider_trouble(ctx, field)
+	case "receiptsUrl":
+		return ec.fieldContext_Provider_receiptsUrl(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Provider_createdAt(ctx, field)
 	case "updatedAt":
