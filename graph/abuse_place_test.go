@@ -181,7 +181,7 @@ func selection(schema *ast.Schema, t *ast.Type, depth int, above []string) strin
 		switch {
 		case leaf:
 			parts = append(parts, f.Name)
-		case depth > 0 && !slices.Contains(above, under.Name) && f.Name != "edges" && f.Name != "subscribers":
+		case depth > 0 && !slices.Contains(above, under.Name) && f.Name != "edges" && f.Name != "subscribers" && f.Name != "segments":
 			args := ""
 			if f.Arguments.ForName("first") != nil {
 				args = "(first: 2)"
