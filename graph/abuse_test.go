@@ -20,7 +20,7 @@ import (
 	"carillon/store/storetest"
 )
 
-var thorough = flag.Bool("thorough", false, "try every hostile value at every place, not the worst and one in eight of the others")
+var thorough = flag.Bool("thorough", false, "try every hostile value at every place, not the worst and one in sixteen of the others")
 
 // TestAbuse puts every hostile value in the place of every argument of every
 // field, as a variable and as a literal, with a secret key and with a
@@ -154,7 +154,7 @@ func (a *abuse) attack(t *testing.T, args string, values func(place) []hostile) 
 		for _, v := range values(p) {
 			words := []string{a.call.field, p.String(), v.name}
 			switch {
-			case underRace && !sampled(40, words), !*thorough && !always[v.name] && !sampled(8, append(words, a.w.store.Database())):
+			case underRace && !sampled(40, words), !*thorough && !always[v.name] && !sampled(16, append(words, a.w.store.Database())):
 				continue
 			case a.call.field == "rotateCredential" && v.name == "@shop.secretKey":
 				continue // that would end the credential that it is tried with
