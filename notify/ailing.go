@@ -7,7 +7,7 @@ import (
 	"carillon/model"
 )
 
-// size is how many recipients of a send are served next.
+// size is how many recipients the next chunk of a send has.
 func (e *expander) size(id model.SendID) int {
 	if t, ok := e.trouble[id]; ok {
 		return t.size
@@ -15,7 +15,7 @@ func (e *expander) size(id model.SendID) int {
 	return e.full()
 }
 
-// full is how many that are of a send without trouble.
+// full is how many a chunk of a send without trouble has.
 func (e *expander) full() int {
 	if e.Chunk == 0 {
 		return DefaultChunk

@@ -3,7 +3,6 @@ package notify_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 
@@ -133,17 +132,13 @@ type chunkStore struct {
 	after  func(model.Send)
 }
 
-func (s *chunkStore) SaveChunks(ctx context.Context, chunks []model.Chunk) (int, []*model.InboxChange, error) {
+func (s *chunkStore) SaveChunk(ctx context.Context, c model.Chunk) (bool, []*model.InboxChange, error) {
 	if s.before != nil {
-		all := chunks[len(chunks)-1]
-		if len(chunks) == 2 {
-			all.Notifications = slices.Concat(chunks[0].Notifications, all.Notifications)
-		}
-		ctx = s.before(ctx, all)
+		ctx = s.before(ctx, c)
 	}
-	saved, changes, err := s.Store.SaveChunks(ctx, chunks)
-	if saved > 0 && s.after != nil {
-		s.after(chunks[saved-1].Send)
+	saved, changes, err := s.Store.SaveChunk(ctx, c)
+	if saved && s.after != nil {
+		s.after(c.Send)
 	}
 	return saved, changes, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"carillon/model"
@@ -85,6 +84,7 @@ type expander struct {
 	*Service
 	last    model.SendID            // whose chunk was the last one
 	lastEnv model.EnvID             // whose turn it was
+	ids     []int64                 // taken and not used yet
 	busy    []model.SendID          // at which another worker was
 	trouble map[model.SendID]ailing // whose chunks fail
 	env     model.Environment       // of the last chunk
@@ -134,28 +134,27 @@ func (e *expander) passedOver() []model.SendID {
 	return out
 }
 
-// expand serves the next chunks of a send, and publishes what they changed.
+// expand serves the next chunk of a send, and publishes what it changed.
 func (e *expander) expand(ctx context.Context, x model.Expansion) (saved bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, chunkTime)
 	defer cancel()
 	for try := 1; ; try++ {
-		chunks, err := e.chunks(ctx, x)
+		c, err := e.chunk(ctx, x)
 		if err != nil {
 			return false, err
 		}
-		n, changes, err := e.Store.SaveChunks(ctx, chunks)
-		if n > 0 {
-			e.tell(ctx, chunks[n-1].Send, changes)
-			if slices.ContainsFunc(chunks[:n], func(c model.Chunk) bool { return len(c.Deliveries) > 0 }) {
-				e.wakeDelivery()
+		saved, changes, err := e.Store.SaveChunk(ctx, c)
+		if err == nil {
+			if saved {
+				e.ids = e.ids[len(c.Notifications):]
+				e.tell(ctx, c.Send, changes)
+				if len(c.Deliveries) > 0 {
+					e.wakeDelivery()
+				}
 			}
+			return saved, nil
 		}
-		if err != nil {
-			e.ahead = nil
-		}
-		if err == nil || n > 0 { // what failed behind a chunk that was saved leads the next time
-			return n > 0, nil
-		}
+		e.ids, e.ahead = nil, nil // the ids may have been used
 		if try == chunkTries || !certain(err) {
 			return false, err
 		}
@@ -168,18 +167,18 @@ func certain(err error) bool {
 	return errors.Is(err, model.ErrNotSaved) && model.KindOf(err) != model.KindUnavailable
 }
 
-// chunks reads who is next and decides for them.
-func (e *expander) chunks(ctx context.Context, x model.Expansion) ([]model.Chunk, error) {
-	c := model.Chunk{Send: x.Send, After: x.Reached, Reached: x.Reached}
+// chunk reads who is next and decides for them.
+func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk, err error) {
+	c = model.Chunk{Send: x.Send, After: x.Reached, Reached: x.Reached}
 	env, category, err := e.surroundings(ctx, x.Send)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	plan := newPlanner(env, x.Send.Channels, category, model.SendOptions{})
 	if len(plan.carries) > 0 {
 		options, err := e.Store.SendOptions(ctx, x.Send.EnvID, []model.SendID{x.Send.ID})
 		if err != nil {
-			return nil, err
+			return c, err
 		}
 		plan.options = options[x.Send.ID]
 	}
@@ -193,55 +192,32 @@ func (e *expander) chunks(ctx context.Context, x model.Expansion) ([]model.Chunk
 	m := &c.Send
 	if m.Progress.Total < 0 {
 		if err := e.settle(ctx, x.Send.EnvID, x.Audience.Segments); err != nil {
-			return nil, err
+			return c, err
 		}
 		n, err := e.Store.AudienceSize(ctx, q)
 		if err != nil {
-			return nil, err
+			return c, err
 		}
 		m.Progress.Total = n + m.Progress.Skipped
 	}
 	if expires := m.ExpiresAt; !expires.IsZero() && !expires.After(e.now()) {
 		m.Progress.Skipped = max(m.Progress.Skipped, m.Progress.Total-m.Progress.Done-m.Progress.Failed)
 		finish(m)
-		return []model.Chunk{c}, nil
+		return c, nil
 	}
 	part, err := e.read(ctx, x.Send.ID, q)
 	if err != nil {
-		return nil, err
+		return c, err
+	}
+	if err := e.decide(ctx, &c, part, plan); err != nil {
+		return c, err
 	}
 	if part.More {
 		e.readAhead(ctx, x.Send.ID, q, part.Last)
+	} else {
+		finish(m)
 	}
-	return e.decideAll(ctx, c, part, plan)
-}
-
-// decideAll decides for a part of an audience: in two chunks if it is more than
-// one should have.
-func (e *expander) decideAll(ctx context.Context, c model.Chunk, part model.AudiencePart, plan planner) (out []model.Chunk, err error) {
-	for _, half := range halves(part, e.full()/2) {
-		if err := e.decide(ctx, &c, half, plan); err != nil {
-			return nil, err
-		}
-		if !half.More {
-			finish(&c.Send)
-		}
-		out = append(out, c)
-		c = model.Chunk{Send: c.Send, After: c.Reached, Reached: c.Reached}
-	}
-	return out, nil
-}
-
-// halves cuts a part of an audience in two if it has more than so many
-// recipients. Who is absent is counted with the second.
-func halves(part model.AudiencePart, most int) []model.AudiencePart {
-	if len(part.Recipients) <= max(most, 1) {
-		return []model.AudiencePart{part}
-	}
-	first, middle := part, len(part.Recipients)/2
-	first.Recipients, part.Recipients = part.Recipients[:middle], part.Recipients[middle:]
-	first.Absent, first.Last, first.More = 0, first.Recipients[middle-1].ID, true
-	return []model.AudiencePart{first, part}
+	return c, nil
 }
 
 // madeUntil is when the last user was made who is part of everyone.
@@ -273,7 +249,7 @@ func (e *expander) decide(ctx context.Context, c *model.Chunk, part model.Audien
 			return err
 		}
 	}
-	ids, err := e.Store.NewIDs(ctx, len(part.Recipients))
+	ids, err := e.take(ctx, len(part.Recipients))
 	if err != nil {
 		return err
 	}
@@ -327,6 +303,18 @@ func (e *expander) surroundings(ctx context.Context, m model.Send) (env model.En
 		category = &c
 	}
 	return env, category, nil
+}
+
+// take returns n ids, which stay in e.ids until they are used.
+func (e *expander) take(ctx context.Context, n int) ([]int64, error) {
+	if missing := n - len(e.ids); missing > 0 {
+		more, err := e.Store.NewIDs(ctx, missing)
+		if err != nil {
+			return nil, err
+		}
+		e.ids = append(e.ids, more...)
+	}
+	return e.ids[:n], nil
 }
 
 // tell publishes what a chunk changed.

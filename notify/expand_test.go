@@ -133,7 +133,7 @@ func TestChunkThatIsCutShortLeavesNothing(t *testing.T) {
 			eventually(t, "an end of the chunk", func() bool {
 				m := f.mustFind(t, id)
 				n := f.count(t, "select count(*) from notifications")
-				return m.Progress.Done >= before+20 && n == m.Progress.Done && n%5 == 0 && (m.Status == model.SendExpanding || n == 250)
+				return m.Progress.Done >= before+20 && n == m.Progress.Done && n%10 == 0 && (m.Status == model.SendExpanding || n == 250)
 			})
 			f.noDrift(t)
 		}

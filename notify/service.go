@@ -22,7 +22,7 @@ type Store interface {
 	SaveSends(ctx context.Context, sends []model.PendingSend) ([]model.SavedSend, []*model.InboxChange, error)
 	DueSends(ctx context.Context, now time.Time, after *model.PageKey, limit int) (due []model.DueSend, next time.Time, err error)
 	NextExpansion(ctx context.Context, after model.EnvID, except []model.SendID) (model.Expansion, bool, error)
-	SaveChunks(ctx context.Context, chunks []model.Chunk) (saved int, changes []*model.InboxChange, err error)
+	SaveChunk(ctx context.Context, c model.Chunk) (saved bool, changes []*model.InboxChange, err error)
 	TopicIDs(ctx context.Context, env model.EnvID, identifiers []string) (map[string]model.TopicID, error)
 	Audience(ctx context.Context, q model.AudienceQuery) (model.AudiencePart, error)
 	NewestUserAt(ctx context.Context, env model.EnvID) (time.Time, error)
@@ -97,8 +97,8 @@ type Service struct {
 	// KeyPatience is how long a send waits for another one with the same
 	// idempotency key. Zero: DefaultKeyPatience.
 	KeyPatience time.Duration
-	// Chunk is how many recipients of a large send are served at a time, in two
-	// transactions that the database may write at once. Zero: DefaultChunk.
+	// Chunk is how many recipients of a large send one transaction serves.
+	// Zero: DefaultChunk.
 	Chunk int
 	// Expanders is how many large sends Run works on at the same time. Zero:
 	// DefaultExpanders.
@@ -115,7 +115,7 @@ const (
 	DefaultQueue       = 1024
 	DefaultPatience    = 100 * time.Millisecond
 	DefaultKeyPatience = 5 * time.Second
-	DefaultChunk       = 8000
+	DefaultChunk       = 4000
 	DefaultExpanders   = 1
 )
 

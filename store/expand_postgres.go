@@ -6,21 +6,20 @@ import (
 	"carillon/model"
 )
 
-// chunkStatement writes the notifications of a chunk. Inboxes are locked in
-// the order of all writers; the rows are written in the order of their users, as
-// their indexes have them.
+// chunkStatement writes the notifications of a chunk, with inboxes locked in the
+// order of all writers.
 const chunkStatement = `with
 	x as (
 		select * from unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::smallint[]) as x (user_id, id, in_inbox, reason)
 	),
 	i as (
 		insert into inboxes as ib (env_id, user_id, seq, total, unseen, unread, seen_up_to, read_up_to, trimmed_to)
-		select $1::bigint, user_id, n, n, n, n, 0, 0, 0 from (select user_id, in_inbox::integer as n from x) x order by user_id desc` + onInbox + `
+		select $1::bigint, user_id, n, n, n, n, 0, 0, 0 from (select user_id, in_inbox::integer as n from x) x order by user_id` + onInbox + `
 	),
 	n as (
 		insert into notifications (env_id, id, user_id, send_id, category_id, sort_at, added_seq, seq, seen_seq, read_seq, expires_at, in_inbox, reason)
 		select $1::bigint, x.id, x.user_id, $2::bigint, $3::bigint, $4::bigint, i.seq, i.seq, i.seq, i.seq, $5::bigint, x.in_inbox, x.reason
-		from x join i on i.user_id = x.user_id order by x.id
+		from x join i on i.user_id = x.user_id
 	)
 	select env_id, user_id, seq, total, unseen, unread from i`
 

@@ -10,7 +10,7 @@ import (
 
 // insertChunkInSteps writes the notifications of a chunk table by table.
 func (s *Store) insertChunkInSteps(ctx context.Context, tx bun.IDB, c model.Chunk) ([]movedInbox, error) {
-	rows, err := s.saveRows([]*model.PendingSend{{Send: c.Send, Fire: true, Notifications: c.Notifications}})
+	rows, err := s.saveRows(pendingOf(c))
 	if err != nil {
 		return nil, err
 	}

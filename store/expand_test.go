@@ -1,11 +1,8 @@
 package store_test
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -43,8 +40,7 @@ func TestChunkIsSavedWholeOrNotAtAll(t *testing.T) {
 		m := f.expanding(t, model.Audience{Everyone: true})
 		save := func(c model.Chunk) (bool, []*model.InboxChange) {
 			t.Helper()
-			n, changes, err := s.SaveChunks(t.Context(), []model.Chunk{c})
-			saved := n == 1
+			saved, changes, err := s.SaveChunk(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +64,7 @@ func TestChunkIsSavedWholeOrNotAtAll(t *testing.T) {
 		}
 		bad := f.chunk(t, m, f.users[2].ID, f.users[3:]...)
 		bad.Notifications[1].UserID = 1
-		if _, _, err := s.SaveChunks(t.Context(), []model.Chunk{bad}); err == nil {
+		if _, _, err := s.SaveChunk(t.Context(), bad); err == nil {
 			t.Error("a chunk to nobody was saved")
 		}
 		e, found, err := s.NextExpansion(t.Context(), 0, nil)
@@ -95,95 +91,6 @@ func TestChunkIsSavedWholeOrNotAtAll(t *testing.T) {
 		if _, found, err := s.NextExpansion(t.Context(), 0, nil); err != nil || found {
 			t.Errorf("after the end: %t, %v", found, err)
 		}
-		f.noDrift(t)
-	})
-}
-
-func TestTwoChunksAreSavedInOrder(t *testing.T) {
-	t.Parallel()
-	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		f := newSends(t, s, 8)
-		m := f.expanding(t, model.Audience{Everyone: true})
-		pair := func(from, middle, to int) []model.Chunk {
-			var after model.UserID
-			if from > 0 {
-				after = f.users[from-1].ID
-			}
-			return []model.Chunk{f.chunk(t, m, after, f.users[from:middle]...), f.chunk(t, m, f.users[middle-1].ID, f.users[middle:to]...)}
-		}
-		saved := func(what string, chunks []model.Chunk, want, inboxes int, fails bool, reached int) {
-			t.Helper()
-			n, changes, err := s.SaveChunks(t.Context(), chunks)
-			if n != want || len(changes) != inboxes || (err != nil) != fails {
-				t.Errorf("%s: %d saved, %d inboxes changed, %v; want %d, %d, failure %t", what, n, len(changes), err, want, inboxes, fails)
-			}
-			var at model.UserID
-			if reached > 0 {
-				at = f.users[reached-1].ID
-			}
-			e, found, err := s.NextExpansion(t.Context(), 0, nil)
-			if err != nil || !found || e.Reached != at {
-				t.Errorf("%s: the send has reached %d, %t, %v; want %d", what, e.Reached, found, err, at)
-			}
-		}
-		bad := pair(0, 2, 4)
-		bad[0].Notifications[1].UserID = 1
-		saved("the first is to nobody", bad, 0, 0, true, 0)
-		bad = pair(0, 2, 4)
-		bad[1].Notifications[1].UserID = 1
-		saved("the second is to nobody", bad, 1, 1, true, 2)
-		saved("the first was saved before", pair(0, 2, 4), 0, 0, false, 2)
-		saved("both", pair(2, 4, 6), 2, 2, false, 6)
-		ahead := pair(6, 7, 8)
-		ahead[1].After = f.users[7].ID
-		saved("the second begins elsewhere", ahead, 1, 1, false, 7)
-		if n, err := store.Number(t.Context(), s, "select count(*) from notifications where send_id = ?", m.ID); err != nil || n != 7 {
-			t.Errorf("%d notifications, %v; want 7", n, err)
-		}
-		f.noDrift(t)
-	})
-}
-
-// TestChunksAndSmallSendsDoNotDeadlock saves pairs of chunks while small sends
-// go to users of both halves.
-func TestChunksAndSmallSendsDoNotDeadlock(t *testing.T) {
-	t.Parallel()
-	storetest.OnPostgres(t, func(t *testing.T, url string) {
-		// A deadlock would not be seen to be one for long, and end in a failure.
-		s := storetest.Open(t, store.Config{URL: url + "&deadlock_timeout=1min"})
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		f := newSends(t, s, 400)
-		slices.SortFunc(f.users, func(a, b model.User) int { return cmp.Compare(a.ID, b.ID) })
-		var wg sync.WaitGroup
-		over := make(chan struct{})
-		for i := range 4 {
-			wg.Go(func() {
-				for n := i; ; n++ {
-					select {
-					case <-over:
-						return
-					default:
-					}
-					low, high := f.users[n*7%200], f.users[200+n*13%200]
-					p := f.pending(t, low, high)
-					if _, _, err := s.SaveSends(ctx, []model.PendingSend{p}); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			})
-		}
-		for range 10 {
-			m := f.expanding(t, model.Audience{Everyone: true})
-			chunks := []model.Chunk{f.chunk(t, m, 0, f.users[:200]...), f.chunk(t, m, f.users[199].ID, f.users[200:]...)}
-			if n, _, err := s.SaveChunks(ctx, chunks); n != 2 || err != nil {
-				t.Errorf("%d chunks saved, %v", n, err)
-				break
-			}
-		}
-		close(over)
-		wg.Wait()
 		f.noDrift(t)
 	})
 }

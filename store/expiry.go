@@ -97,7 +97,7 @@ type losingInbox struct {
 	lost     model.Counters
 }
 
-// lockInboxes takes the locks of the inboxes in the order of all writers.
+// lockInboxes takes the locks of the inboxes in key order.
 func (s *Store) lockInboxes(ctx context.Context, tx bun.IDB, due []dueNotification) (map[inboxKey]*losingInbox, error) {
 	keys := make([]inboxKey, len(due))
 	for i, d := range due {
@@ -114,7 +114,7 @@ func (s *Store) lockInboxes(ctx context.Context, tx bun.IDB, due []dueNotificati
 		Seq, Total, Unseen, Unread int64
 	}
 	err := tx.NewRaw(`select env_id, user_id, seq, total, unseen, unread from inboxes where (env_id, user_id) in (values `+wanted.String()+`)
-		order by env_id desc, user_id desc`+s.dialect.forUpdate, wanted.args...).Scan(ctx, &rows)
+		order by env_id, user_id`+s.dialect.forUpdate, wanted.args...).Scan(ctx, &rows)
 	out := make(map[inboxKey]*losingInbox, len(rows))
 	for _, r := range rows {
 		out[inboxKey{r.EnvID, r.UserID}] = &losingInbox{seq: r.Seq, counters: model.Counters{Total: r.Total, Unseen: r.Unseen, Unread: r.Unread}}

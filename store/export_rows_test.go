@@ -12,11 +12,6 @@ func Exec(ctx context.Context, s *Store, statement string, args ...any) error {
 	return err
 }
 
-// Number reads one.
-func Number(ctx context.Context, s *Store, query string, args ...any) (n int, err error) {
-	return n, s.r.NewRaw(query, args...).Scan(ctx, &n)
-}
-
 // RowsOf counts the rows that a table has about a user.
 func RowsOf(ctx context.Context, s *Store, table string, env model.EnvID, user model.UserID) (n int, err error) {
 	column := map[string]string{"users": "id", "idempotency": "actor"}[table]

@@ -250,7 +250,7 @@ func (m *merging) choices(ctx context.Context) error {
 // each with the marks it had: what a mark-all covered is marked on its own
 // first. Of a send that both have, into's stays.
 func (m *merging) inbox(ctx context.Context) error {
-	lock := "select user_id, seq, seen_up_to, read_up_to from inboxes where env_id = ? and user_id in (?, ?) order by user_id desc" + m.s.dialect.forUpdate
+	lock := "select user_id, seq, seen_up_to, read_up_to from inboxes where env_id = ? and user_id in (?, ?) order by user_id" + m.s.dialect.forUpdate
 	var rows []struct {
 		UserID   model.UserID
 		Seq      int64

@@ -35,8 +35,8 @@ func TestMergeWhileASendIsOnItsWay(t *testing.T) {
 				if reached > 0 {
 					place = before[reached-1].ID
 					m.Progress.Done = int64(reached)
-					if saved, _, err := s.SaveChunks(t.Context(), []model.Chunk{f.chunk(t, m, 0, before...)}); err != nil || saved != 1 {
-						t.Fatalf("the first chunk: %d, %v", saved, err)
+					if saved, _, err := s.SaveChunk(t.Context(), f.chunk(t, m, 0, before...)); err != nil || !saved {
+						t.Fatalf("the first chunk: %t, %v", saved, err)
 					}
 				}
 				merge := func() error {
@@ -66,8 +66,8 @@ func TestMergeWhileASendIsOnItsWay(t *testing.T) {
 					}
 				}
 				m.Status, m.Progress.Done = model.SendSent, 3
-				if saved, _, err := s.SaveChunks(t.Context(), []model.Chunk{f.chunk(t, m, place, left...)}); err != nil || saved != 1 {
-					t.Fatalf("the last chunk when the send had come to %d: %d, %v", reached, saved, err)
+				if saved, _, err := s.SaveChunk(t.Context(), f.chunk(t, m, place, left...)); err != nil || !saved {
+					t.Fatalf("the last chunk when the send had come to %d: %t, %v", reached, saved, err)
 				}
 				if between {
 					if err := merge(); err != nil {

@@ -99,9 +99,9 @@ func TestRecallOfAnExpandingSendEndsIt(t *testing.T) {
 		for i := range late.Notifications {
 			late.Notifications[i].SendID = p.Send.ID
 		}
-		saved, _, err := s.SaveChunks(t.Context(), []model.Chunk{{Send: p.Send, Reached: f.users[1].ID, Notifications: late.Notifications}})
-		if err != nil || saved != 0 {
-			t.Errorf("a chunk of a recalled send was saved: %d, %v", saved, err)
+		saved, _, err := s.SaveChunk(t.Context(), model.Chunk{Send: p.Send, Reached: f.users[1].ID, Notifications: late.Notifications})
+		if err != nil || saved {
+			t.Errorf("a chunk of a recalled send was saved: %t, %v", saved, err)
 		}
 	})
 }
@@ -159,8 +159,8 @@ func TestCollapseKeys(t *testing.T) {
 			members.Notifications[i].SendID = large.Send.ID
 		}
 		large.Send.Status = model.SendSent
-		saved, changes, err := s.SaveChunks(ctx, []model.Chunk{{Send: large.Send, Reached: eve.ID, Notifications: members.Notifications}})
-		if err != nil || saved != 1 || len(changes) != 2 || len(changes[0].Removed) != 1 || len(changes[1].Removed) != 1 {
+		saved, changes, err := s.SaveChunk(ctx, model.Chunk{Send: large.Send, Reached: eve.ID, Notifications: members.Notifications})
+		if err != nil || !saved || len(changes) != 2 || len(changes[0].Removed) != 1 || len(changes[1].Removed) != 1 {
 			t.Fatalf("the chunk changes %+v, %v", changes, err)
 		}
 		if got := shown(t, s, f.env, eve.ID); !slices.Equal(got, []model.NotificationID{members.Notifications[1].ID}) {

@@ -40,7 +40,7 @@ const saveStatement = `with
 		select env_id, user_id, step, added, added, added, 0, 0, 0
 		from unnest($25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[]) as x (env_id, user_id, step, added)
 		where (select count(*) from k) >= 0 -- keys first: who waits for one holds no inbox meanwhile
-		order by env_id desc, user_id desc` + onInbox + `
+		order by env_id, user_id` + onInbox + `
 	),
 	n as (
 		insert into notifications (env_id, id, user_id, send_id, category_id, sort_at, added_seq, seq, seen_seq, read_seq, expires_at, in_inbox, reason)

@@ -9,10 +9,8 @@
 // method that changes an inbox returns the change, and its caller publishes it
 // after the commit.
 //
-// Inbox rows are locked by every writer from the highest key to the lowest, so
-// that transactions that touch the same inboxes wait for each other and never
-// deadlock, also where one chunk of a send waits for the chunk of lower users
-// that goes before it.
+// Inbox rows are locked in key order by every writer, so that transactions
+// that touch the same inboxes wait for each other and never deadlock.
 package store
 
 import (
