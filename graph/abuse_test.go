@@ -17,6 +17,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"carillon/model"
+	"carillon/store"
 	"carillon/store/storetest"
 )
 
@@ -44,6 +45,9 @@ func TestAbuse(t *testing.T) {
 		for i, call := range abuseCalls {
 			t.Run(fmt.Sprintf("%s-%d", call.field, i), func(t *testing.T) {
 				t.Parallel()
+				if underRace && i%3 != 0 && store.IsPostgres(url) {
+					return // its schemas, one for each call, take most of the time; SQLite has all calls
+				}
 				newAbuse(t, schema, call, another(t, url)).run(t)
 			})
 		}

@@ -68,8 +68,9 @@ type Stream struct {
 // under locks of the hub: it must not wait and not call the stream. The owner
 // calls Next first of all, without being woken, and Close at the end.
 //
-// A user who does not exist shows at the first Next, as a KindNotFound error.
-func (s *Service) Watch(_ context.Context, env model.EnvID, user model.UserID, o WatchOptions, wake func()) (*Stream, error) {
+// A user who does not exist shows at the first Next, as a KindNotFound error; to
+// a tail, which reads where it begins, at once.
+func (s *Service) Watch(ctx context.Context, env model.EnvID, user model.UserID, o WatchOptions, wake func()) (*Stream, error) {
 	if o.First == 0 {
 		o.First = model.DefaultPage
 	}
@@ -94,7 +95,29 @@ func (s *Service) Watch(_ context.Context, env model.EnvID, user model.UserID, o
 	// Before the first read: what is committed in between is then in the read,
 	// or in a hint, or in both.
 	w.cancel = s.Live.Watch(model.InboxKey(env, user), w)
+	if o.Tail {
+		if err := w.settleDown(ctx); err != nil {
+			w.Close()
+			return nil, err
+		}
+	}
 	return w, nil
+}
+
+// settleDown finds the place of a tail. It is found before anybody is told that
+// the stream is open: what comes in between would be taken for what was there.
+func (w *Stream) settleDown(ctx context.Context) error {
+	w.mu.Lock()
+	missed := w.behind
+	w.reading, w.behind = true, 0
+	w.mu.Unlock()
+
+	event, err := w.read(ctx, 0, model.ResetFirst)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.settle(event.Seq, missed, err)
+	return err
 }
 
 // Close ends the stream: Next tells nothing more. wake may be called once more
@@ -215,9 +238,6 @@ func (w *Stream) Next(ctx context.Context) (model.InboxEvent, bool, error) {
 		w.mu.Unlock()
 		if err != nil {
 			return model.InboxEvent{}, false, err
-		}
-		if event.Reset == model.ResetFirst && w.first == 0 {
-			continue // a tail has only found its place
 		}
 		if event.Reset != "" || event.Seq != after {
 			return event, true, nil

@@ -24,11 +24,17 @@ type watching struct {
 // watch opens a stream of an inbox that has changed head times.
 func watch(t *testing.T, head int64, o inbox.WatchOptions) *watching {
 	t.Helper()
-	w := &watching{t: t, store: &fakeStore{head: head}, hub: live.NewHub(live.Config{})}
-	s := &inbox.Service{Store: w.store, Live: w.hub}
-	w.stream = follow(t, s, theEnv, theUser, o, func() { w.wakes++ })
+	w := unwatched(t, head)
+	w.stream = follow(t, w.service(), theEnv, theUser, o, func() { w.wakes++ })
 	return w
 }
+
+// unwatched is the same before the stream is opened.
+func unwatched(t *testing.T, head int64) *watching {
+	return &watching{t: t, store: &fakeStore{head: head}, hub: live.NewHub(live.Config{})}
+}
+
+func (w *watching) service() *inbox.Service { return &inbox.Service{Store: w.store, Live: w.hub} }
 
 func at(seq int64) *model.Position {
 	return &model.Position{Epoch: theEpoch, User: theUser, Seq: seq}

@@ -25,22 +25,32 @@ func TestTail(t *testing.T) {
 	})
 	t.Run("TellsWhatHappenedDuringItsFirstRead", func(t *testing.T) {
 		t.Parallel()
-		w := watch(t, 9, inbox.WatchOptions{Tail: true})
+		w := unwatched(t, 9)
 		w.store.during = func() { w.tell(1) }
+		w.stream = follow(t, w.service(), theEnv, theUser, inbox.WatchOptions{Tail: true}, func() { w.wakes++ })
 		wantEvent(t, w.next(), 10, "", 10)
 		w.nothing()
 	})
-	t.Run("BeginsAfterAnErrorToo", func(t *testing.T) {
+	t.Run("TellsWhatHappenedOnceItWasOpen", func(t *testing.T) {
 		t.Parallel()
 		w := watch(t, 9, inbox.WatchOptions{Tail: true})
-		w.store.fail = errors.New("away")
-		if _, _, err := w.stream.Next(t.Context()); err == nil {
-			t.Fatal("an error of the database was swallowed")
-		}
-		w.store.fail = nil
+		w.tell(1)
+		w.store.change() // unheard of
+		wantEvent(t, w.next(), 10, "", 10)
 		w.nothing()
 		w.tell(1)
-		wantEvent(t, w.next(), 10, "", 10)
+		wantEvent(t, w.next(), 12, "", 12, 11)
+	})
+	t.Run("IsNotOpenAfterAnError", func(t *testing.T) {
+		t.Parallel()
+		w := unwatched(t, 9)
+		w.store.fail = errors.New("away")
+		if _, err := w.service().Watch(t.Context(), theEnv, theUser, inbox.WatchOptions{Tail: true}, func() {}); err == nil {
+			t.Fatal("an error of the database was swallowed")
+		}
+		if n := w.hub.Stats().Watchers; n != 0 {
+			t.Errorf("%d watch all the same", n)
+		}
 	})
 	t.Run("IsResetWithCountersAlone", func(t *testing.T) {
 		t.Parallel()
