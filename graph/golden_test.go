@@ -149,6 +149,7 @@ func (w *world) play(t *testing.T, requests []request) string {
 			t.Fatalf("answer %d is not JSON: %s", i+1, body)
 		}
 		answers = append(answers, decoded)
+		body = inOrder(t, body)
 		var indented bytes.Buffer
 		if err := json.Indent(&indented, []byte(n.text(string(body))), "", "  "); err != nil {
 			t.Fatal(err)
@@ -156,6 +157,26 @@ func (w *world) play(t *testing.T, requests []request) string {
 		fmt.Fprintf(&out, "%d %s\n%s\n", status, http.StatusText(status), &indented)
 	}
 	return out.String()
+}
+
+// inOrder puts the errors of an answer in the order of their paths: fields are
+// resolved side by side, so any of them may fail first.
+func inOrder(t *testing.T, body []byte) []byte {
+	t.Helper()
+	var answer struct{ Errors json.RawMessage }
+	var list []json.RawMessage
+	if json.Unmarshal(body, &answer) != nil || len(answer.Errors) == 0 || json.Unmarshal(answer.Errors, &list) != nil || len(list) < 2 {
+		return body
+	}
+	path := func(e json.RawMessage) string {
+		var at struct{ Path json.RawMessage }
+		if err := json.Unmarshal(e, &at); err != nil {
+			t.Fatal(err)
+		}
+		return string(at.Path)
+	}
+	slices.SortStableFunc(list, func(a, b json.RawMessage) int { return strings.Compare(path(a), path(b)) })
+	return bytes.Replace(body, answer.Errors, must(json.Marshal(list))(t), 1)
 }
 
 // post sends one request. answers are what came before.
