@@ -130,10 +130,7 @@ func newEnvironment(t *testing.T, s *store.Store) model.EnvID {
 
 func TestConnectionsToADemotedServerAreLetGo(t *testing.T) {
 	t.Parallel()
-	storetest.EachURL(t, func(t *testing.T, url string) {
-		if !store.IsPostgres(url) {
-			t.Skip("SQLite has no failover")
-		}
+	storetest.OnPostgres(t, func(t *testing.T, url string) { // SQLite has no failover
 		s := storetest.Open(t, store.Config{URL: url, MaxConns: 1})
 		if err := store.Demote(t.Context(), s); err != nil {
 			t.Fatal(err)
@@ -149,10 +146,7 @@ func TestConnectionsToADemotedServerAreLetGo(t *testing.T) {
 
 func TestConnectionsThatLeadNowhereAreLetGo(t *testing.T) {
 	t.Parallel()
-	storetest.EachURL(t, func(t *testing.T, direct string) {
-		if !store.IsPostgres(direct) {
-			t.Skip("SQLite has no network")
-		}
+	storetest.OnPostgres(t, func(t *testing.T, direct string) { // SQLite has no network
 		hole := newHole(t, direct)
 		s := storetest.Open(t, store.Config{URL: hole.url, MaxConns: 4})
 		ping := func(within time.Duration) error {
