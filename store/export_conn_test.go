@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+
+	"github.com/uptrace/bun"
 )
 
 // HoldReader and HoldWriter take a connection out of a pool until the returned
@@ -34,3 +36,8 @@ func WritersInUse(s *Store) int { return s.w.Stats().InUse }
 
 // Fail classifies an error of the database.
 func Fail(s *Store, err error) error { return s.fail("testing", err) }
+
+// Write runs fn as all changes are made.
+func Write(ctx context.Context, s *Store, fn func(ctx context.Context, tx bun.Tx) error) error {
+	return s.write(ctx, "testing", fn)
+}

@@ -122,8 +122,11 @@ func (s *Store) addAliased(ctx context.Context, db bun.IDB, env model.EnvID, nam
 	}
 	for chunk := range slices.Chunk(missing, lookupChunk) {
 		now, err := aliased(ctx, db, env, chunk)
-		if err != nil || len(now) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(now) == 0 {
+			continue
 		}
 		ids := slices.Sorted(maps.Values(now))
 		l, err := s.users(ctx, db, " where u.env_id = ? and u.id in (?) order by u.identifier"+lock, env, bun.List(slices.Compact(ids)))

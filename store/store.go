@@ -145,19 +145,29 @@ func (s *Store) SetFactOnce(ctx context.Context, name, value string) (string, er
 // now is the injected clock, cut to what the databases keep.
 func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
 
-// write runs fn in one transaction and commits it. A deadlock or a lost
-// serialisation is tried again, so fn may run more than once and must not
-// change anything outside of the transaction but its results.
+// write runs fn in one transaction and commits it. One that lost to another is
+// tried again, so fn may run more than once and must not change anything
+// outside of the transaction but its results.
 func (s *Store) write(ctx context.Context, doing string, fn func(ctx context.Context, tx bun.Tx) error) error {
 	const tries = 3
 	var err error
 	for range tries {
 		err = s.w.RunInTx(ctx, nil, fn)
-		if err == nil || !s.dialect.isRetryable(err) {
+		if err == nil || !s.lost(err) {
 			break
 		}
 	}
 	return s.fail(doing, err)
+}
+
+// lost reports whether a transaction lost to another: by a deadlock, a failed
+// serialisation, or since a row that it had read was deleted, or one that it
+// had missed was inserted, before it wrote. The next time it sees what is.
+func (s *Store) lost(err error) bool {
+	if _, ok := errors.AsType[*model.Error](err); ok {
+		return false
+	}
+	return s.dialect.isRetryable(err) || s.dialect.isForeign(err) || s.dialect.isUnique(err)
 }
 
 // fail gives an error the verb of what was being done, and a kind when the
@@ -181,6 +191,13 @@ func (s *Store) fail(doing string, err error) error {
 		return &model.Error{
 			Kind: model.KindUnavailable, RetryAfter: time.Second,
 			Message: "the database does not answer; nothing is known to have changed: try again, with the same idempotency key",
+			Err:     fmt.Errorf("%s: %w", doing, err),
+		}
+	}
+	if s.dialect.isForeign(err) || s.dialect.isUnique(err) {
+		return &model.Error{
+			Kind:    model.KindConflict,
+			Message: "what the request refers to is being deleted, or made, by others at this moment; nothing has changed: try again",
 			Err:     fmt.Errorf("%s: %w", doing, err),
 		}
 	}

@@ -212,6 +212,11 @@ func userIDs(ctx context.Context, db bun.IDB, env model.EnvID, identifiers []str
 	if err != nil {
 		return nil, nil, err
 	}
+	if lock != "" {
+		if err := lockUsers(ctx, db, env, before, lock); err != nil {
+			return nil, nil, err
+		}
+	}
 	maps.Copy(ids, before)
 	for _, name := range unknown {
 		if _, ok := ids[name]; !ok && !slices.Contains(missing, name) {
@@ -219,6 +224,19 @@ func userIDs(ctx context.Context, db bun.IDB, env model.EnvID, identifiers []str
 		}
 	}
 	return ids, missing, nil
+}
+
+// lockUsers locks users by id, and leaves out those who are gone by now.
+func lockUsers(ctx context.Context, db bun.IDB, env model.EnvID, users map[string]model.UserID, lock string) error {
+	if len(users) == 0 {
+		return nil
+	}
+	var there []model.UserID
+	if err := db.NewRaw("select id from users where env_id = ? and id in (?) order by identifier"+lock, env, bun.List(slices.Collect(maps.Values(users)))).Scan(ctx, &there); err != nil {
+		return err
+	}
+	maps.DeleteFunc(users, func(_ string, id model.UserID) bool { return !slices.Contains(there, id) })
+	return nil
 }
 
 // lockTopic reads a topic within a transaction that changes it or its members.
