@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"carillon/internal/id"
 	"carillon/model"
@@ -96,10 +97,30 @@ func OpenUnmigrated(ctx context.Context, cfg Config) (*Store, error) {
 	if s.clock == nil {
 		s.clock = time.Now
 	}
-	if err := s.Ping(ctx); err != nil {
+	if err := s.reach(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reaching database: %w", err), s.Close())
 	}
 	return s, nil
+}
+
+// reach makes the first connections. A file of SQLite that others open or
+// close at this moment says at once that it is locked, whatever its busy
+// timeout, when it would have to go over to its write-ahead log.
+func (s *Store) reach(ctx context.Context) error {
+	const patience, pause = 5 * time.Second, 10 * time.Millisecond
+	wait := time.NewTicker(pause)
+	defer wait.Stop()
+	for began := time.Now(); ; {
+		err := s.Ping(ctx)
+		if err == nil || sqliteCode(err)&0xff != sqlite3.SQLITE_BUSY || time.Since(began) > patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-wait.C:
+		}
+	}
 }
 
 // Close lets go of every connection.
