@@ -114,6 +114,26 @@ func (p *place) serve(ctx context.Context, setup *lab.Setup, settings ...string)
 	return s, nil
 }
 
+// mutate runs mutations, each of which asks for userErrors { path message }, and
+// wants none.
+func mutate(ctx context.Context, client *lab.Client, fields string) error {
+	var out map[string]struct {
+		UserErrors []struct {
+			Path    []string
+			Message string
+		}
+	}
+	if err := client.Do(ctx, "mutation { "+fields+" }", nil, &out); err != nil {
+		return err
+	}
+	for name, payload := range out {
+		if len(payload.UserErrors) > 0 {
+			return fmt.Errorf("%s is refused: %v", name, payload.UserErrors)
+		}
+	}
+	return nil
+}
+
 // counterpart starts this program in its other role.
 func (p *place) counterpart(ctx context.Context) (*side, error) {
 	self, err := os.Executable()

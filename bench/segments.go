@@ -23,12 +23,13 @@ const (
 		from generate_series(0, $3::bigint - 1) n`
 	segmentTopic  = `insert into topic_members (env_id, topic_id, user_id, subscribed, created_at) select env_id, id, $2::bigint + n, true, 0 from topics, generate_series(0, $3::bigint - 1, 5) n where env_id = $1`
 	segmentEvents = `insert into events (env_id, id, user_id, name, value, properties, occurred_at, created_at)
-		select $1, 'fill' || n, $2::bigint + (hashint8(n)::bigint + 2147483648) % $3::bigint, 'Event' || (case when n % 3 = 0 then 0 else n % 20 end), (n % 100)::text, '{"price":' || n % 500 || '}',
+		select $1, 'fill' || lpad(n::text, 9, '0'), $2::bigint + (hashint8(n)::bigint + 2147483648) % $3::bigint, 'Event' || (case when n % 3 = 0 then 0 else n % 20 end), (n % 100)::text, '{"price":' || n % 500 || '}',
 			$4::bigint - n * (31536000000000 / $5::bigint), $4
-		from generate_series(0, $5::bigint - 1) n`
+		from generate_series($6::bigint, $7::bigint - 1) n`
 
 	firstSegmentUser = int64(1) << 42 // far above what the server gives out
 	changedAtOnce    = 20_000
+	enough           = 30 * time.Second // of repeating one measurement
 )
 
 // rules are 20 of what applications ask for.
@@ -73,7 +74,7 @@ func (p *place) segments(ctx context.Context) error {
 		return err
 	}
 	defer db.Close(context.WithoutCancel(ctx))
-	s := &keeping{place: p, srv: srv, db: db, client: lab.NewPatientClient("http://"+srv.addr, env.SecretKey, time.Minute)}
+	s := &keeping{place: p, srv: srv, db: db, began: time.Now(), client: lab.NewPatientClient("http://"+srv.addr, env.SecretKey, 10*time.Minute)}
 	if err := s.furnish(ctx, env.APIKey); err != nil {
 		return err
 	}
@@ -104,6 +105,7 @@ type keeping struct {
 	db     *pgx.Conn
 	client *lab.Client
 	env    int64
+	began  time.Time
 	now    int64 // microseconds
 	events int   // that trackAll has written
 }
@@ -114,7 +116,7 @@ func (s *keeping) note(what, figure string) {
 
 // furnish makes the users, and what is known of them, in the database directly.
 func (s *keeping) furnish(ctx context.Context, apiKey string) error {
-	if err := s.client.Do(ctx, `mutation { createTopic(input: {identifier: "news", name: "News"}) { userErrors { message } } }`, nil, nil); err != nil {
+	if err := mutate(ctx, s.client, `createTopic(input: {identifier: "news", name: "News"}) { userErrors { path message } }`); err != nil {
 		return err
 	}
 	if err := s.db.QueryRow(ctx, "select id from environments where api_key = $1", apiKey).Scan(&s.env); err != nil {
@@ -129,23 +131,70 @@ func (s *keeping) furnish(ctx context.Context, apiKey string) error {
 		{segmentUsers, []any{s.env, firstSegmentUser, s.now, users}},
 		{segmentProfiles, []any{s.env, firstSegmentUser, users}},
 		{segmentTopic, []any{s.env, firstSegmentUser, users}},
-		{segmentEvents, []any{s.env, firstSegmentUser, users, s.now, events}},
-		{"vacuum analyze", nil},
-		{"checkpoint", nil},
 	} {
 		if _, err := s.db.Exec(ctx, step.text, step.args...); err != nil {
-			return fmt.Errorf("making users and events: %w", err)
+			return fmt.Errorf("making users: %w", err)
 		}
 	}
-	fmt.Fprintf(os.Stderr, "  %s users and %s events\n", count(int(users)), count(int(events)))
+	s.progress(count(int(users)) + " users are there")
+	if err := s.fillEvents(ctx, users, events); err != nil {
+		return fmt.Errorf("making events: %w", err)
+	}
 	return nil
+}
+
+// fillEvents makes the events without their indexes and triggers, which come
+// back in the end: with them it takes many times as long.
+func (s *keeping) fillEvents(ctx context.Context, users, events int64) error {
+	rows, err := s.db.Query(ctx, "select indexname, indexdef from pg_indexes where tablename = 'events' and indexname <> 'events_pkey'")
+	if err != nil {
+		return err
+	}
+	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Definition string }])
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{"set session_replication_role = replica", "set maintenance_work_mem = '512MB'", "alter system set max_wal_size = '8GB'", "select pg_reload_conf()"} {
+		if _, err := s.db.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	for _, i := range indexes {
+		if _, err := s.db.Exec(ctx, "drop index "+i.Name); err != nil {
+			return err
+		}
+	}
+	const part = 1_000_000
+	for from := int64(0); from < events; from += part {
+		if _, err := s.db.Exec(ctx, segmentEvents, s.env, firstSegmentUser, users, s.now, events, from, min(from+part, events)); err != nil {
+			return err
+		}
+		s.progress(count(int(min(from+part, events))) + " events are there")
+	}
+	for _, i := range indexes {
+		if _, err := s.db.Exec(ctx, i.Definition); err != nil {
+			return err
+		}
+		s.progress("with the index " + i.Name)
+	}
+	for _, statement := range []string{"set session_replication_role = origin", "vacuum analyze", "checkpoint"} {
+		if _, err := s.db.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progress says how far it is, and since when.
+func (s *keeping) progress(what string) {
+	fmt.Fprintf(os.Stderr, "  %6s  %s\n", time.Since(s.began).Round(time.Second), what)
 }
 
 // preview has a rule evaluated over everyone by a caller who waits.
 func (s *keeping) preview(ctx context.Context, rule string) error {
 	var took []time.Duration
 	var out struct{ PreviewSegment struct{ Count int } }
-	for range s.rounds {
+	for begun := time.Now(); len(took) < s.rounds && (len(took) == 0 || time.Since(begun) < enough); {
 		began := time.Now()
 		if err := s.client.Do(ctx, `{ previewSegment(rule: `+rule+`, first: 1) { count } }`, nil, &out); err != nil {
 			return fmt.Errorf("%s: %w", rule, err)
@@ -163,7 +212,7 @@ func (s *keeping) keep(ctx context.Context) error {
 	for i, rule := range rules {
 		fmt.Fprintf(&b, "s%d: createSegment(input: {identifier: \"s%d\", name: \"S\", rule: %s}) { userErrors { path message } } ", i, i, rule)
 		if i%10 == 9 {
-			if err := s.client.Do(ctx, "mutation { "+b.String()+" }", nil, nil); err != nil {
+			if err := mutate(ctx, s.client, b.String()); err != nil {
 				return err
 			}
 			b.Reset()

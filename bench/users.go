@@ -56,7 +56,7 @@ func (p *place) userTables(ctx context.Context) error {
 	defer srv.Kill()
 	client := lab.NewPatientClient("http://"+srv.addr, env.SecretKey, time.Minute)
 	for _, name := range []string{`"plan",type:TEXT`, `"company",type:TEXT`, `"seats",type:NUMBER`} {
-		if err := client.Do(ctx, `mutation{setProperty(input:{name:`+name+`,shown:true}){userErrors{message}}}`, nil, &struct{}{}); err != nil {
+		if err := mutate(ctx, client, `setProperty(input:{name:`+name+`,shown:true}){userErrors{path message}}`); err != nil {
 			return err
 		}
 	}

@@ -53,6 +53,7 @@ var abuseCalls = []abuseCall{
 	{field: "eraseUser", args: `{"input":{"user":"victim #","idempotencyKey":"k#"}}`, before: "identifyUser", beforeArgs: `{"input":{"identifier":"victim #"}}`},
 	{field: "erasure", args: `{"id":"era_0"}`},
 	{field: "import", args: `{"id":"imp_0"}`},
+	{field: "cancelImport", args: `{"input":{"id":"@shop/import","idempotencyKey":"k#"}}`},
 	{field: "exportUser", args: `{"id":"@shop/ada"}`},
 	{
 		field: "registerDevice", args: `{"input":{"user":"ada","deviceId":"phone-1","platform":"IOS","browser":"Safari","token":"t#","webPushSubscription":null,"provider":"apns","enabled":true,"idempotencyKey":"k#"}}`,

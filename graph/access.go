@@ -14,7 +14,7 @@ import (
 var forApplications = map[string]bool{
 	"Query.users": true, "Query.notifications": true, "Query.send": true, "Query.sends": true, "Query.scheduledSends": true,
 	"Query.topics": true, "Query.properties": true, "Query.credentials": true, "Query.serverStatus": true,
-	"Mutation.identifyUsers": true, "Mutation.setUserEnabled": true, "Mutation.deleteUser": true, "Mutation.eraseUser": true, "Query.erasure": true, "Query.import": true, "Query.exportUser": true,
+	"Mutation.identifyUsers": true, "Mutation.setUserEnabled": true, "Mutation.deleteUser": true, "Mutation.eraseUser": true, "Query.erasure": true, "Query.import": true, "Mutation.cancelImport": true, "Query.exportUser": true,
 	"Mutation.updateUser": true, "Mutation.mergeUsers": true, "Mutation.joinAccount": true, "Mutation.leaveAccount": true, "Mutation.trackEvents": true, "Mutation.setProperty": true,
 	"Mutation.addAddress": true, "Mutation.setAddressEnabled": true, "Mutation.removeAddress": true,
 	"Mutation.createCategory": true, "Mutation.updateCategory": true, "Mutation.deleteCategory": true,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"carillon/auth"
+	"carillon/graph/generated"
 	"carillon/graph/view"
 	"carillon/model"
 )
@@ -19,6 +20,20 @@ func (q *query) Import(ctx context.Context, id string) (*view.Import, error) {
 		return nil, absent(err)
 	}
 	return &view.Import{Import: i}, nil
+}
+
+func (m *mutation) CancelImport(ctx context.Context, in generated.CancelImportInput) (*generated.CancelImportPayload, error) {
+	p := &generated.CancelImportPayload{}
+	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
+	var out model.Outcome[model.Import]
+	if err == nil {
+		out, err = m.Users.CancelImport(ctx, d.env, d.once, model.ImportID(in.ID))
+	}
+	if stop, err := refused(err, &p.UserErrors); stop {
+		return p, err
+	}
+	p.Import, p.Replayed = &view.Import{Import: out.Value}, out.Replayed
+	return p, nil
 }
 
 // maxExport is how many bytes of a user are an answer.

@@ -19,6 +19,7 @@ var replays = map[string]struct{ input, change, payload string }{
 	"setUserEnabled":        {`"user":"ada","enabled":false`, `"enabled":true`, `user { enabled updatedAt }`},
 	"deleteUser":            {`"user":"ada"`, `"user":"bob"`, `deletedUserId`},
 	"eraseUser":             {`"user":"ada"`, `"user":"bob"`, `erasure { id hash createdAt }`},
+	"cancelImport":          {`"id":"@shop/import"`, `"id":"imp_x"`, `import { id status finishedAt }`},
 	"registerDevice":        {`"user":"ada","deviceId":"d","platform":"WEB"`, `"browser":"Firefox"`, `device { id createdAt lastUsedAt }`},
 	"removeDevice":          {`"user":"ada","deviceId":"phone-1"`, `"deviceId":"other"`, `removedDeviceId`},
 	"updateUser":            {`"user":"ada","userKind":"ACCOUNT"`, `"archived":true`, `user { id userKind updatedAt }`},

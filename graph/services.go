@@ -28,6 +28,7 @@ type Users interface {
 
 	ExportLimited(ctx context.Context, env model.EnvID, identifier string, most int) ([]byte, error)
 	FindImport(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)
+	CancelImport(ctx context.Context, env model.EnvID, once model.Once, id model.ImportID) (model.Outcome[model.Import], error)
 
 	Devices(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Device, error)
 	Device(ctx context.Context, env model.EnvID, user model.UserID, id model.DeviceID) (model.Device, error)

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
@@ -292,6 +293,7 @@ func (w *world) seed() {
 
 	w.seedDeliveries(shop, ada)
 	w.seedWebhooks(shop, other, eve)
+	w.names["shop/import"] = string(must(w.users.Import(ctx, shop.ID, bytes.NewReader([]byte("identifier\nadded\n")), false))(t).ID)
 
 	read := must(strconv.ParseInt(w.names["welcome/ada"][4:], 10, 64))(t)
 	must(w.inbox.Mark(ctx, shop.ID, model.Once{}, ada.ID, []model.NotificationID{model.NotificationID(read)}, model.MarkRead))(t)

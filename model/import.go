@@ -25,6 +25,7 @@ const (
 	ImportUploading ImportStatus = "UPLOADING" // the file is arriving; nothing was acknowledged
 	ImportRunning   ImportStatus = "RUNNING"   // the file is safe, and users are being made of it
 	ImportDone      ImportStatus = "DONE"
+	ImportCanceled  ImportStatus = "CANCELED" // what had its turn stays, and the rest has none
 )
 
 // Import is a file of users that was uploaded, and what has become of it.
@@ -66,7 +67,9 @@ const (
 	ImportAttribute  ImportField = "ATTRIBUTE"
 	ImportEnabled    ImportField = "ENABLED"
 	ImportKind       ImportField = "KIND"
-	ImportIgnored    ImportField = "IGNORED" // it is in exports, and no import writes it
+	ImportSignedUp   ImportField = "SIGNED_UP"
+	ImportTopics     ImportField = "TOPICS"
+	ImportIgnored    ImportField = "IGNORED" // another column says it better
 )
 
 // ImportError is what was wrong with a row. Column is its header; empty when it
@@ -87,11 +90,13 @@ type ImportPart struct {
 
 // ImportRow is a row that is to be a user. With Problem it is none.
 type ImportRow struct {
-	Line    int64
-	Input   IdentifyInput
-	Enabled *bool
-	Kind    *UserKind
-	Problem *ImportError
+	Line       int64
+	Input      IdentifyInput
+	Enabled    *bool
+	Kind       *UserKind
+	SignedUpAt *time.Time // to the second
+	Topics     []string   // identifiers, in the order of the cell
+	Problem    *ImportError
 }
 
 // ImportWork is a part that is ready to be written. Merge is asked by the index
@@ -104,7 +109,17 @@ type ImportWork struct {
 	Explain func(i int, problems []Problem) ImportError
 }
 
-// Ignored are the headers of the columns that no import writes.
+// Header is what the file calls the column of a field; empty: it has none.
+func (i Import) Header(f ImportField) string {
+	for _, c := range i.Columns {
+		if c.Field == f {
+			return c.Header
+		}
+	}
+	return ""
+}
+
+// Ignored are the headers of the columns that are passed over.
 func (i Import) Ignored() []string {
 	out := []string{}
 	for _, c := range i.Columns {

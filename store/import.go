@@ -29,16 +29,20 @@ type importRow struct {
 	Invalid    int64
 	Duplicates int64
 	Errors     string
+	Canceled   bool
 	CreatedAt  int64
 	FinishedAt sql.NullInt64
 }
 
-const importColumns = "env_id, id, status, dry_run, columns, parts, next, total, processed, created, changed, same, invalid, duplicates, errors, created_at, finished_at"
+const importColumns = "env_id, id, status, dry_run, columns, parts, next, total, processed, created, changed, same, invalid, duplicates, errors, canceled, created_at, finished_at"
 
 func (r importRow) model() (model.Import, error) {
 	i := model.Import{
 		ID: r.ID, EnvID: r.EnvID, Status: r.Status, DryRun: r.DryRun, Total: r.Total, Processed: r.Processed, Created: r.Created, Changed: r.Changed,
 		Same: r.Same, Invalid: r.Invalid, Duplicates: r.Duplicates, CreatedAt: at(r.CreatedAt), FinishedAt: nullAt(r.FinishedAt),
+	}
+	if r.Canceled {
+		i.Status = model.ImportCanceled
 	}
 	if err := json.Unmarshal([]byte(r.Columns), &i.Columns); err != nil {
 		return i, fmt.Errorf("decoding columns of an import: %w", err)
@@ -67,8 +71,8 @@ func (s *Store) BeginImport(ctx context.Context, i model.Import) error {
 			return model.Errorf(model.KindLimit, "%d imports are not done yet; wait for one of them", open)
 		}
 		now := micros(s.now())
-		_, err := tx.NewRaw(`insert into imports (env_id, id, status, dry_run, columns, parts, next, total, processed, created, changed, same, invalid, duplicates, errors, clean, created_at, updated_at)
-			values (?, ?, 'UPLOADING', ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, '[]', false, ?, ?)`, i.EnvID, i.ID, i.DryRun, string(columns), now, now).Exec(ctx)
+		_, err := tx.NewRaw(`insert into imports (env_id, id, status, dry_run, columns, parts, next, total, processed, created, changed, same, invalid, duplicates, errors, canceled, clean, created_at, updated_at)
+			values (?, ?, 'UPLOADING', ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, '[]', false, false, ?, ?)`, i.EnvID, i.ID, i.DryRun, string(columns), now, now).Exec(ctx)
 		return err
 	})
 }
@@ -137,8 +141,34 @@ func (s *Store) Import(ctx context.Context, env model.EnvID, id model.ImportID) 
 	return row.model()
 }
 
+// CancelImport has no further part of an import become users. One that a worker is
+// at is waited for; what was done stays, with its counts. An import that is
+// canceled already is no error, one that is UPLOADING or DONE a KindConflict.
+func (s *Store) CancelImport(ctx context.Context, env model.EnvID, o model.Once, id model.ImportID) (model.Outcome[model.Import], error) {
+	return once(ctx, s, env, o, "cancelling an import", func(ctx context.Context, tx bun.Tx) (model.Import, error) {
+		now := micros(s.now())
+		// To the workers it is done: a part is made of one that is RUNNING alone.
+		if _, err := tx.NewRaw("update imports set status = 'DONE', canceled = true, finished_at = ?, updated_at = ? where env_id = ? and id = ? and status = 'RUNNING'",
+			now, now, env, id).Exec(ctx); err != nil {
+			return model.Import{}, err
+		}
+		var row importRow
+		err := tx.NewRaw("select "+importColumns+" from imports where env_id = ? and id = ?", env, id).Scan(ctx, &row)
+		if errors.Is(err, sql.ErrNoRows) {
+			return model.Import{}, errNoImport
+		}
+		if err == nil && !row.Canceled {
+			err = model.Conflict(fmt.Sprintf("names an import that is %s: only a RUNNING one can be cancelled", row.Status), "id")
+		}
+		if err != nil {
+			return model.Import{}, err
+		}
+		return row.model()
+	})
+}
+
 // NextImport reads the part whose turn it is, of an import that is running, or
-// was done and is not clean: that has no part. Environments take turns, beginning
+// was done or canceled and is not clean: that has no part. Environments take turns, beginning
 // with the one after the given one. Reading claims nothing.
 func (s *Store) NextImport(ctx context.Context, after model.EnvID) (p model.ImportPart, found bool, err error) {
 	for _, from := range []model.EnvID{after, 0} {
@@ -154,7 +184,9 @@ func (s *Store) NextImport(ctx context.Context, after model.EnvID) (p model.Impo
 			return p, false, err
 		}
 		p.Part = row.Next
-		p.Rows, err = s.importPart(ctx, row)
+		if row.Status == model.ImportRunning {
+			p.Rows, err = s.importPart(ctx, row)
+		}
 		return p, true, err
 	}
 	return p, false, nil
@@ -171,13 +203,16 @@ func (s *Store) importPart(ctx context.Context, row importRow) (json.RawMessage,
 }
 
 // FinishImport says that an import whose parts are all done is so, and drops some
-// of the hashes that it leaves, until it is clean. busy is true, and nothing was
+// of what it or a canceled one leaves, until it is clean. busy is true, and nothing was
 // done, when another process is at it, or it is not that far.
 func (s *Store) FinishImport(ctx context.Context, env model.EnvID, id model.ImportID) (busy bool, err error) {
-	const most = 20_000
+	const (
+		most      = 20_000 // hashes
+		mostParts = 20
+	)
 	err = s.write(ctx, "finishing an import", func(ctx context.Context, tx bun.Tx) error {
 		var row importRow
-		err := tx.NewRaw("select "+importColumns+" from imports where env_id = ? and id = ? and status <> 'UPLOADING' and next = parts and not clean"+s.dialect.skipLocked, env, id).Scan(ctx, &row)
+		err := tx.NewRaw("select "+importColumns+" from imports where env_id = ? and id = ? and status <> 'UPLOADING' and (next = parts or canceled) and not clean"+s.dialect.skipLocked, env, id).Scan(ctx, &row)
 		if errors.Is(err, sql.ErrNoRows) {
 			busy = true
 			return nil
@@ -190,9 +225,14 @@ func (s *Store) FinishImport(ctx context.Context, env model.EnvID, id model.Impo
 		if err != nil {
 			return err
 		}
+		parts, err := affected(tx.NewRaw(`delete from import_parts where env_id = ?0 and import_id = ?1 and part in (
+			select part from import_parts where env_id = ?0 and import_id = ?1 limit ?2)`, env, id, mostParts).Exec(ctx))
+		if err != nil {
+			return err
+		}
 		now := micros(s.now())
 		_, err = tx.NewRaw("update imports set status = 'DONE', finished_at = coalesce(finished_at, ?), updated_at = ?, clean = ? where env_id = ? and id = ?",
-			now, now, n < most, env, id).Exec(ctx)
+			now, now, n < most && parts < mostParts, env, id).Exec(ctx)
 		return err
 	})
 	return busy, err

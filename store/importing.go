@@ -9,6 +9,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -111,21 +112,12 @@ func (i *importing) once(ctx context.Context, tx bun.Tx) ([]int, error) {
 			i.wrong(*r.Problem)
 		case line != r.Line:
 			i.counts.Duplicates++
-			i.wrong(model.ImportError{Line: r.Line, Column: i.identifierHeader(), Message: "is on line " + strconv.FormatInt(line, 10) + " already; this row is left out"})
+			i.wrong(model.ImportError{Line: r.Line, Column: i.w.Import.Header(model.ImportIdentifier), Message: "is on line " + strconv.FormatInt(line, 10) + " already; this row is left out"})
 		default:
 			left = append(left, n)
 		}
 	}
 	return left, nil
-}
-
-func (i *importing) identifierHeader() string {
-	for _, c := range i.w.Import.Columns {
-		if c.Field == model.ImportIdentifier {
-			return c.Header
-		}
-	}
-	return ""
 }
 
 // importKey is a hash of an identifier.
@@ -179,6 +171,11 @@ func (i *importing) users(ctx context.Context, tx bun.Tx, left []int, ids []int6
 // attributes.
 func (i *importing) tally(ctx context.Context, tx bun.Tx, left []int, results []model.IdentifyResult, before map[model.UserID]model.User) error {
 	enabled, kinds := map[bool][]model.UserID{}, map[model.UserKind][]model.UserID{}
+	var signed []signUp
+	places, err := i.places(ctx, tx, left, results)
+	if err != nil {
+		return err
+	}
 	for n, r := range results {
 		row := i.w.Work[left[n]]
 		if len(r.Problems) > 0 {
@@ -186,12 +183,15 @@ func (i *importing) tally(ctx context.Context, tx bun.Tx, left []int, results []
 			i.wrong(i.w.Explain(left[n], r.Problems))
 			continue
 		}
-		other := false
+		other := places.news[r.User.ID]
 		if e := row.Enabled; e != nil && *e != r.User.Enabled {
 			other, enabled[*e] = true, append(enabled[*e], r.User.ID)
 		}
 		if k := row.Kind; k != nil && *k != r.User.Kind {
 			other, kinds[*k] = true, append(kinds[*k], r.User.ID)
+		}
+		if at := row.SignedUpAt; at != nil && !at.Equal(r.User.SignedUpAt.Truncate(time.Second)) {
+			other, signed = true, append(signed, signUp{r.User.ID, micros(*at)})
 		}
 		switch {
 		case r.Created:
@@ -204,6 +204,12 @@ func (i *importing) tally(ctx context.Context, tx bun.Tx, left []int, results []
 	}
 	if i.w.Import.DryRun {
 		return nil
+	}
+	if err := i.signUps(ctx, tx, signed); err != nil {
+		return err
+	}
+	if err := places.save(ctx, tx); err != nil {
+		return err
 	}
 	now := micros(i.s.now())
 	for is, ids := range enabled {

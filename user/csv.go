@@ -18,7 +18,7 @@ const attributeColumn = "attributes."
 
 // ExportCSV writes all users of an environment, in the order in which they were
 // made, as CSV with a header: identifier, the well-known attributes, enabled,
-// userKind, createdAt, topics, and a column attributes.NAME for every other
+// userKind, createdAt, signedUpAt, topics, and a column attributes.NAME for every other
 // property of the environment. It holds a page of users at most. A cell that a
 // spreadsheet would take for a formula has a ' in front.
 func (s *Service) ExportCSV(ctx context.Context, env model.EnvID, w io.Writer) error {
@@ -27,7 +27,7 @@ func (s *Service) ExportCSV(ctx context.Context, env model.EnvID, w io.Writer) e
 		return err
 	}
 	known := model.WellKnownAttributes()
-	header := slices.Concat([]string{"identifier"}, known, []string{"enabled", "userKind", "createdAt", "topics"})
+	header := slices.Concat([]string{"identifier"}, known, []string{"enabled", "userKind", "createdAt", "signedUpAt", "topics"})
 	names := slices.Clone(known)
 	for _, p := range properties {
 		if !slices.Contains(known, p.Name) {
@@ -73,7 +73,7 @@ func (s *Service) csvRows(ctx context.Context, env model.EnvID, out *csv.Writer,
 		for _, name := range names[:known] {
 			row = append(row, cell(p[name]))
 		}
-		row = append(row, strconv.FormatBool(u.Enabled), string(u.Kind), u.CreatedAt.Format(time.RFC3339), topicCell(topics[u.ID]))
+		row = append(row, strconv.FormatBool(u.Enabled), string(u.Kind), u.CreatedAt.Format(time.RFC3339), u.SignedUpAt.Format(time.RFC3339), topicCell(topics[u.ID]))
 		for _, name := range names[known:] {
 			row = append(row, cell(p[name]))
 		}

@@ -205,3 +205,16 @@ func (s *Service) FindImport(ctx context.Context, env model.EnvID, id model.Impo
 	}
 	return s.Store.Import(ctx, env, id)
 }
+
+// CancelImport stops an import that is RUNNING between two parts: the rows that
+// had their turn stay, and the others have none.
+func (s *Service) CancelImport(ctx context.Context, env model.EnvID, once model.Once, id model.ImportID) (model.Outcome[model.Import], error) {
+	if model.CheckIdentifier(string(id)) != "" {
+		return model.Outcome[model.Import]{}, model.NotFound("names no import", "id")
+	}
+	out, err := s.Store.CancelImport(ctx, env, once, id)
+	if err == nil {
+		s.wakeImports() // what is left of the file goes
+	}
+	return out, err
+}

@@ -2,14 +2,17 @@ package user_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"carillon/model"
+	"carillon/user"
 )
 
 // imported uploads a file and works on it.
@@ -87,7 +90,7 @@ func TestImport(t *testing.T) {
 			}
 		}
 		wantCounts(t, f.imported(t, someFile, false), 0, 0, 3, 5, 1)
-		if ignored := i.Ignored(); len(ignored) != 1 || ignored[0] != "topics" {
+		if ignored := i.Ignored(); len(ignored) != 0 {
 			t.Errorf("ignored %q", ignored)
 		}
 		if u, err := f.Find(t.Context(), f.other.ID, "ada"); err != nil || string(u.Profile.Attributes) != `{"plan":"other"}` {
@@ -211,4 +214,140 @@ func TestTwoWorkersDoEachPartOnce(t *testing.T) {
 			t.Errorf("after 31 days: %v", err)
 		}
 	})
+}
+
+func TestImportPutsUsersOnTopics(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		for _, name := range []string{"news", "offers", "old"} {
+			if _, err := f.store.CreateTopic(t.Context(), f.env.ID, model.Once{}, name, name, model.TopicDetails{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		yes := true
+		if _, err := f.store.UpdateTopic(t.Context(), f.env.ID, model.Once{}, "old", model.TopicChanges{Archived: &yes}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.store.CreateTopic(t.Context(), f.other.ID, model.Once{}, "theirs", "T", model.TopicDetails{}); err != nil {
+			t.Fatal(err)
+		}
+		f.identify(t, "bob", `{}`)
+		f.identify(t, "cleo", `{}`)
+		if _, err := f.store.SubscribeToTopic(t.Context(), f.env.ID, model.Once{}, "news", []model.TopicMember{{Identifier: "bob", Unsubscribed: true}, {Identifier: "cleo"}}); err != nil {
+			t.Fatal(err)
+		}
+		const file = "id,topics\nada,news; offers;news\nbob,news\ncleo,\"news;offers;nothing;old;theirs\"\ndan,\n"
+		wantCounts(t, f.imported(t, file, true), 2, 1, 1, 0, 0)
+		i := f.imported(t, file, false)
+		wantCounts(t, i, 2, 1, 1, 0, 0)
+		if len(i.Errors) != 1 || i.Errors[0].Line != 4 || i.Errors[0].Column != "topics" || !strings.Contains(i.Errors[0].Message, "3 of 5 do not") {
+			t.Errorf("errors %+v; want one about three topics of cleo's", i.Errors)
+		}
+		for identifier, want := range map[string]string{"ada": "news,offers", "bob": "", "cleo": "news,offers", "dan": ""} {
+			u := f.find(t, identifier)
+			on, err := f.store.TopicsOfUsers(t.Context(), f.env.ID, []model.UserID{u.ID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, s := range on[u.ID] {
+				if s.Subscribed {
+					got = append(got, s.Topic.Identifier)
+				}
+			}
+			slices.Sort(got)
+			if strings.Join(got, ",") != want {
+				t.Errorf("%s is on %q, want %q", identifier, got, want)
+			}
+		}
+		wantCounts(t, f.imported(t, file, false), 0, 0, 4, 0, 0)
+	})
+}
+
+func TestImportKnowsWhenUsersSignedUp(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.identify(t, "bob", `{}`)
+		const file = "id,Created At\nada,2019-03-04T05:06:07+02:00\nbob,2020-02-03\ncleo,2020-02-03 04:05:06\ndan,yesterday\neve,0001-01-01\nfay,\n"
+		wantCounts(t, f.imported(t, file, true), 3, 1, 0, 2, 0)
+		i := f.imported(t, file, false)
+		wantCounts(t, i, 3, 1, 0, 2, 0)
+		for _, e := range i.Errors {
+			if e.Column != "Created At" || !strings.Contains(e.Message, "must be a time") {
+				t.Errorf("%+v", e)
+			}
+		}
+		for identifier, want := range map[string]string{"ada": "2019-03-04T03:06:07Z", "bob": "2020-02-03T00:00:00Z", "cleo": "2020-02-03T04:05:06Z"} {
+			if got := f.find(t, identifier).SignedUpAt.Format(time.RFC3339); got != want {
+				t.Errorf("%s signed up at %s, want %s", identifier, got, want)
+			}
+		}
+		if u := f.find(t, "fay"); !u.SignedUpAt.Equal(u.CreatedAt) {
+			t.Errorf("of whom nothing is said signed up at %s, was created at %s", u.SignedUpAt, u.CreatedAt)
+		}
+		i = f.imported(t, "id,createdAt,signedUpAt\nada,2000-01-01,2018-01-01\n", false)
+		if ignored := i.Ignored(); len(ignored) != 1 || ignored[0] != "createdAt" || f.find(t, "ada").SignedUpAt.Year() != 2018 {
+			t.Errorf("with both columns %q is ignored, and ada signed up at %s", ignored, f.find(t, "ada").SignedUpAt)
+		}
+	})
+}
+
+// TestCanceledImportKeepsWhatWasDone: an import that is canceled between two
+// parts has the users and the counts of the first, and leaves no part behind.
+func TestCanceledImportKeepsWhatWasDone(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		var file strings.Builder
+		file.WriteString("id\n")
+		for n := range 2500 {
+			fmt.Fprintf(&file, "u%d\n", n)
+		}
+		i, err := f.Import(t.Context(), f.env.ID, strings.NewReader(file.String()), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Store = &canceling{Store: f.Store, then: func() {
+			if out, err := f.CancelImport(t.Context(), f.env.ID, model.Once{}, i.ID); err != nil || out.Value.Status != model.ImportCanceled || out.Value.Processed != 1000 {
+				t.Errorf("canceling: %+v, %v", out.Value, err)
+			}
+		}}
+		if err := f.Imports(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.FindImport(t.Context(), f.env.ID, i.ID)
+		if err != nil || got.Status != model.ImportCanceled || got.Processed != 1000 || got.Total != 2500 || got.FinishedAt.IsZero() {
+			t.Errorf("afterwards %+v, %v", got, err)
+		}
+		wantCounts(t, got, 1000, 0, 0, 0, 0)
+		f.find(t, "u999")
+		if _, err := f.Find(t.Context(), f.env.ID, "u1000"); model.KindOf(err) != model.KindNotFound {
+			t.Errorf("a row after the cancellation became a user: %v", err)
+		}
+		if _, found, err := f.store.NextImport(t.Context(), 0); err != nil || found {
+			t.Errorf("something of it is left: %v, %v", found, err)
+		}
+		if _, err := f.CancelImport(t.Context(), f.env.ID, model.Once{}, i.ID); err != nil {
+			t.Errorf("canceled again: %v", err)
+		}
+		if _, err := f.CancelImport(t.Context(), f.other.ID, model.Once{}, i.ID); model.KindOf(err) != model.KindNotFound {
+			t.Errorf("another environment: %v", err)
+		}
+		done := f.imported(t, "id\nada\n", false)
+		if _, err := f.CancelImport(t.Context(), f.env.ID, model.Once{}, done.ID); model.KindOf(err) != model.KindConflict {
+			t.Errorf("one that is done: %v", err)
+		}
+	})
+}
+
+// canceling does something after the first part of an import.
+type canceling struct {
+	user.Store
+	then func()
+}
+
+func (s *canceling) SaveImport(ctx context.Context, w model.ImportWork) (bool, error) {
+	busy, err := s.Store.SaveImport(ctx, w)
+	if s.then != nil {
+		then := s.then
+		s.then = nil
+		then()
+	}
+	return busy, err
 }

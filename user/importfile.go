@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"carillon/model"
@@ -136,10 +137,13 @@ var headers = map[string]model.ImportColumn{
 	"identifier": {Field: model.ImportIdentifier}, "id": {Field: model.ImportIdentifier}, "uid": {Field: model.ImportIdentifier},
 	"userid": {Field: model.ImportIdentifier}, "distinctid": {Field: model.ImportIdentifier},
 	"enabled": {Field: model.ImportEnabled}, "userkind": {Field: model.ImportKind},
-	"createdat": {Field: model.ImportIgnored}, "topics": {Field: model.ImportIgnored},
+	createdHeader: {Field: model.ImportSignedUp}, "signedupat": {Field: model.ImportSignedUp}, "topics": {Field: model.ImportTopics},
 	"phone": {Field: model.ImportAttribute, Name: model.AttrPhoneNumber}, "number": {Field: model.ImportAttribute, Name: model.AttrPhoneNumber},
 	"emailaddress": {Field: model.ImportAttribute, Name: model.AttrEmail},
 }
+
+// createdHeader is what most systems call the time of the sign-up.
+const createdHeader = "createdat"
 
 func bareHeader(s string) string {
 	return strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(s))
@@ -175,14 +179,18 @@ func readHeader(record []string, properties map[string]model.PropertyType) ([]mo
 	columns := make([]model.ImportColumn, len(record))
 	seen := map[string]bool{}
 	c.That(len(record) <= maxColumns, fmt.Sprintf("must have at most %d columns, has %d", maxColumns, len(record)), "header")
+	signed := slices.ContainsFunc(record, func(h string) bool { return bareHeader(h) == "signedupat" })
 	for i, header := range record {
 		at := c.At("header", strconv.Itoa(i+1))
 		column, ok := columnOf(header, properties)
+		if signed && column.Field == model.ImportSignedUp && bareHeader(column.Header) == createdHeader {
+			column.Field = model.ImportIgnored // as in exports, which have both
+		}
 		switch {
 		case !utf8.ValidString(header):
 			at.Add(model.ProblemInvalid, "must be in UTF-8")
 		case !ok:
-			at.Add(model.ProblemInvalid, fmt.Sprintf("%.40q is no column of users: it must be identifier, one of %s, enabled, userKind, the name of a property, or attributes. and the name of an attribute",
+			at.Add(model.ProblemInvalid, fmt.Sprintf("%.40q is no column of users: it must be identifier, one of %s, enabled, userKind, signedUpAt, topics, the name of a property, or attributes. and the name of an attribute",
 				header, strings.Join(model.WellKnownAttributes(), ", ")))
 		case column.Field != model.ImportIgnored && seen[string(column.Field)+column.Name]:
 			at.Add(model.ProblemInvalid, fmt.Sprintf("%.40q says what another column says too", header))
@@ -265,10 +273,42 @@ func readCell(column model.ImportColumn, cell string, attributes map[string]json
 			return "must be PERSON or ACCOUNT"
 		}
 		row.Kind = &kind
+	case column.Field == model.ImportSignedUp:
+		at, ok := readTime(cell)
+		if !ok {
+			return "must be a time in the years 1900 to 9999, such as 2026-05-01T12:00:00Z, or a day, such as 2026-05-01"
+		}
+		row.SignedUpAt = &at
+	case column.Field == model.ImportTopics:
+		row.Topics = readTopics(cell)
 	case column.Field == model.ImportAttribute:
 		attributes[column.Name], wrong = cellValue(column, cell)
 	}
 	return wrong
+}
+
+// readTime reads a time, to the second. One without a zone is in UTC.
+func readTime(cell string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
+		if at, err := time.Parse(layout, strings.TrimSpace(cell)); err == nil {
+			at = at.UTC().Truncate(time.Second)
+			return at, at.Year() >= 1900 && at.Year() <= 9999
+		}
+	}
+	return time.Time{}, false
+}
+
+// readTopics reads identifiers of topics with semicolons between.
+func readTopics(cell string) []string {
+	var out []string
+	seen := map[string]bool{"": true}
+	for name := range strings.SplitSeq(cell, ";") {
+		if name = strings.TrimSpace(name); !seen[name] {
+			seen[name] = true
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // cellValue is a cell as an attribute: text where the attribute is text, JSON

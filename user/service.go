@@ -54,6 +54,7 @@ type Store interface {
 	DropImport(ctx context.Context, env model.EnvID, id model.ImportID) error
 	DropOldImports(ctx context.Context, silent, done time.Time) error
 	NextImport(ctx context.Context, after model.EnvID) (model.ImportPart, bool, error)
+	CancelImport(ctx context.Context, env model.EnvID, once model.Once, id model.ImportID) (model.Outcome[model.Import], error)
 	SaveImport(ctx context.Context, w model.ImportWork) (busy bool, err error)
 	FinishImport(ctx context.Context, env model.EnvID, id model.ImportID) (busy bool, err error)
 	Import(ctx context.Context, env model.EnvID, id model.ImportID) (model.Import, error)

@@ -65,6 +65,24 @@ type BlockInput struct {
 	Src *string `json:"src,omitzero"`
 }
 
+// Which import to stop.
+type CancelImportInput struct {
+	// The import's id.
+	ID string `json:"id"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What was stopped.
+type CancelImportPayload struct {
+	// The import, with its counts; null when there are user errors.
+	Import *view.Import `json:"import,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer to an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // Which send to cancel.
 type CancelSendInput struct {
 	// The `id` of the send.

@@ -60,6 +60,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAttachmentInput,
 		ec.unmarshalInputAttributeCondition,
 		ec.unmarshalInputBlockInput,
+		ec.unmarshalInputCancelImportInput,
 		ec.unmarshalInputCancelSendInput,
 		ec.unmarshalInputChannelDefaultInput,
 		ec.unmarshalInputChannelTemplateInput,
@@ -743,6 +744,8 @@ enum ImportStatus {
   RUNNING
   "Every row had its turn."
   DONE
+  "It was cancelled: the rows that had their turn stay, and the others have none."
+  CANCELED
 }
 
 "A file of users that was uploaded, and what has become of it. It is kept for 30 days."
@@ -767,9 +770,9 @@ type Import {
   invalid: Int!
   "Rows whose identifier an earlier row of the file had; they are left out."
   duplicates: Int!
-  "Headers of columns that exports have and no import writes."
+  "Headers of columns that were passed over: ` + "`" + `createdAt` + "`" + `, where there is ` + "`" + `signedUpAt` + "`" + `."
   ignoredColumns: [String!]!
-  "What was wrong with the first 100 rows of those that are wrong or duplicates."
+  "What was wrong with the first 100 rows of those that are wrong, duplicates, or name topics that are not there; the last are taken without these."
   errors: [ImportError!]!
   "When the upload began."
   createdAt: DateTime!
@@ -1680,6 +1683,11 @@ type Mutation {
   attempts, sends that nobody else has, and stored answers. The user is gone at once and streams end; what is much goes on in the background. Secret key only.
   """
   eraseUser("Whom." input: EraseUserInput!): EraseUserPayload!
+  """
+  Stops an import that is RUNNING between two parts: the rows that had their turn stay as they became, and the others have none. One that is CANCELED is left
+  as it is. Secret key only.
+  """
+  cancelImport("Which." input: CancelImportInput!): CancelImportPayload!
   "Registers a device of a user, or updates it."
   registerDevice("The device." input: RegisterDeviceInput!): RegisterDevicePayload!
   "Forgets a device of a user."
@@ -1940,6 +1948,24 @@ type EraseUserPayload {
   "What must be mended; then nothing was changed."
   userErrors: [UserError!]!
   "True when this is the answer to an earlier call with the same key; the receipt is as it stands now."
+  replayed: Boolean!
+}
+
+"Which import to stop."
+input CancelImportInput {
+  "The import's id."
+  id: ID!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What was stopped."
+type CancelImportPayload {
+  "The import, with its counts; null when there are user errors."
+  import: Import
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer to an earlier call with the same key."
   replayed: Boolean!
 }
 
@@ -4109,6 +4135,18 @@ func (ec *executionContext) childFields_Block(ctx context.Context, field graphql
 		return ec.fieldContext_Block_src(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Block", field.Name)
+}
+
+func (ec *executionContext) childFields_CancelImportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "import":
+		return ec.fieldContext_CancelImportPayload_import(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelImportPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CancelImportPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelImportPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CancelSendPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

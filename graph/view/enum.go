@@ -250,5 +250,5 @@ func MarshalImportStatus(v model.ImportStatus) graphql.Marshaler { return word(v
 
 // UnmarshalImportStatus reads how far an import is.
 func UnmarshalImportStatus(v any) (model.ImportStatus, error) {
-	return oneOf(v, model.ImportUploading, model.ImportRunning, model.ImportDone)
+	return oneOf(v, model.ImportUploading, model.ImportRunning, model.ImportDone, model.ImportCanceled)
 }

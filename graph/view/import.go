@@ -12,7 +12,7 @@ type Import struct{ model.Import }
 // ID is the opaque id.
 func (i *Import) ID() string { return string(i.Import.ID) }
 
-// IgnoredColumns are the headers of columns that no import writes.
+// IgnoredColumns are the headers of columns that are passed over.
 func (i *Import) IgnoredColumns() []string { return i.Ignored() }
 
 // Errors are what was wrong with rows.
