@@ -4,6 +4,8 @@ SERVICES := scripts/services.sh run
 LINT     := go tool -modfile=tools/go.mod golangci-lint
 # SQLite's own code, C turned into Go, is five times slower when it is watched for races, which it is not tested for here.
 RACE      = -race -gcflags=modernc.org/...=-race=false
+# One test binary runs at a time, while the next is linked: without what debuggers read, and without vet, which has a target of its own.
+TURNS     = -ldflags=-w -vet=off $(if $(shell command -v flock),-p 2 -exec 'flock $(abspath Makefile)',-p 1)
 # The fault tests kill servers and count seconds, so they run alone and without -race.
 PACKAGES  = $$(go list ./... | grep -v '^carillon/faults')
 
@@ -49,8 +51,8 @@ imports: ## the import rules alone (internal/archtest)
 
 race: ## all Go tests but the faults, with -race, on both databases
 	@scripts/need.sh gcc gcc libc6-dev
-	go build $(RACE) $(PACKAGES) # with all processors, which -p 1 leaves idle
-	$(SERVICES) go test $(RACE) -p 1 -count=1 -timeout=20m $(PACKAGES)
+	go build $(RACE) $(PACKAGES) # with all processors
+	$(SERVICES) go test $(RACE) $(TURNS) -count=1 -timeout=20m $(PACKAGES)
 
 faults: ## the short run of the fault tests, which start servers of their own
 	@scripts/services.sh programs
