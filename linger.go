@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -56,7 +57,7 @@ func (b *remaining) discard(control *http.ResponseController, waits bool) {
 		return
 	}
 	_ = control.SetReadDeadline(time.Now().Add(lingerFor)) // a connection that has none to set is gone
-	if _, err := io.CopyN(io.Discard, b, lingerMost); err == io.EOF {
+	if _, err := io.CopyN(io.Discard, b, lingerMost); errors.Is(err, io.EOF) {
 		_ = control.SetReadDeadline(time.Time{})
 	}
 }
