@@ -16,13 +16,21 @@ const (
 	// holdPlaces is for how long the suspects of a lane are tried one after the
 	// other, before those that are left make room for what is not suspect.
 	holdPlaces = 500 * time.Millisecond
+	// asideFor is how long a delivery is set aside before its last try: longer
+	// than it takes somebody to see that processes end, and to put an end to it.
+	asideFor = time.Minute
+	// lastTry is Delivery.Lost of one that has been set aside.
+	lastTry = model.MaxLost + 1
 )
 
-// A delivery is suspect whose claim ended without a result: the process died,
-// perhaps of it, perhaps of another that it held at the same time. So suspects
-// are tried one at a time, whichever environment they are of; each begins with
-// a mark in the database, and only marks count: what dies again and again for
-// another's sake is not set aside for it.
+// A delivery is suspect whose claim ended twice without a result: the process
+// died, perhaps of it, perhaps of another that it held at the same time. (Once
+// is no reason: whatever kills a process makes suspects of all that it held, and
+// they would wait for each other.) Suspects are tried one at a time, whichever
+// environment they are of; each begins with a mark in the database, and only
+// marks count: what dies again and again for another's sake is not set aside for
+// it. Processes die for other reasons too, and by chance in a suspect's time:
+// what was set aside is tried once more.
 type suspects struct {
 	turn chan struct{} // one at a time
 
@@ -73,14 +81,23 @@ func (s *Service) oneByOne(ctx context.Context, l model.Lane, list []claimed) {
 	began := time.Now()
 	for i, c := range list {
 		switch {
-		case c.Lost >= model.MaxLost:
-			w.finished <- ended(c, model.DeliveryFailed, fmt.Sprintf("set aside: %d times it was taken by a worker that did not come back", c.Lost))
+		case c.Lost > lastTry:
+			w.finished <- ended(c, model.DeliveryFailed, fmt.Sprintf("set aside: %d times it was taken by a worker that did not come back", c.Lost-1))
+		case c.Lost == model.MaxLost:
+			w.finished <- aside(c)
 		case !first || i > 0 && time.Since(began) > holdPlaces:
 			w.finished <- release(c, holdPlaces)
 		default:
 			w.finished <- s.alone(ctx, c)
 		}
 	}
+}
+
+// aside puts a delivery away until its last try.
+func aside(c claimed) model.FinishedDelivery {
+	f := release(c, asideFor)
+	f.Lost, f.Detail = lastTry, fmt.Sprintf("set aside for %.0f s: %d times it was taken by a worker that did not come back", asideFor.Seconds(), c.Lost)
+	return f
 }
 
 // alone tries a suspect while no other is begun.

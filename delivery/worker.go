@@ -186,7 +186,7 @@ func (s *Service) start(ctx context.Context, list []claimed, working *sync.WaitG
 	for _, c := range list {
 		lane := model.Lane{Env: c.EnvID, Channel: c.Channel}
 		w.places.take(lane)
-		if c.Lost > 0 {
+		if c.Lost >= model.SuspectLost {
 			suspect[lane] = append(suspect[lane], c)
 		} else {
 			byEnv[c.EnvID] = append(byEnv[c.EnvID], c)

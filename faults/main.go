@@ -73,10 +73,9 @@ func stories(seed uint64) []story {
 		{"restore", both, told(restoreStory{each: 5 * time.Second, senders: 8, users: 30, clients: 10, seed: seed}.run)},
 		{"overload", both, told(overloadStory{users: 200, each: 10 * time.Second, length: time.Minute, seed: seed, judged: true}.run)},
 		{"tenancy", both, told(tenancyStory{requests: 1_000_000, workers: 16, seed: seed}.run)},
-		{"deliveries", both[1:], told(deliveriesStory{
-			// Seldom enough that no delivery is under way at three kills: one that is gets set aside.
-			kills: 20, senders: 4, every: 10 * time.Millisecond, users: 30, lease: 3 * time.Second, seed: seed,
-			between: [2]time.Duration{2 * time.Second, 4 * time.Second},
+		{"deliveries", both, told(deliveriesStory{
+			kills: 60, senders: 4, every: 10 * time.Millisecond, users: 30, lease: 3 * time.Second, seed: seed,
+			between: [2]time.Duration{500 * time.Millisecond, 1500 * time.Millisecond},
 		}.run)},
 		{"isolation", both, told(isolationStory{each: 15 * time.Second, every: 20 * time.Millisecond, lease: 3 * time.Second, late: 20 * time.Second}.run)},
 		{"migrate", both, told(migrateStory{races: 20, kills: 50, row: 4, seed: seed}.run)},

@@ -103,15 +103,17 @@ type Delivery struct {
 	Unless         MarkState // SEEN or READ: it is called off when the notification is that by the time it is due; else empty
 	Attempt        int       // attempts so far: the number of the last one
 	Tries          int       // rounds through the channel's providers so far: what the schedule counts
-	Lost           int       // 0: no claim ended without a result; 1: one did, which makes it suspect; each more: so did an attempt that it was suspect in
-	RunAt          time.Time // when it is due; of ATTEMPTING, when the lease ends
-	BeganAt        time.Time // when it was first claimed; zero: never
-	ExpiresAt      time.Time // zero: never
-	ProviderID     ProviderID
-	MessageID      string // the provider's
-	Detail         string // why it ended as it did, for people; may be empty
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+	// Lost counts claims that ended without a result: the first two by themselves,
+	// from SuspectLost on only those whose attempt had begun.
+	Lost       int
+	RunAt      time.Time // when it is due; of ATTEMPTING, when the lease ends
+	BeganAt    time.Time // when it was first claimed; zero: never
+	ExpiresAt  time.Time // zero: never
+	ProviderID ProviderID
+	MessageID  string // the provider's
+	Detail     string // why it ended as it did, for people; may be empty
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
 }
 
 // Attempt is one try of a delivery with one provider.
@@ -188,6 +190,7 @@ type DeliveryFilter struct {
 // Limits of deliveries.
 const (
 	MaxReplay      = 10_000              // deliveries of one retryDeliveries call
+	SuspectLost    = 2                   // of Delivery.Lost, from which a delivery is tried alone
 	MaxLost        = 3                   // of Delivery.Lost, at which a delivery is set aside
 	MaxEscalations = 10                  // of one send
 	MaxAfter       = 30 * 24 * time.Hour // that an escalation may wait

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -61,9 +62,9 @@ func (s *Store) ClaimDeliveries(ctx context.Context, claims []model.LaneClaim, l
 }
 
 // claimSet is what a claim changes. A row that was claimed before lost its
-// claim, and is suspect from then on; only its marks count further.
+// claim. Once it is suspect, only its marks count further.
 func claimSet(clock, lease string) string {
-	return `update deliveries set state = 2, fence = deliveries.fence + 1, lost = case when deliveries.state = 2 and deliveries.lost = 0 then 1 else deliveries.lost end, run_at = ` + clock + ` + ` + lease + `,
+	return `update deliveries set state = 2, fence = deliveries.fence + 1, lost = deliveries.lost + case when deliveries.state = 2 and deliveries.lost < ` + strconv.Itoa(model.SuspectLost) + ` then 1 else 0 end, run_at = ` + clock + ` + ` + lease + `,
 		began_at = case when deliveries.began_at = 0 then ` + clock + ` else deliveries.began_at end`
 }
 
