@@ -4,7 +4,7 @@ import "time"
 
 // Limits of layouts.
 const (
-	MaxLayouts       = 100 // of an environment
+	MaxLayouts       = 500 // of an environment
 	MaxLayoutContent = 256 << 10
 )
 
@@ -40,7 +40,7 @@ type LayoutRef struct {
 // the current one.
 type LayoutChange struct {
 	Name            *string
-	HTML, Text      *string // empty: there is none
+	Content         *LayoutContent
 	Default         *bool
 	ExpectedVersion *int64
 }

@@ -187,7 +187,7 @@ func TestMissing(t *testing.T) {
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		mode               render.Mode
+		mode              render.Mode
 		in, content, want string
 	}{
 		{render.HTML, "<html><h1>{{data.html}}</h1>{{~ content }}</html>", "<p>{{x}}</p>", "<html><h1>&lt;b&gt;&#34;&amp;&#39;&lt;/b&gt;</h1><p>{{x}}</p></html>"},

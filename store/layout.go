@@ -53,6 +53,20 @@ func (s *Store) LayoutVersion(ctx context.Context, env model.EnvID, ref model.La
 	return s.layout(ctx, s.r, " and l.id = ? and v.version = ?", env, ref.ID, ref.Version)
 }
 
+// DefaultLayout is the version that the environment's default has now; nil: there is
+// no default.
+func (s *Store) DefaultLayout(ctx context.Context, env model.EnvID) (*model.LayoutRef, error) {
+	var found []model.LayoutRef
+	err := s.r.NewRaw("select l.id, l.version from default_layouts d join layouts l on l.env_id = d.env_id and l.id = d.layout_id where d.env_id = ?", env).Scan(ctx, &found)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, s.fail("reading the default layout", err)
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return &found[0], nil
+}
+
 // LayoutsByID finds layouts; ids that name none are left out.
 func (s *Store) LayoutsByID(ctx context.Context, env model.EnvID, ids []model.LayoutID) (map[model.LayoutID]model.Layout, error) {
 	rows, err := s.layouts(ctx, s.r, selectLayouts+currentLayout+" and l.id in (?)", env, bun.In(ids))

@@ -65,12 +65,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputChannelTemplateInput,
 		ec.unmarshalInputCreateCategoryInput,
 		ec.unmarshalInputCreateCredentialInput,
+		ec.unmarshalInputCreateLayoutInput,
 		ec.unmarshalInputCreateProviderInput,
 		ec.unmarshalInputCreateSegmentInput,
 		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputCreateTopicInput,
 		ec.unmarshalInputCreateWebhookEndpointInput,
 		ec.unmarshalInputDeleteCategoryInput,
+		ec.unmarshalInputDeleteLayoutInput,
 		ec.unmarshalInputDeleteNotificationsInput,
 		ec.unmarshalInputDeleteProviderInput,
 		ec.unmarshalInputDeleteSegmentInput,
@@ -89,6 +91,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputIdentifyUsersInput,
 		ec.unmarshalInputInboxFilter,
 		ec.unmarshalInputJoinAccountInput,
+		ec.unmarshalInputLayoutContentInput,
 		ec.unmarshalInputLeaveAccountInput,
 		ec.unmarshalInputMarkAllNotificationsInput,
 		ec.unmarshalInputMarkNotificationsInput,
@@ -132,6 +135,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTrackEventsInput,
 		ec.unmarshalInputUnsubscribeFromTopicInput,
 		ec.unmarshalInputUpdateCategoryInput,
+		ec.unmarshalInputUpdateLayoutInput,
 		ec.unmarshalInputUpdateProviderInput,
 		ec.unmarshalInputUpdateSegmentInput,
 		ec.unmarshalInputUpdateTemplateInput,
@@ -457,6 +461,19 @@ type Query {
   ): TemplateConnection!
   "One template; null when there is none. Secret key only."
   template("The application's own name for it." identifier: String!): Template
+  "The layouts of the environment, newest first. Secret key only."
+  layouts(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): LayoutConnection!
+  "One layout; null when there is none. Secret key only."
+  layout("The application's own name for it." identifier: String!): Layout
   "The credentials of the environment, newest first, without their secrets. Secret key only."
   credentials: [Credential!]!
   "What would be decided if the user were sent something now, and by which rule. A user credential may ask about its own user."
@@ -1721,6 +1738,15 @@ type Mutation {
   deleteTemplate("Which." input: DeleteTemplateInput!): DeleteTemplatePayload!
   "Says what a template, or a draft of one, would say to a user. Changes nothing. Secret key only."
   previewTemplate("What to render." input: PreviewTemplateInput!): PreviewTemplatePayload!
+  "Makes a layout; an environment has at most 500. Secret key only."
+  createLayout("The new layout." input: CreateLayoutInput!): CreateLayoutPayload!
+  "Changes a layout; what is left out stays. Sends that were accepted go out with it as it was. Secret key only."
+  updateLayout("What to change." input: UpdateLayoutInput!): UpdateLayoutPayload!
+  """
+  Deletes a layout. One that templates name, or that is the environment's default, is not deleted but a CONFLICT. Sends that were accepted with it go out as they
+  would have. Secret key only.
+  """
+  deleteLayout("Which." input: DeleteLayoutInput!): DeleteLayoutPayload!
   "Makes a segment; an environment has at most 500. Its members are found out right after. Secret key only."
   createSegment("The new segment." input: CreateSegmentInput!): CreateSegmentPayload!
   "Changes a segment. Secret key only."
@@ -3036,12 +3062,16 @@ type Template implements Node {
   identifier: String!
   "What people see; also the title of a notification whose own would be blank."
   name: String!
-  "Counts the changes of the content, from 1. A send keeps the version that it was accepted with."
+  "Counts the changes of the content and of the choice of a layout, from 1. A send keeps the version that it was accepted with."
   version: Int!
   "What every channel says that says nothing else."
   content: TemplateContent!
   "What single channels say instead, part by part."
   channels: [ChannelTemplate!]!
+  "Which layout its e-mails have."
+  layoutUse: LayoutUse!
+  "The layout that its e-mails have now; null: none."
+  layout: Layout
   "When it was made."
   createdAt: DateTime!
   "When it last changed."
@@ -3088,6 +3118,143 @@ type TemplateEdge {
   node: Template!
 }
 
+"Which layout the e-mails of a template have."
+enum LayoutUse {
+  "The environment's default, if there is one."
+  DEFAULT
+  "One that the template names."
+  NAMED
+  "None."
+  NONE
+}
+
+"""
+A frame for the e-mails of templates: HTML, text, or both, each with one ` + "`" + `{{content}}` + "`" + `, where what the template says goes as it is. All else is a template with the
+same data; ` + "`" + `{{unsubscribeUrl}}` + "`" + ` is where the recipient can stop such mails. An e-mail without HTML stands in the layout's HTML as text.
+"""
+type Layout implements Node {
+  "Opaque id."
+  id: ID!
+  "The id as a number in text."
+  number: String!
+  "The application's own name for it, unique in the environment. Compared byte for byte."
+  identifier: String!
+  "What people see."
+  name: String!
+  "Counts the changes of the content, from 1. A send keeps the version that it was accepted with."
+  version: Int!
+  "Its sources."
+  content: LayoutContent!
+  "Whether it is the layout of templates that choose none; one of the environment at most is."
+  default: Boolean!
+  "When it was made."
+  createdAt: DateTime!
+  "When it last changed."
+  updatedAt: DateTime!
+}
+
+"The sources of a layout. A part that is null is not there: then that part of an e-mail has no frame."
+type LayoutContent {
+  "Around the HTML."
+  html: String
+  "Around the text."
+  text: String
+}
+
+"A page of layouts."
+type LayoutConnection {
+  "The rows with their cursors."
+  edges: [LayoutEdge!]!
+  "The rows."
+  nodes: [Layout!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A layout in a list."
+type LayoutEdge {
+  "Its place in the list."
+  cursor: PageCursor!
+  "The layout."
+  node: Layout!
+}
+
+"The sources of a layout; at least one is given. At most 128 KB each."
+input LayoutContentInput {
+  "Around the HTML, with ` + "`" + `{{content}}` + "`" + ` once, between tags and outside of blocks."
+  html: String
+  "Around the text, with ` + "`" + `{{content}}` + "`" + ` once, outside of blocks."
+  text: String
+}
+
+"A layout to make. What cannot be read as layout is a user error of its part, with line and column."
+input CreateLayoutInput {
+  "The application's own name for it; 1 to 255 bytes, never changed."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String!
+  "Its sources."
+  content: LayoutContentInput!
+  "Whether it becomes the environment's default, in place of the one before."
+  default: Boolean! = false
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The new layout."
+type CreateLayoutPayload {
+  "The layout; null when there are user errors."
+  layout: Layout
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"A change of a layout. What is left out, or null, stays."
+input UpdateLayoutInput {
+  "The layout's identifier, which never changes."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String
+  "Replaces the sources, both of them."
+  content: LayoutContentInput
+  "True: it becomes the environment's default, in place of the one before. False: it is no longer."
+  default: Boolean
+  "Refuses the change with VERSION_CONFLICT when the layout is at another version."
+  expectedVersion: Int
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The layout as it is now."
+type UpdateLayoutPayload {
+  "The layout; null when there are user errors."
+  layout: Layout
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which layout to delete."
+input DeleteLayoutInput {
+  "The layout's identifier."
+  identifier: String!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The layout is gone."
+type DeleteLayoutPayload {
+  "The id of the layout that was; null when there are user errors."
+  deletedLayoutId: ID
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
 "The sources of a content. A part that is left out is not there. At most 128 KB each, and 512 KB with all channels."
 input TemplateContentInput {
   "The headline, or the subject of an e-mail."
@@ -3120,6 +3287,10 @@ input CreateTemplateInput {
   content: TemplateContentInput!
   "What single channels say instead."
   channels: [ChannelTemplateInput!]
+  "Identifier of the layout of its e-mails; left out: what ` + "`" + `layoutUse` + "`" + ` says."
+  layout: String
+  "DEFAULT or NONE where no layout is named; DEFAULT when left out."
+  layoutUse: LayoutUse
   "Makes the call happen at most once; 1 to 255 bytes."
   idempotencyKey: String
 }
@@ -3144,6 +3315,10 @@ input UpdateTemplateInput {
   content: TemplateContentInput
   "Replaces what single channels say; empty: none says anything else."
   channels: [ChannelTemplateInput!]
+  "Identifier of the layout that its e-mails have from now on."
+  layout: String
+  "DEFAULT or NONE, in place of a layout that was named."
+  layoutUse: LayoutUse
   "Refuses the change with VERSION_CONFLICT when the template is at another version."
   expectedVersion: Int
   "Makes the call happen at most once; 1 to 255 bytes."
@@ -3190,8 +3365,14 @@ input PreviewTemplateInput {
   user: String
   "What the send would bring along; an object."
   data: JSON
-  "Which channels to show; left out: the inbox, and those that say something of their own."
+  "Which channels to show; left out: the inbox, those that say something of their own, and e-mail where a layout is tried."
   show: [Channel!]
+  "Identifier of a layout to try; left out: the template's own, of a draft the environment's default."
+  layout: String
+  "DEFAULT or NONE, to try that instead."
+  layoutUse: LayoutUse
+  "A draft of a layout to try."
+  layoutContent: LayoutContentInput
   "Ignored: a preview changes nothing."
   idempotencyKey: String
 }
@@ -4229,6 +4410,18 @@ func (ec *executionContext) childFields_CreateCredentialPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CreateCredentialPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateLayoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "layout":
+		return ec.fieldContext_CreateLayoutPayload_layout(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateLayoutPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateLayoutPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateLayoutPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "provider":
@@ -4339,6 +4532,18 @@ func (ec *executionContext) childFields_DeleteCategoryPayload(ctx context.Contex
 		return ec.fieldContext_DeleteCategoryPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteCategoryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteLayoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedLayoutId":
+		return ec.fieldContext_DeleteLayoutPayload_deletedLayoutId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteLayoutPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DeleteLayoutPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteLayoutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteNotificationsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4795,6 +5000,62 @@ func (ec *executionContext) childFields_JoinAccountPayload(ctx context.Context, 
 		return ec.fieldContext_JoinAccountPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type JoinAccountPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Layout(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Layout_id(ctx, field)
+	case "number":
+		return ec.fieldContext_Layout_number(ctx, field)
+	case "identifier":
+		return ec.fieldContext_Layout_identifier(ctx, field)
+	case "name":
+		return ec.fieldContext_Layout_name(ctx, field)
+	case "version":
+		return ec.fieldContext_Layout_version(ctx, field)
+	case "content":
+		return ec.fieldContext_Layout_content(ctx, field)
+	case "default":
+		return ec.fieldContext_Layout_default(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Layout_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Layout_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Layout", field.Name)
+}
+
+func (ec *executionContext) childFields_LayoutConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LayoutConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LayoutConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LayoutConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LayoutConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LayoutContent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "html":
+		return ec.fieldContext_LayoutContent_html(ctx, field)
+	case "text":
+		return ec.fieldContext_LayoutContent_text(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LayoutContent", field.Name)
+}
+
+func (ec *executionContext) childFields_LayoutEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LayoutEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LayoutEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LayoutEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_LeaveAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5633,6 +5894,10 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_content(ctx, field)
 	case "channels":
 		return ec.fieldContext_Template_channels(ctx, field)
+	case "layoutUse":
+		return ec.fieldContext_Template_layoutUse(ctx, field)
+	case "layout":
+		return ec.fieldContext_Template_layout(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Template_createdAt(ctx, field)
 	case "updatedAt":
@@ -5831,6 +6096,18 @@ func (ec *executionContext) childFields_UpdateCategoryPayload(ctx context.Contex
 		return ec.fieldContext_UpdateCategoryPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCategoryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateLayoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "layout":
+		return ec.fieldContext_UpdateLayoutPayload_layout(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateLayoutPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateLayoutPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateLayoutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
