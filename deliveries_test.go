@@ -20,7 +20,7 @@ import (
 // send says otherwise.
 func TestChannelsSayWhatTheirContentSays(t *testing.T) {
 	t.Parallel()
-	e := startEmbedded(t, "OUTGOING_ALLOW=127.0.0.0/8", "LOG_LEVEL=error")
+	e := startEmbedded(t, "OUTGOING_ALLOW=127.0.0.0/8", "LOG_LEVEL=error", "PUBLIC_URL=https://bells.example")
 	mails, port := mailSink(t)
 	posts, slack := slackSink(t)
 	key := e.demoKey(t)
@@ -61,6 +61,22 @@ func TestChannelsSayWhatTheirContentSays(t *testing.T) {
 	inbox, err := json.Marshal(e.query(t, key, `{ user(identifier: "grace") { inbox(first: 5) { nodes { title body } } } }`))
 	if want := strings.Repeat(`,{"body":"The body for all","title":"For all: a book"}`, 2)[1:]; err != nil || !strings.Contains(string(inbox), want) {
 		t.Errorf("the inbox is %s, %v", inbox, err)
+	}
+
+	// In a layout stands what a template says, and nothing else.
+	ask(`mutation { createLayout(input: {identifier: "brand", name: "Brand", default: true, content: {
+		text: "{{content}}\nfor {{recipient.firstName}}", html: "<h1>{{data.what}}</h1>{{content}}<a href=\"{{unsubscribeUrl}}\">Stop</a>"}}) { userErrors { path message } } }`)
+	ask(`mutation { sendNotification(input: {to: {users: ["grace"]}, template: "order", data: {what: "a <book>"}}) { userErrors { path message } } }`)
+	m, body = read(t, <-mails)
+	body = strings.NewReplacer("=\r\n", "", "=3D", "=", "\r\n", "\n").Replace(body) // quoted-printable
+	link := strings.Trim(m.Header.Get("List-Unsubscribe"), "<>")
+	if html := `<h1>a &lt;book&gt;</h1><p>a &lt;book&gt; as HTML</p><a href="` + link + `">Stop</a>`; !strings.HasPrefix(link, "https://bells.example/") || !strings.Contains(body, html) || !strings.Contains(body, "The body for all\nfor Grace") {
+		t.Errorf("in a layout the mail is %v\n%s\nwant %s", m.Header, body, html)
+	}
+	<-posts
+	ask(`mutation { sendNotification(input: {to: {users: ["grace"]}, title: "Plain", body: "Without a template", channels: [EMAIL]}) { userErrors { path message } } }`)
+	if m, body = read(t, <-mails); m.Header.Get("Subject") != "Plain" || strings.Contains(body, "Grace") || strings.Contains(body, "Stop") {
+		t.Errorf("without a template the mail is %v\n%s", m.Header, body)
 	}
 }
 

@@ -35,6 +35,7 @@ type parts struct {
 	users    *user.Service
 	catalog  *catalog.Service
 	template *catalog.Templates
+	layouts  *catalog.Layouts
 	audience *audience.Service
 	segments *audience.Segments
 	inboxes  *inbox.Service
@@ -90,6 +91,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	p.users = &user.Service{Store: p.store, Live: p.hub, Guard: guard, Log: log}
 	p.catalog = &catalog.Service{Store: p.store}
 	p.template = &catalog.Templates{Store: p.store, Users: p.users}
+	p.layouts = &catalog.Layouts{Store: p.store}
 	p.audience = &audience.Service{Store: p.store}
 	p.segments = &audience.Segments{Store: p.store, Log: log}
 	p.inboxes = &inbox.Service{Store: p.store, Live: p.hub, Logger: log}

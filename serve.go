@@ -150,7 +150,7 @@ func (s *server) status(context.Context) graph.Status {
 func (s *server) graphConfig() graph.Config {
 	c := s.cfg
 	return graph.Config{
-		Users: s.parts.users, Categories: s.parts.catalog, Topics: s.parts.audience, Segments: s.parts.segments, Templates: s.parts.template, Apps: s.parts.apps, Inbox: s.parts.inboxes, Sends: s.parts.sends, Deliveries: s.parts.delivery,
+		Users: s.parts.users, Categories: s.parts.catalog, Topics: s.parts.audience, Segments: s.parts.segments, Templates: s.parts.template, Layouts: s.parts.layouts, Apps: s.parts.apps, Inbox: s.parts.inboxes, Sends: s.parts.sends, Deliveries: s.parts.delivery,
 		Auth: s.parts.auth, Sessions: s.parts.sessions, Limiter: s.limiter,
 		Webhooks: s.parts.webhooks,
 		Limits: operation.Limits{

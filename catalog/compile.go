@@ -1,14 +1,12 @@
 package catalog
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"carillon/model"
 	"carillon/render"
@@ -102,10 +100,13 @@ type subject struct {
 	data       []byte // a JSON object, or nothing
 	identifier string // the recipient's
 	attributes []byte // their profile
+	// unsubscribe is the address at which they can stop the e-mail that is rendered;
+	// empty: nowhere.
+	unsubscribe string
 }
 
-// values are what templates may print: data and recipient, and the members of data
-// by their bare names.
+// values are what templates may print: data and recipient, the members of data by
+// their bare names, and in e-mails unsubscribeUrl.
 func (s subject) values() (render.Data, error) {
 	data, err := render.ParseData(s.data)
 	if err != nil {
@@ -121,11 +122,15 @@ func (s subject) values() (render.Data, error) {
 	root := render.Data{}
 	maps.Copy(root, data)
 	root["data"], root["recipient"] = map[string]any(data), map[string]any(recipient)
+	if s.unsubscribe != "" {
+		root["unsubscribeUrl"] = s.unsubscribe
+	}
 	return root, nil
 }
 
-// render renders what a channel says, and holds it to what a send may say.
-func (t *compiled) render(c model.Channel, about subject) (model.RenderedText, error) {
+// render renders what a channel says, holds it to what a send may say, and puts an
+// e-mail into a layout, if there is one.
+func (t *compiled) render(c model.Channel, layout *frame, about subject) (model.RenderedText, error) {
 	out := model.RenderedText{Channel: c}
 	values, err := about.values()
 	if err != nil {
@@ -157,14 +162,22 @@ func (t *compiled) render(c model.Channel, about subject) (model.RenderedText, e
 			return out, err
 		}
 		*f.into = r.Text
-		for _, name := range r.Missing {
-			if !slices.Contains(out.Missing, name) {
-				out.Missing = append(out.Missing, name)
-			}
-		}
+		noteMissing(&out, r.Missing)
 	}
 	t.finish(&out, &check)
+	if layout != nil && c == model.ChannelEmail && check.OK() {
+		layout.around(&out, text.html, values, &check)
+	}
 	return out, check.Err()
+}
+
+// noteMissing adds names that were printed and are not in the data.
+func noteMissing(out *model.RenderedText, names []string) {
+	for _, name := range names {
+		if !slices.Contains(out.Missing, name) {
+			out.Missing = append(out.Missing, name)
+		}
+	}
 }
 
 func (t *compiled) finish(out *model.RenderedText, check *model.Check) {
@@ -184,49 +197,6 @@ func (t *compiled) finish(out *model.RenderedText, check *model.Check) {
 	if m := model.CheckWebURL(out.Icon); m != "" && out.Icon != "" {
 		check.Add(model.ProblemInvalid, fmt.Sprintf("of %s %s", out.Channel, m), "template", "icon")
 	}
-}
-
-// templateCache keeps versions, which never change.
-type templateCache struct {
-	mu   sync.Mutex
-	kept map[templateKey]*compiled
-	size int // of their sources
-}
-
-type templateKey struct {
-	env model.EnvID
-	ref model.TemplateRef
-}
-
-// maxCompiled is how many bytes of sources are kept parsed; when there are more, all
-// are dropped.
-const maxCompiled = 16 << 20
-
-func (s *Templates) version(ctx context.Context, env model.EnvID, ref model.TemplateRef) (*compiled, error) {
-	key := templateKey{env, ref}
-	s.cache.mu.Lock()
-	found := s.cache.kept[key]
-	s.cache.mu.Unlock()
-	if found != nil {
-		return found, nil
-	}
-	t, err := s.Store.TemplateVersion(ctx, env, ref)
-	if err != nil {
-		return nil, err
-	}
-	var check model.Check
-	found = compile(t, &check)
-	if err := check.Err(); err != nil {
-		return nil, err
-	}
-	s.cache.mu.Lock()
-	defer s.cache.mu.Unlock()
-	if s.cache.kept == nil || s.cache.size+found.size > maxCompiled {
-		s.cache.kept, s.cache.size = map[templateKey]*compiled{}, 0
-	}
-	s.cache.kept[key] = found
-	s.cache.size += found.size
-	return found, nil
 }
 
 // merged is an object with the members of another one put over it; those that are

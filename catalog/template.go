@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,9 @@ type TemplateStore interface {
 	CreateTemplate(ctx context.Context, env model.EnvID, once model.Once, t model.Template) (model.Outcome[model.Template], error)
 	UpdateTemplate(ctx context.Context, env model.EnvID, once model.Once, identifier string, change func(model.Template) (model.Template, error)) (model.Outcome[model.Template], error)
 	DeleteTemplate(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.TemplateID], error)
+	Layout(ctx context.Context, env model.EnvID, identifier string) (model.Layout, error)
+	LayoutVersion(ctx context.Context, env model.EnvID, ref model.LayoutRef) (model.Layout, error)
+	DefaultLayout(ctx context.Context, env model.EnvID) (*model.LayoutRef, error)
 }
 
 // Users finds whom a template is rendered for; *user.Service has it.
@@ -31,7 +35,8 @@ type Templates struct {
 	Store TemplateStore
 	Users Users
 
-	cache templateCache
+	cache  versions[model.TemplateRef, *compiled]
+	frames versions[model.LayoutRef, *frame]
 }
 
 // Find reads a template by identifier.
@@ -61,8 +66,7 @@ func (s *Templates) Create(ctx context.Context, env model.EnvID, once model.Once
 	if m := model.CheckIdentifier(t.Identifier); m != "" {
 		check.Add(model.ProblemInvalid, m, "identifier")
 	}
-	checkName(t.Name, &check)
-	compile(t, &check)
+	checkTemplate(t, &check)
 	if err := check.Err(); err != nil {
 		return model.Outcome[model.Template]{}, err
 	}
@@ -76,22 +80,37 @@ func (s *Templates) Update(ctx context.Context, env model.EnvID, once model.Once
 		return model.Outcome[model.Template]{}, unknownTemplate
 	}
 	return s.Store.UpdateTemplate(ctx, env, once, identifier, func(t model.Template) (model.Template, error) {
-		if v := change.ExpectedVersion; v != nil && *v != t.Version {
-			return t, &model.Error{Kind: model.KindVersionConflict, Message: "the template is at version " + strconv.FormatInt(t.Version, 10), Problems: []model.Problem{
-				{Code: model.ProblemConflict, Path: []string{"expectedVersion"}, Message: "is not the current version, which is " + strconv.FormatInt(t.Version, 10)},
-			}}
+		if err := expected("template", change.ExpectedVersion, t.Version); err != nil {
+			return t, err
 		}
 		set(&t.Name, change.Name)
-		if change.Content != nil || change.Channels != nil {
+		if change.Content != nil || change.Channels != nil || change.Layout != nil {
 			set(&t.Content, change.Content)
 			set(&t.Channels, change.Channels)
+			set(&t.Layout, change.Layout)
 			t.Version++
 		}
 		var check model.Check
-		checkName(t.Name, &check)
-		compile(t, &check)
+		checkTemplate(t, &check)
 		return t, check.Err()
 	})
+}
+
+// checkTemplate says what is wrong with a template that is to be kept.
+func checkTemplate(t model.Template, c *model.Check) {
+	checkName(t.Name, c)
+	if t.Layout.Use == model.LayoutNamed && model.CheckIdentifier(t.Layout.Identifier) != "" {
+		c.Add(model.ProblemNotFound, "names no layout in this environment", "layout")
+	}
+	parsed := compile(t, c)
+	if html := parsed.all.html; html != nil && !html.Whole() {
+		c.Add(model.ProblemInvalid, notWhole, pathTo(-1, "html")...)
+	}
+	for i, channel := range inOrder(slices.Collect(maps.Keys(t.Channels))) {
+		if html := parsed.channels[channel].html; html != nil && !html.Whole() {
+			c.Add(model.ProblemInvalid, notWhole, pathTo(i, "html")...)
+		}
+	}
 }
 
 // Delete deletes a template and returns its id. Sends that were accepted with it
@@ -103,66 +122,8 @@ func (s *Templates) Delete(ctx context.Context, env model.EnvID, once model.Once
 	return s.Store.DeleteTemplate(ctx, env, once, identifier)
 }
 
-// Preview renders a template, or a draft of one, for a user.
-func (s *Templates) Preview(ctx context.Context, env model.EnvID, p model.TemplatePreview) ([]model.RenderedText, error) {
-	t := model.Template{}
-	var err error
-	if p.Draft != nil {
-		t = *p.Draft
-	} else if t, err = s.Find(ctx, env, p.Template); err != nil {
-		return nil, err
-	}
-	var check model.Check
-	compiled := compile(t, &check)
-	if p.Data != nil {
-		if m := model.CheckJSONObject(p.Data, model.MaxData, model.MaxDataDepth); m != "" {
-			check.Add(model.ProblemInvalid, m, "data")
-		}
-	}
-	if err := check.Err(); err != nil {
-		return nil, err
-	}
-	about := subject{data: p.Data, identifier: p.User}
-	if p.User != "" {
-		u, err := s.Users.Find(ctx, env, p.User)
-		if model.KindOf(err) == model.KindNotFound {
-			return nil, model.NotFound("names no user", "user")
-		} else if err != nil {
-			return nil, err
-		}
-		about.attributes = u.Profile.Attributes
-	}
-	channels := p.Channels
-	if channels == nil {
-		channels = []model.Channel{model.ChannelInApp}
-		for c := range t.Channels {
-			channels = append(channels, c)
-		}
-		channels = inOrder(channels)
-	}
-	out := make([]model.RenderedText, 0, len(channels))
-	for _, c := range channels {
-		text, err := compiled.render(c, about)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, text)
-	}
-	return out, nil
-}
-
-// Render renders what a channel says to a user by a version of a template. What
-// the version asks for and cannot have is a KindInvalid error.
-func (s *Templates) Render(ctx context.Context, env model.EnvID, ref model.TemplateRef, c model.Channel, user model.User, data []byte) (model.RenderedText, error) {
-	compiled, err := s.version(ctx, env, ref)
-	if err != nil {
-		return model.RenderedText{}, err
-	}
-	return compiled.render(c, subject{data: data, identifier: user.Identifier, attributes: user.Profile.Attributes})
-}
-
 // Apply puts what a template says in the inbox into a request that names one, and
-// notes the version for the other channels. The inbox keeps one content for all
+// notes the versions, its own and its layout's, for the other channels. The inbox keeps one content for all
 // recipients: a template that prints the recipient there serves one user at a time.
 func (s *Templates) Apply(ctx context.Context, env model.EnvID, req model.SendRequest) (model.SendRequest, error) {
 	t, err := s.Find(ctx, env, req.Template)
@@ -199,12 +160,12 @@ func (s *Templates) Apply(ctx context.Context, env model.EnvID, req model.SendRe
 			return req, check.Err()
 		}
 	}
-	text, err := compiled.render(model.ChannelInApp, about)
+	text, err := compiled.render(model.ChannelInApp, nil, about)
 	if err != nil {
 		return req, err
 	}
 	req.Content.Title, req.Content.Body, req.Content.URL, req.Content.Icon = text.Title, text.Body, text.URL, text.Icon
-	req.Options.Template = &model.TemplateRef{ID: t.ID, Version: t.Version}
+	req.Options.Template, req.Options.Layout = &model.TemplateRef{ID: t.ID, Version: t.Version}, t.Layout.Ref
 	return req, nil
 }
 
@@ -217,7 +178,7 @@ func only(to model.SendTarget) string {
 	for _, u := range to.Inline {
 		names[u.Identifier] = true
 	}
-	if len(names) != 1 || len(to.Topics) > 0 || to.Everyone {
+	if len(names) != 1 || len(to.Topics) > 0 || len(to.Segments) > 0 || to.Everyone {
 		return ""
 	}
 	for name := range names {

@@ -42,7 +42,7 @@ func TestTemplates(t *testing.T) {
 				model.ChannelEmail: {Title: "Hi Ada <b>", Body: "You have 3 of 3", HTML: "<p>Hi Ada &lt;b&gt;</p>", URL: "/orders/a%2Fb"},
 				model.ChannelSMS:   {Title: "SMS", Body: "You have 3 of 3", URL: "/orders/a%2Fb"},
 			} {
-				if got, err := templates.Render(ctx, f.env, first, channel, ada, data); err != nil || got.TemplateText != want {
+				if got, err := templates.Render(ctx, f.env, catalog.Rendering{Template: first, Channel: channel, User: ada, Data: data}); err != nil || got.TemplateText != want {
 					t.Errorf("%s says %+v, %v, want %+v", channel, got, err, want)
 				}
 			}
@@ -60,11 +60,11 @@ func TestTemplates(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, fresh := range []*catalog.Templates{templates, {Store: f.store, Users: people{f}}} {
-				if got, err := fresh.Render(ctx, f.env, first, model.ChannelEmail, ada, data); err != nil || got.Title != "Hi Ada <b>" {
+				if got, err := fresh.Render(ctx, f.env, catalog.Rendering{Template: first, Channel: model.ChannelEmail, User: ada, Data: data}); err != nil || got.Title != "Hi Ada <b>" {
 					t.Errorf("after the change it says %+v, %v", got, err)
 				}
 			}
-			if _, err := templates.Render(ctx, f.other, first, model.ChannelEmail, ada, data); model.KindOf(err) != model.KindNotFound {
+			if _, err := templates.Render(ctx, f.other, catalog.Rendering{Template: first, Channel: model.ChannelEmail, User: ada, Data: data}); model.KindOf(err) != model.KindNotFound {
 				t.Errorf("in another environment: %v", err)
 			}
 		})
@@ -75,7 +75,7 @@ func TestTemplates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = templates.Render(ctx, f.env, model.TemplateRef{ID: out.Value.ID, Version: 1}, model.ChannelEmail, ada, []byte(`{"l":[1,2,3,4,5,6,7,8,9,10]}`))
+			_, err = templates.Render(ctx, f.env, catalog.Rendering{Template: model.TemplateRef{ID: out.Value.ID, Version: 1}, Channel: model.ChannelEmail, User: ada, Data: []byte(`{"l":[1,2,3,4,5,6,7,8,9,10]}`)})
 			if model.KindOf(err) != model.KindInvalid || !strings.Contains(err.Error(), "line 1, column ") {
 				t.Errorf("got %v", err)
 			}

@@ -245,7 +245,7 @@ func (w *graphWriter) id(name string) string {
 			return id
 		}
 	}
-	for _, kind := range []string{"notification", "send", "credential", "topic", "category", "segment", "template", "provider", "delivery", "address", "suppression", "user"} {
+	for _, kind := range []string{"notification", "send", "credential", "topic", "category", "segment", "template", "layout", "provider", "delivery", "address", "suppression", "user"} {
 		if strings.Contains(about, kind) && w.chance(85) {
 			return w.known(strings.ToUpper(kind[:1]) + kind[1:])
 		}
@@ -274,6 +274,8 @@ func (w *graphWriter) text(name string) string {
 		return "s" + n
 	case lower == "template", lower == "identifier" && strings.Contains(about, "template"):
 		return "m" + n
+	case lower == "layout", lower == "identifier" && strings.Contains(about, "layout"):
+		return "l" + n
 	case lower == "user", lower == "users", lower == "identifier", strings.HasSuffix(lower, "user"), lower == "from", lower == "into":
 		return w.user(about, n)
 	case lower == "account":

@@ -146,6 +146,15 @@ var abuseCalls = []abuseCall{
 	{field: "previewTemplate", args: `{"input":{"content":{"title":"T {{data.a}}","body":"B","html":"<p>","url":"/u","icon":"https://example.com/i.png"},"channels":[{"channel":"SMS","content":{"title":"S","body":"B","url":"/u","icon":"https://example.com/i.png"}}],"user":"ada","data":{"a":1},"show":["SMS"],"idempotencyKey":"k#"}}`},
 	{field: "previewTemplate", args: `{"input":{"template":"p#"}}`, before: "createTemplate", beforeArgs: `{"input":{"identifier":"p#","name":"T","content":{"title":"T"}}}`},
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"template":"s#","data":{"a":1}}}`, before: "createTemplate", beforeArgs: `{"input":{"identifier":"s#","name":"T","content":{"title":"T {{data.a}}"}}}`},
+	{field: "createTemplate", args: `{"input":{"identifier":"t#","name":"T","content":{"title":"T"},"layout":"frame","layoutUse":"NAMED"}}`},
+	{field: "updateTemplate", args: `{"input":{"identifier":"receipt","layout":"spare","layoutUse":"NAMED"}}`},
+	{field: "previewTemplate", args: `{"input":{"content":{"title":"T","body":"B"},"layout":"frame","layoutUse":"NAMED"}}`},
+	{field: "previewTemplate", args: `{"input":{"template":"receipt","layoutContent":{"html":"<p>{{content}}{{data.a}}","text":"{{content}}"},"data":{"a":1}}}`},
+	{field: "layouts", args: `{"first":2}`},
+	{field: "layout", args: `{"identifier":"frame"}`},
+	{field: "createLayout", args: `{"input":{"identifier":"l#","name":"L","content":{"html":"<p>{{content}}","text":"{{content}}"},"default":false,"idempotencyKey":"k#"}}`},
+	{field: "updateLayout", args: `{"input":{"identifier":"frame","name":"F#","content":{"html":"<p>{{content}}","text":"{{content}}"},"default":false,"expectedVersion":1,"idempotencyKey":"k#"}}`},
+	{field: "deleteLayout", args: `{"input":{"identifier":"l#","idempotencyKey":"k#"}}`, before: "createLayout", beforeArgs: `{"input":{"identifier":"l#","name":"L","content":{"text":"{{content}}"}}}`},
 	{field: "deleteTopic", args: `{"input":{"identifier":"t#","idempotencyKey":"k#"}}`, before: "createTopic", beforeArgs: `{"input":{"identifier":"t#","name":"T"}}`},
 	{field: "subscribeToTopic", args: `{"input":{"topic":"news","users":[{"identifier":"bob","channels":["IN_APP"],"subscribed":true},{"identifier":"nobody"}],"idempotencyKey":"k#"}}`},
 	{field: "unsubscribeFromTopic", args: `{"input":{"topic":"posts/7","users":["bob","nobody"],"idempotencyKey":"k#"}}`},
@@ -175,6 +184,7 @@ const stateQuery = `{
 	topics(first: 50) { nodes { identifier name description redirectUrl } }
 	properties { name }
 	templates(first: 50) { nodes { identifier name content { title body html url icon } channels { content { title body html url icon } } } }
+	layouts(first: 50) { nodes { identifier name content { html text } } }
 	credentials { name expiresAt }
 	webhookEndpoints { url description types }
 }`

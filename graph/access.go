@@ -20,6 +20,8 @@ var forApplications = map[string]bool{
 	"Mutation.createCategory": true, "Mutation.updateCategory": true, "Mutation.deleteCategory": true,
 	"Query.templates": true, "Query.template": true,
 	"Mutation.createTemplate": true, "Mutation.updateTemplate": true, "Mutation.deleteTemplate": true, "Mutation.previewTemplate": true,
+	"Query.layouts": true, "Query.layout": true,
+	"Mutation.createLayout": true, "Mutation.updateLayout": true, "Mutation.deleteLayout": true,
 	"Query.segments": true, "Query.segment": true, "Query.previewSegment": true,
 	"Mutation.createSegment": true, "Mutation.updateSegment": true, "Mutation.deleteSegment": true, "Mutation.setSegmentSuppression": true,
 	"Mutation.createTopic": true, "Mutation.updateTopic": true, "Mutation.deleteTopic": true,

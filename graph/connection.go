@@ -25,6 +25,7 @@ const (
 	pageInbox       = 'b'
 	pageTopics      = 't'
 	pageTemplates   = 'l'
+	pageLayouts     = 'f'
 	pageUserTopics  = 'o'
 	pageSubscribers = 'm'
 	pageEvents      = 'e'

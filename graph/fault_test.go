@@ -70,7 +70,7 @@ func TestFaultsShowNothing(t *testing.T) {
 			env := authWorld.NewEnv(t, model.AuthOpen)
 			log := &strings.Builder{}
 			api, err := graph.New(graph.Config{
-				Users: broken{err: tt.err}, Categories: &catalog.Service{}, Topics: &audience.Service{}, Segments: &audience.Segments{}, Templates: &catalog.Templates{}, Apps: &app.Service{}, Inbox: &inbox.Service{}, Sends: &notify.Service{}, Deliveries: &delivery.Service{}, Webhooks: &webhook.Service{},
+				Users: broken{err: tt.err}, Categories: &catalog.Service{}, Topics: &audience.Service{}, Segments: &audience.Segments{}, Templates: &catalog.Templates{}, Layouts: &catalog.Layouts{}, Apps: &app.Service{}, Inbox: &inbox.Service{}, Sends: &notify.Service{}, Deliveries: &delivery.Service{}, Webhooks: &webhook.Service{},
 				Auth: authWorld.Service(), Sessions: auth.NewSessions(authWorld, slog.New(slog.DiscardHandler)), Log: slog.New(slog.NewTextHandler(log, nil)),
 			})
 			if err != nil {

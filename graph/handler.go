@@ -25,6 +25,7 @@ type Config struct {
 	Topics     Topics
 	Segments   Segments
 	Templates  Templates
+	Layouts    Layouts
 	Apps       Apps
 	Inbox      Inbox
 	Sends      Sends
@@ -75,7 +76,7 @@ func New(c Config) (*API, error) {
 		return nil, err
 	}
 	r := &Resolver{
-		Users: c.Users, Categories: c.Categories, Topics: c.Topics, Segments: c.Segments, Templates: c.Templates, Apps: c.Apps, Inbox: c.Inbox, Sends: c.Sends, Deliveries: c.Deliveries, Webhooks: c.Webhooks,
+		Users: c.Users, Categories: c.Categories, Topics: c.Topics, Segments: c.Segments, Templates: c.Templates, Layouts: c.Layouts, Apps: c.Apps, Inbox: c.Inbox, Sends: c.Sends, Deliveries: c.Deliveries, Webhooks: c.Webhooks,
 		Sessions: c.Sessions, Memory: c.Auth, Status: c.Status, Log: c.Log,
 	}
 	gate := &auth.Gate{Service: c.Auth, Limiter: c.Limiter, Source: c.Source}
@@ -109,7 +110,7 @@ func (c Config) withDefaults() Config {
 func (c Config) check() error {
 	var missing []error
 	for name, there := range map[string]bool{
-		"Users": c.Users != nil, "Categories": c.Categories != nil, "Topics": c.Topics != nil, "Segments": c.Segments != nil, "Templates": c.Templates != nil, "Apps": c.Apps != nil, "Inbox": c.Inbox != nil, "Sends": c.Sends != nil, "Deliveries": c.Deliveries != nil, "Webhooks": c.Webhooks != nil,
+		"Users": c.Users != nil, "Categories": c.Categories != nil, "Topics": c.Topics != nil, "Segments": c.Segments != nil, "Templates": c.Templates != nil, "Layouts": c.Layouts != nil, "Apps": c.Apps != nil, "Inbox": c.Inbox != nil, "Sends": c.Sends != nil, "Deliveries": c.Deliveries != nil, "Webhooks": c.Webhooks != nil,
 		"Auth": c.Auth != nil, "Sessions": c.Sessions != nil,
 	} {
 		if !there {

@@ -20,6 +20,7 @@ type loader struct {
 	users         batch[model.UserID, *view.User]
 	sends         batch[model.SendID, *view.Send]
 	categories    batch[model.CategoryID, *view.Category]
+	layouts       batch[model.LayoutID, *view.Layout]
 	notifications batch[model.NotificationID, *view.Notification]
 	interactions  batch[model.NotificationID, []model.Interaction]
 	skipped       batch[model.SendID, []model.Skipped]
@@ -47,6 +48,10 @@ func (r *Resolver) loader(env model.EnvID) *loader {
 	l.categories.load = func(ctx context.Context, ids []model.CategoryID) (map[model.CategoryID]*view.Category, error) {
 		found, err := r.Categories.CategoriesByID(ctx, env, ids)
 		return shownBy(found, view.NewCategory), err
+	}
+	l.layouts.load = func(ctx context.Context, ids []model.LayoutID) (map[model.LayoutID]*view.Layout, error) {
+		found, err := r.Layouts.ByIDs(ctx, env, ids)
+		return shownBy(found, view.NewLayout), err
 	}
 	l.notifications.load = func(ctx context.Context, ids []model.NotificationID) (map[model.NotificationID]*view.Notification, error) {
 		found, err := r.Inbox.ByIDs(ctx, env, ids)
@@ -90,6 +95,16 @@ func (l *loader) notificationRows(ns []model.Notification) []*view.Notification 
 	return view.Notifications(ns, l)
 }
 
+// templateRows shows templates that are read together.
+func (l *loader) templateRows(ts []model.Template) []*view.Template {
+	for i := range ts {
+		if ref := ts[i].Layout.Ref; ref != nil {
+			l.layouts.want(ref.ID)
+		}
+	}
+	return view.Templates(ts, l)
+}
+
 // sendRows shows sends that are read together.
 func (l *loader) sendRows(ss []model.Send) []*view.Send {
 	for i := range ss {
@@ -122,6 +137,11 @@ func (l *loader) Send(ctx context.Context, id model.SendID) (*view.Send, error) 
 // Category finds a category; nil when it was deleted.
 func (l *loader) Category(ctx context.Context, id model.CategoryID) (*view.Category, error) {
 	return l.categories.get(ctx, id)
+}
+
+// Layout finds a layout; nil when it was deleted.
+func (l *loader) Layout(ctx context.Context, id model.LayoutID) (*view.Layout, error) {
+	return l.layouts.get(ctx, id)
 }
 
 // Notification finds a notification; nil when it is gone.

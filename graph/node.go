@@ -56,7 +56,12 @@ func (r *Resolver) node(ctx context.Context, caller auth.Caller, ref view.Ref) (
 	case view.KindTemplate:
 		if caller.Kind == auth.Secret {
 			t, err := r.Templates.ByID(ctx, env, model.TemplateID(ref.Number))
-			return found(view.NewTemplate(t), err)
+			return found(view.NewTemplate(t, r.loader(env)), err)
+		}
+	case view.KindLayout:
+		if caller.Kind == auth.Secret {
+			ls, err := r.Layouts.ByIDs(ctx, env, []model.LayoutID{model.LayoutID(ref.Number)})
+			return one(ls, view.NewLayout), err
 		}
 	case view.KindDevice:
 		if maySee(caller, model.UserID(ref.Number)) {

@@ -36,6 +36,7 @@ type Resolver struct {
 	Topics     Topics
 	Segments   Segments
 	Templates  Templates
+	Layouts    Layouts
 	Apps       Apps
 	Inbox      Inbox
 	Sends      Sends

@@ -78,6 +78,16 @@ type Templates interface {
 	Preview(ctx context.Context, env model.EnvID, p model.TemplatePreview) ([]model.RenderedText, error)
 }
 
+// Layouts is what the surface asks of layouts; *catalog.Layouts has it.
+type Layouts interface {
+	Find(ctx context.Context, env model.EnvID, identifier string) (model.Layout, error)
+	ByIDs(ctx context.Context, env model.EnvID, ids []model.LayoutID) (map[model.LayoutID]model.Layout, error)
+	List(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Layout], error)
+	Create(ctx context.Context, env model.EnvID, once model.Once, l model.Layout) (model.Outcome[model.Layout], error)
+	Update(ctx context.Context, env model.EnvID, once model.Once, identifier string, change model.LayoutChange) (model.Outcome[model.Layout], error)
+	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.LayoutID], error)
+}
+
 // Topics is what the surface asks of topics; *audience.Service has it.
 type Topics interface {
 	ByID(ctx context.Context, env model.EnvID, id model.TopicID) (model.Topic, error)

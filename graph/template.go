@@ -25,7 +25,7 @@ func (q *query) Templates(ctx context.Context, first *int32, after *string, last
 	if err != nil {
 		return nil, err
 	}
-	shown := pageOf(pageTemplates, req, page.Items, page.HasMore, view.Templates(page.Items), func(t *model.Template) model.PageKey { return model.PageKey{ID: int64(t.ID)} })
+	shown := pageOf(pageTemplates, req, page.Items, page.HasMore, q.loader(caller.Env.ID).templateRows(page.Items), func(t *model.Template) model.PageKey { return model.PageKey{ID: int64(t.ID)} })
 	return &generated.TemplateConnection{
 		Nodes: shown.nodes, PageInfo: shown.info,
 		Edges: edges(shown, func(c string, n *view.Template) *generated.TemplateEdge {
@@ -43,24 +43,29 @@ func (q *query) Template(ctx context.Context, identifier string) (*view.Template
 	if err != nil {
 		return nil, absent(err)
 	}
-	return view.NewTemplate(t), nil
+	return view.NewTemplate(t, q.loader(caller.Env.ID)), nil
 }
 
 func (m *mutation) CreateTemplate(ctx context.Context, in generated.CreateTemplateInput) (*generated.CreateTemplatePayload, error) {
 	p := &generated.CreateTemplatePayload{}
 	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
-	var channels map[model.Channel]model.TemplateText
+	t := model.Template{Identifier: in.Identifier, Name: in.Name, Content: templateText(in.Content)}
 	if err == nil {
-		channels, err = channelTexts(in.Channels)
+		t.Channels, err = channelTexts(in.Channels)
+	}
+	if err == nil {
+		var layout *model.TemplateLayout
+		layout, err = templateLayout(in.Layout, in.LayoutUse)
+		t.Layout = value(layout)
 	}
 	var out model.Outcome[model.Template]
 	if err == nil {
-		out, err = m.Templates.Create(ctx, d.env, d.once, model.Template{Identifier: in.Identifier, Name: in.Name, Content: templateText(in.Content), Channels: channels})
+		out, err = m.Templates.Create(ctx, d.env, d.once, t)
 	}
 	if stop, err := refused(asOrdered(err, in.Channels), &p.UserErrors); stop {
 		return p, err
 	}
-	p.Template, p.Replayed = view.NewTemplate(out.Value), out.Replayed
+	p.Template, p.Replayed = view.NewTemplate(out.Value, m.loader(d.env)), out.Replayed
 	return p, nil
 }
 
@@ -79,6 +84,9 @@ func (m *mutation) UpdateTemplate(ctx context.Context, in generated.UpdateTempla
 		channels, err = channelTexts(in.Channels)
 		change.Channels = &channels
 	}
+	if err == nil {
+		change.Layout, err = templateLayout(in.Layout, in.LayoutUse)
+	}
 	var out model.Outcome[model.Template]
 	if err == nil {
 		out, err = m.Templates.Update(ctx, d.env, d.once, in.Identifier, change)
@@ -87,7 +95,7 @@ func (m *mutation) UpdateTemplate(ctx context.Context, in generated.UpdateTempla
 	if stop, err := refused(asOrdered(err, in.Channels), &p.UserErrors); stop {
 		return p, err
 	}
-	p.Template, p.Replayed = view.NewTemplate(out.Value), out.Replayed
+	p.Template, p.Replayed = view.NewTemplate(out.Value, m.loader(d.env)), out.Replayed
 	return p, nil
 }
 
@@ -114,6 +122,9 @@ func (m *mutation) PreviewTemplate(ctx context.Context, in generated.PreviewTemp
 	ask := model.TemplatePreview{Template: value(in.Template), User: value(in.User), Data: in.Data, Channels: in.Show}
 	if err == nil {
 		ask.Draft, err = draft(&in)
+	}
+	if err == nil {
+		err = triedLayout(&in, &ask)
 	}
 	var out []model.RenderedText
 	if err == nil {

@@ -64,6 +64,7 @@ type world struct {
 	audience  *audience.Service
 	segments  *audience.Segments
 	templates *catalog.Templates
+	layouts   *catalog.Layouts
 	apps      *app.Service
 	inbox     *inbox.Service
 	sends     *notify.Service
@@ -111,6 +112,7 @@ func emptyWorld(t *testing.T, url string) *world {
 	w.users = &user.Service{Store: w.calls, Live: hub}
 	w.catalog = &catalog.Service{Store: w.calls, Now: w.clock.Now}
 	w.templates = &catalog.Templates{Store: w.store, Users: w.users}
+	w.layouts = &catalog.Layouts{Store: w.store}
 	w.audience = &audience.Service{Store: w.calls}
 	w.segments = &audience.Segments{Store: w.calls}
 	w.inbox = &inbox.Service{Store: w.calls, Live: hub}
@@ -125,7 +127,7 @@ func emptyWorld(t *testing.T, url string) *world {
 	sessions := auth.NewSessions(w.store, slog.New(slog.DiscardHandler))
 	sessions.Now = w.clock.Now
 	w.config = graph.Config{
-		Users: w.users, Categories: w.catalog, Topics: w.audience, Segments: w.segments, Templates: w.templates, Apps: w.apps, Inbox: w.inbox, Sends: w.sends, Deliveries: w.delivery, Webhooks: w.webhooks,
+		Users: w.users, Categories: w.catalog, Topics: w.audience, Segments: w.segments, Templates: w.templates, Layouts: w.layouts, Apps: w.apps, Inbox: w.inbox, Sends: w.sends, Deliveries: w.delivery, Webhooks: w.webhooks,
 		Auth: authService, Sessions: sessions, Log: slog.New(slog.DiscardHandler), AnswerCache: 1 << 20,
 		Status: func(context.Context) graph.Status {
 			return graph.Status{Version: "1.2.3", Database: "any", LiveAcrossProcesses: true, Warnings: []string{"it is late"}}
@@ -275,6 +277,9 @@ func (w *world) seed() {
 	}
 	must(w.segments.Suppress(ctx, shop.ID, model.Once{}, "named", "bob", true))(t)
 
+	for _, name := range []string{"frame", "spare"} {
+		must(w.layouts.Create(ctx, shop.ID, model.Once{}, model.Layout{Identifier: name, Name: name, Content: model.LayoutContent{Text: "{{content}}"}}))(t)
+	}
 	for _, name := range []string{"receipt", "reminder"} {
 		must(w.templates.Create(ctx, shop.ID, model.Once{}, model.Template{Identifier: name, Name: name, Content: model.TemplateText{Title: name}}))(t)
 	}

@@ -215,6 +215,7 @@ type SendOptions struct {
 	DedupeWithin time.Duration `json:"-"`
 	Overrides    []Override    `json:"overrides,omitempty"`
 	Template     *TemplateRef  `json:"template,omitempty"` // what says what channels outside say; nil: the send itself
+	Layout       *LayoutRef    `json:"layout,omitempty"`   // of the template's e-mails; nil: none
 	// Destinations stand in for all addresses that a recipient has for their
 	// channels. They are for sends to one user.
 	Destinations map[Channel]string `json:"destinations,omitempty"`

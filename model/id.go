@@ -16,6 +16,7 @@ type (
 	CategoryID     int64
 	TopicID        int64
 	TemplateID     int64
+	LayoutID       int64
 )
 
 // Text ids, time-ordered.

@@ -23,6 +23,7 @@ type Template struct {
 	Version    int64  // counted from 1
 	Content    TemplateText
 	Channels   map[Channel]TemplateText
+	Layout     TemplateLayout
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 }
@@ -57,6 +58,7 @@ type TemplateChange struct {
 	Name            *string
 	Content         *TemplateText
 	Channels        *map[Channel]TemplateText
+	Layout          *TemplateLayout
 	ExpectedVersion *int64
 }
 
@@ -68,6 +70,11 @@ type TemplatePreview struct {
 	User     string // identifier; empty: nobody
 	Data     json.RawMessage
 	Channels []Channel // nil: those that have a content of their own, and the inbox
+	// Layout is tried instead of the template's own; nil: the template's own, or that of
+	// the draft.
+	Layout *TemplateLayout
+	// LayoutDraft is tried instead of a layout that there is.
+	LayoutDraft *LayoutContent
 }
 
 // RenderedText is what a template says.

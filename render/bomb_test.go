@@ -86,14 +86,18 @@ func TestLongSourcesAreReadSoon(t *testing.T) {
 func FuzzTemplate(f *testing.F) {
 	for _, s := range []string{
 		"{{a}}", "{{#if a}}b{{else if c}}d{{else}}e{{/if}}", "{{#each a}}{{@index}}{{this.b}}{{/each}}", `<a href="{{a}}">{{default a "b"}}</a>`, "{{!-- a --}}", `\{{a}}`, "{{~a~}}",
-		"<!-- {{a}} -->", "{{#with (eq a b)}}{{../c}}{{/with}}", "{{a.[b c].0.length}}", "{{^a}}{{/a}}", "<p {{#if a}}b='c'{{/if}}>", "{{> content}}",
+		"<!-- {{a}} -->", "{{#with (eq a b)}}{{../c}}{{/with}}", "{{a.[b c].0.length}}", "{{^a}}{{/a}}", "<p {{#if a}}b='c'{{/if}}>", "<b>{{content}}</b>",
 	} {
 		f.Add(s)
 	}
 	d := render.Data{"a": "<evil>", "b": []any{"<evil>", map[string]any{"c": "<evil>"}}, "data": map[string]any{"x": "<evil>"}}
 	f.Fuzz(func(t *testing.T, source string) {
-		for _, mode := range []render.Mode{render.Text, render.HTML, render.URL} {
-			template, err := render.Parse(source, mode)
+		for i, mode := range []render.Mode{render.Text, render.HTML, render.URL, render.Text, render.HTML} {
+			parse := render.Parse
+			if i > 2 {
+				parse = render.ParseLayout
+			}
+			template, err := parse(source, mode)
 			var e *render.Error
 			if err != nil {
 				if !errors.As(err, &e) || e.Line < 1 || e.Column < 1 || e.Message == "" {
@@ -101,7 +105,7 @@ func FuzzTemplate(f *testing.F) {
 				}
 				continue
 			}
-			got, err := template.Render(d)
+			got, err := template.RenderAround(d, "")
 			if err != nil && !errors.As(err, &e) || len(got.Text) > render.MaxOutput {
 				t.Errorf("%q: %d bytes, %v", source, len(got.Text), err)
 			}

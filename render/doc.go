@@ -10,6 +10,9 @@
 // to print anything unescaped: what is printed is escaped for the place it stands
 // in. Data is printed and never read as template.
 //
+// A layout is a template with one {{content}}, where what another template rendered
+// goes as it is. That is never read as template either, so that nothing recurs.
+//
 // Whoever writes a template is not trusted: parsing and rendering are bounded in
 // size, depth and time, and end in an error with its place. The package is pure; it
 // knows neither channels nor where templates are kept.

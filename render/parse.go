@@ -36,7 +36,8 @@ type Template struct {
 	source string
 	mode   Mode
 	nodes  []node
-	slots  int
+	slot   bool // whether it is a layout that says where its content goes
+	whole  bool // whether its HTML ends between tags
 	names  map[string]bool
 }
 
@@ -54,12 +55,13 @@ func Parse(source string, mode Mode) (*Template, error) {
 	return parse(source, mode, false)
 }
 
-// ParseLayout reads an HTML template that has one {{> content}}, where what it is
-// rendered around goes.
-func ParseLayout(source string) (*Template, error) {
-	t, err := parse(source, HTML, true)
-	if err == nil && t.slots != 1 {
-		return nil, errorAt(source, 0, "a layout must have {{> content}} once, has it %d times", t.slots)
+// ParseLayout reads a template, Text or HTML, that has one {{content}}, where what
+// it is rendered around goes. It stands outside of blocks, so that it is there once
+// whatever the data.
+func ParseLayout(source string, mode Mode) (*Template, error) {
+	t, err := parse(source, mode, true)
+	if err == nil && !t.slot {
+		return nil, errorAt(source, 0, "a layout must have {{content}} once, where the content goes")
 	}
 	return t, err
 }
@@ -77,8 +79,13 @@ func parse(source string, mode Mode, layout bool) (*Template, error) {
 	if p.nodes, err = p.body("", 0, 0); err != nil {
 		return nil, err
 	}
+	p.whole = mode != HTML || p.html.betweenTags()
 	return p.Template, nil
 }
+
+// Whole reports whether what is written behind the template's HTML stands between
+// tags, not within a tag, a comment or a script that was left open.
+func (t *Template) Whole() bool { return t.whole }
 
 // Uses reports whether the template refers to a name at the root of its data, such
 // as "recipient".
@@ -137,17 +144,13 @@ func isElse(tag string) bool {
 }
 
 func (p *parser) tag(t token, depth int) (node, *Error) {
+	if p.layout && t.text == "content" {
+		return p.content(t, depth)
+	}
 	switch t.text[0] {
 	case '#', '^':
 		return p.block(t, depth)
 	case '>':
-		if p.layout && strings.TrimSpace(t.text[1:]) == "content" {
-			p.slots++
-			if _, problem := p.html.place(p.mode); problem != "" || !p.html.betweenTags() {
-				return node{}, p.fail(t.at, "{{> content}} must stand between tags")
-			}
-			return node{at: t.at, kind: nodeSlot}, nil
-		}
 		return node{}, p.fail(t.at, "there are no partials")
 	case '&':
 		return node{}, p.fail(t.at, "& would print unescaped, which templates cannot")
@@ -162,6 +165,20 @@ func (p *parser) tag(t token, depth int) (node, *Error) {
 	}
 	p.html.printed()
 	return node{at: t.at, kind: nodePrint, value: x, place: where}, nil
+}
+
+// content is where a layout has its content go.
+func (p *parser) content(t token, depth int) (node, *Error) {
+	switch {
+	case p.slot:
+		return node{}, p.fail(t.at, "this is the second {{content}} of the layout, which has one")
+	case depth > 0:
+		return node{}, p.fail(t.at, "{{content}} must stand outside of blocks")
+	case !p.html.betweenTags():
+		return node{}, p.fail(t.at, "{{content}} must stand between tags")
+	}
+	p.slot = true
+	return node{at: t.at, kind: nodeSlot}, nil
 }
 
 // expression reads what text, the end of the tag, says.

@@ -43,8 +43,8 @@ var ErrTemplate = errors.New("the template cannot be rendered")
 // memory than [MaxOutput]. The error is an *[Error].
 func (t *Template) Render(d Data) (Result, error) { return t.render(d, "") }
 
-// RenderAround renders a layout around content, which is HTML that a template
-// rendered.
+// RenderAround renders a layout around content that is ready for its place: text,
+// or HTML that a template rendered.
 func (t *Template) RenderAround(d Data, content string) (Result, error) { return t.render(d, content) }
 
 func (t *Template) render(d Data, content string) (Result, error) {
@@ -205,6 +205,11 @@ func text(v any) string {
 }
 
 var escapeHTML = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "`", "&#96;", "=", "&#61;", "\x00", "\uFFFD")
+
+// TextAsHTML is text as HTML that shows it, line by line.
+func TextAsHTML(s string) string {
+	return strings.ReplaceAll(escapeHTML.Replace(strings.ReplaceAll(s, "\r\n", "\n")), "\n", "<br>\n")
+}
 
 func escape(s string, where place) string {
 	switch where {

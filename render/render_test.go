@@ -120,7 +120,6 @@ func TestMistakesHaveAPlace(t *testing.T) {
 		{"Raw", "a {{{x}}}", "line 1, column 3: three braces", render.Text},
 		{"Ampersand", "{{&x}}", "line 1, column 1: & would print unescaped", render.Text},
 		{"Partial", "{{> x}}", "line 1, column 1: there are no partials", render.Text},
-		{"PartialOfLayouts", "{{> content}}", "there are no partials", render.HTML},
 		{"NotClosed", "{{#if x}}\n{{#each y}}\n{{/each}}", "line 1, column 1: this block is not closed by {{/if}}", render.Text},
 		{"WrongClose", "{{#if x}}\n{{/each}}", "line 2, column 1: {{/each}} closes a block that {{#if x}} opened", render.Text},
 		{"CloseAlone", "{{/if}}", "belongs to no block", render.Text},
@@ -187,17 +186,52 @@ func TestMissing(t *testing.T) {
 
 func TestLayout(t *testing.T) {
 	t.Parallel()
-	layout, err := render.ParseLayout("<html><h1>{{data.html}}</h1>{{> content}}</html>")
-	if err != nil {
-		t.Fatal(err)
+	for _, tt := range []struct {
+		mode              render.Mode
+		in, content, want string
+	}{
+		{render.HTML, "<html><h1>{{data.html}}</h1>{{~ content }}</html>", "<p>{{x}}</p>", "<html><h1>&lt;b&gt;&#34;&amp;&#39;&lt;/b&gt;</h1><p>{{x}}</p></html>"},
+		{render.Text, "{{data.html}}:\n{{content}}\n-- \nBells", "<b>{{data.n}}</b>", "<b>\"&'</b>:\n<b>{{data.n}}</b>\n-- \nBells"},
+		{render.HTML, "<p>{{data.content}}{{content}}</p>", render.TextAsHTML("a <b>\r\nc"), "<p>a &lt;b&gt;<br>\nc</p>"},
+	} {
+		layout, err := render.ParseLayout(tt.in, tt.mode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := layout.RenderAround(data(t), tt.content); err != nil || got.Text != tt.want {
+			t.Errorf("rendered %s, %v, want %s", got.Text, err, tt.want)
+		}
 	}
-	got, err := layout.RenderAround(data(t), "<p>{{x}}</p>")
-	if want := "<html><h1>&lt;b&gt;&#34;&amp;&#39;&lt;/b&gt;</h1><p>{{x}}</p></html>"; err != nil || got.Text != want {
-		t.Errorf("rendered %s, %v, want %s", got.Text, err, want)
+	if layout, err := render.ParseLayout("{{content}}.", render.Text); err != nil {
+		t.Error(err)
+	} else if _, err := layout.RenderAround(nil, strings.Repeat("a", render.MaxOutput)); err == nil {
+		t.Error("a layout printed more than a template may")
 	}
-	for _, bad := range []string{"<html></html>", "{{> content}}{{> content}}", `<p title="{{> content}}">`, "{{> other}}", "<script>{{> content}}</script>"} {
-		if _, err := render.ParseLayout(bad); err == nil {
-			t.Errorf("the layout %q was taken", bad)
+}
+
+func TestMistakesOfLayoutsHaveAPlace(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		in, want string
+		mode     render.Mode
+	}{
+		{"<html></html>", "line 1, column 1: a layout must have {{content}} once", render.HTML},
+		{"{{data.content}}", "line 1, column 1: a layout must have {{content}} once", render.Text},
+		{"{{content}}\n {{content}}", "line 2, column 2: this is the second {{content}}", render.Text},
+		{"<p>\n<a title=\"{{content}}\">", "line 2, column 11: {{content}} must stand between tags", render.HTML},
+		{"<script>{{content}}</script>", "line 1, column 9: {{content}} must stand between tags", render.HTML},
+		{"{{#if a}}{{content}}{{/if}}", "line 1, column 10: {{content}} must stand outside of blocks", render.HTML},
+		{"{{#each data.l}}{{content}}{{/each}}", "line 1, column 17: {{content}} must stand outside of blocks", render.Text},
+		{"{{{content}}}", "line 1, column 1: three braces", render.HTML},
+		{"{{> content}}", "line 1, column 1: there are no partials", render.HTML},
+	} {
+		if _, err := render.ParseLayout(tt.in, tt.mode); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.in, err, tt.want)
+		}
+	}
+	for source, whole := range map[string]bool{"<p>a": true, "<p": false, "<p title='": false, "<!-- a": false, "<script>": false, "a < b": true} {
+		if parsed, err := render.Parse(source, render.HTML); err != nil || parsed.Whole() != whole {
+			t.Errorf("%s: %v", source, err)
 		}
 	}
 }

@@ -21,6 +21,11 @@ type templateRow struct {
 	Content    string
 	CreatedAt  int64
 	UpdatedAt  int64
+
+	LayoutUse     model.LayoutUse
+	LayoutName    string
+	LayoutID      sql.NullInt64
+	LayoutVersion sql.NullInt64
 }
 
 // templateContent is what is kept of a version.
@@ -38,11 +43,21 @@ func (r templateRow) model() (model.Template, error) {
 		return t, fmt.Errorf("decoding template %d: %w", r.ID, err)
 	}
 	t.Content, t.Channels = c.All, c.Channels
+	if t.Layout.Use = r.LayoutUse; r.LayoutUse == model.LayoutNamed {
+		t.Layout.Identifier = r.LayoutName
+	}
+	if r.LayoutID.Valid {
+		t.Layout.Ref = &model.LayoutRef{ID: model.LayoutID(r.LayoutID.Int64), Version: r.LayoutVersion.Int64}
+	}
 	return t, nil
 }
 
-const selectTemplates = `select t.env_id, t.id, t.identifier, t.name, v.version, v.content, t.created_at, t.updated_at
-	from templates t join template_versions v on v.env_id = t.env_id and v.template_id = t.id where t.env_id = ?`
+const selectTemplates = `select t.env_id, t.id, t.identifier, t.name, v.version, v.content, t.created_at, t.updated_at,
+	case when c.template_id is null then '' when c.layout_id is null then 'NONE' else 'NAMED' end as layout_use, coalesce(l.identifier, '') as layout_name, l.id as layout_id, l.version as layout_version
+	from templates t join template_versions v on v.env_id = t.env_id and v.template_id = t.id
+	left join template_layouts c on c.env_id = t.env_id and c.template_id = t.id
+	left join default_layouts d on d.env_id = t.env_id and c.template_id is null
+	left join layouts l on l.env_id = t.env_id and l.id = coalesce(c.layout_id, d.layout_id) where t.env_id = ?`
 
 // current restricts to the version that a template has now.
 const current = " and v.version = t.version and t.deleted_at is null"
@@ -117,7 +132,13 @@ func (s *Store) CreateTemplate(ctx context.Context, env model.EnvID, o model.Onc
 		if err != nil {
 			return t, err
 		}
-		return t, insertVersion(ctx, tx, t)
+		if err := insertVersion(ctx, tx, t); err != nil {
+			return t, err
+		}
+		if err := s.chooseLayout(ctx, tx, t); err != nil {
+			return t, err
+		}
+		return s.template(ctx, tx, current+" and t.id = ?", env, t.ID)
 	})
 }
 
@@ -131,8 +152,9 @@ func insertVersion(ctx context.Context, tx bun.IDB, t model.Template) error {
 	return err
 }
 
-// UpdateTemplate changes a template by what change makes of it. Where that is
-// another content, it is a new version.
+// UpdateTemplate changes a template by what change makes of it. Where its version
+// is another, that is kept as a new one. A layout that is not there is a KindInvalid
+// error.
 func (s *Store) UpdateTemplate(ctx context.Context, env model.EnvID, o model.Once, identifier string, change func(model.Template) (model.Template, error)) (model.Outcome[model.Template], error) {
 	return once(ctx, s, env, o, "changing template", func(ctx context.Context, tx bun.Tx) (model.Template, error) {
 		if err := lockTemplate(ctx, tx, s.dialect.forUpdate, env, identifier); err != nil {
@@ -152,8 +174,15 @@ func (s *Store) UpdateTemplate(ctx context.Context, env model.EnvID, o model.Onc
 				return t, err
 			}
 		}
-		_, err = tx.NewRaw("update templates set name = ?, version = ?, updated_at = ? where env_id = ? and id = ?", t.Name, t.Version, micros(t.UpdatedAt), env, t.ID).Exec(ctx)
-		return t, err
+		if t.Layout.Use != was.Layout.Use || t.Layout.Identifier != was.Layout.Identifier {
+			if err := s.chooseLayout(ctx, tx, t); err != nil {
+				return t, err
+			}
+		}
+		if _, err := tx.NewRaw("update templates set name = ?, version = ?, updated_at = ? where env_id = ? and id = ?", t.Name, t.Version, micros(t.UpdatedAt), env, t.ID).Exec(ctx); err != nil {
+			return t, err
+		}
+		return s.template(ctx, tx, current+" and t.id = ?", env, t.ID)
 	})
 }
 
@@ -177,6 +206,9 @@ func (s *Store) DeleteTemplate(ctx context.Context, env model.EnvID, o model.Onc
 		if errors.Is(err, sql.ErrNoRows) {
 			return 0, model.NotFound("names no template", "template")
 		}
-		return id, err
+		if err != nil {
+			return 0, err
+		}
+		return id, forgetLayout(ctx, tx, env, id)
 	})
 }

@@ -21,6 +21,8 @@ type Loader interface {
 	Send(ctx context.Context, id model.SendID) (*Send, error)
 	// Category returns nil for a category that was deleted.
 	Category(ctx context.Context, id model.CategoryID) (*Category, error)
+	// Layout returns nil for one that was deleted.
+	Layout(ctx context.Context, id model.LayoutID) (*Layout, error)
 	// Deliveries are those of a notification, as the caller may see them.
 	Deliveries(ctx context.Context, id model.NotificationID) ([]*Delivery, error)
 	Attempts(ctx context.Context, id model.DeliveryID) ([]model.Attempt, error)

@@ -19,6 +19,7 @@ const (
 	KindCategory     Kind = "cat"
 	KindTopic        Kind = "top"
 	KindTemplate     Kind = "tpl"
+	KindLayout       Kind = "lay"
 	KindSegment      Kind = "seg"
 	KindDevice       Kind = "dev"
 	KindCredential   Kind = "crd"
@@ -59,7 +60,7 @@ func ParseRef(s string) (Ref, bool) {
 	id := Ref{Kind: Kind(prefix)}
 	var ok bool
 	switch id.Kind {
-	case KindApp, KindUser, KindNotification, KindSend, KindCategory, KindTopic, KindTemplate, KindSegment:
+	case KindApp, KindUser, KindNotification, KindSend, KindCategory, KindTopic, KindTemplate, KindLayout, KindSegment:
 		id.Number, ok = parseNumber(rest)
 	case KindCredential, KindDelivery, KindProvider, KindSuppression:
 		id.Text, ok = rest, IsTextID(rest)
@@ -160,6 +161,9 @@ func IsTextID(s string) bool {
 func TemplateID(id model.TemplateID) string {
 	return Ref{Kind: KindTemplate, Number: int64(id)}.String()
 }
+
+// LayoutID writes the id of a layout.
+func LayoutID(id model.LayoutID) string { return Ref{Kind: KindLayout, Number: int64(id)}.String() }
 
 // ErasureID writes the id of the receipt of an erasure.
 func ErasureID(id model.ErasureID) string { return erasurePrefix + string(id) }

@@ -8,16 +8,19 @@ import (
 )
 
 // Template is what sends say, written once.
-type Template struct{ model.Template }
+type Template struct {
+	model.Template
+	load Loader
+}
 
 // NewTemplate shows a template.
-func NewTemplate(t model.Template) *Template { return &Template{t} }
+func NewTemplate(t model.Template, load Loader) *Template { return &Template{t, load} }
 
 // Templates shows several.
-func Templates(ts []model.Template) []*Template {
+func Templates(ts []model.Template, load Loader) []*Template {
 	out := make([]*Template, len(ts))
 	for i, t := range ts {
-		out[i] = NewTemplate(t)
+		out[i] = NewTemplate(t, load)
 	}
 	return out
 }

@@ -153,7 +153,9 @@ func (r rendering) Render(ctx context.Context, m *delivery.Message, about delive
 	if about.Options.Template == nil {
 		return nil
 	}
-	text, err := r.templates.Render(ctx, about.Env.ID, *about.Options.Template, m.Channel, about.User, m.Data)
+	text, err := r.templates.Render(ctx, about.Env.ID, catalog.Rendering{
+		Template: *about.Options.Template, Layout: about.Options.Layout, Channel: m.Channel, User: about.User, Data: m.Data, UnsubscribeURL: m.Unsubscribe,
+	})
 	m.Title, m.Text = text.Title, text.Body
 	return err
 }
