@@ -182,7 +182,7 @@ func (s *Templates) Again(ctx context.Context, env model.EnvID, ref model.Templa
 		check.Add(model.ProblemInvalid, "is of a template that prints the recipient into the inbox: give title and body as well, which then stand for it on every channel", "data")
 		return model.TemplateText{}, check.Err()
 	}
-	text, err := compiled.render(model.ChannelInApp, subject{data: data})
+	text, err := compiled.render(model.ChannelInApp, nil, subject{data: data})
 	return text.TemplateText, err
 }
 

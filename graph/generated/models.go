@@ -175,6 +175,30 @@ type CreateCredentialPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A layout to make. What cannot be read as layout is a user error of its part, with line and column.
+type CreateLayoutInput struct {
+	// The application's own name for it; 1 to 255 bytes, never changed.
+	Identifier string `json:"identifier"`
+	// What people see; 1 to 255 bytes.
+	Name string `json:"name"`
+	// Its sources.
+	Content *LayoutContentInput `json:"content"`
+	// Whether it becomes the environment's default, in place of the one before.
+	Default bool `json:"default"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The new layout.
+type CreateLayoutPayload struct {
+	// The layout; null when there are user errors.
+	Layout *view.Layout `json:"layout,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // A provider to be made.
 type CreateProviderInput struct {
 	// The kind, such as `smtp`.
@@ -241,6 +265,10 @@ type CreateTemplateInput struct {
 	Content *TemplateContentInput `json:"content"`
 	// What single channels say instead.
 	Channels []*ChannelTemplateInput `json:"channels,omitzero"`
+	// Identifier of the layout of its e-mails; left out: what `layoutUse` says.
+	Layout *string `json:"layout,omitzero"`
+	// DEFAULT or NONE where no layout is named; DEFAULT when left out.
+	LayoutUse *model.LayoutUse `json:"layoutUse,omitzero"`
 	// Makes the call happen at most once; 1 to 255 bytes.
 	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
 }
@@ -321,6 +349,24 @@ type DeleteCategoryInput struct {
 type DeleteCategoryPayload struct {
 	// The id of the category that was; null when there are user errors.
 	DeletedCategoryID *string `json:"deletedCategoryId,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
+// Which layout to delete.
+type DeleteLayoutInput struct {
+	// The layout's identifier.
+	Identifier string `json:"identifier"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The layout is gone.
+type DeleteLayoutPayload struct {
+	// The id of the layout that was; null when there are user errors.
+	DeletedLayoutID *string `json:"deletedLayoutId,omitzero"`
 	// What must be mended; then nothing was changed.
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
@@ -495,6 +541,36 @@ type DeliveryFilter struct {
 	Since *time.Time `json:"since,omitzero"`
 	// Made before this time.
 	Until *time.Time `json:"until,omitzero"`
+}
+
+// What a send is to say. What is left out stays as it is.
+type EditSendInput struct {
+	// The `id` of the send.
+	ID string `json:"id"`
+	// The headline; 1 to 1,024 bytes.
+	Title *string `json:"title,omitzero"`
+	// The text; at most 64 KB; empty: none.
+	Body *string `json:"body,omitzero"`
+	// The address of a picture; empty: none.
+	Icon *string `json:"icon,omitzero"`
+	// Where a press leads; empty: nowhere.
+	URL *string `json:"url,omitzero"`
+	// What the application sends along, in place of all there was: an object of at most 64 KB.
+	Data json.RawMessage `json:"data,omitzero"`
+	// Parts that can be acted on, in place of all there were; empty: none.
+	Blocks []*BlockInput `json:"blocks,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `editSend` did.
+type EditSendPayload struct {
+	// The send as it is now; null when there are `userErrors`.
+	Send *view.Send `json:"send,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
 }
 
 // Which user to erase.
@@ -709,6 +785,32 @@ type JoinAccountPayload struct {
 	UserErrors []*model.Problem `json:"userErrors"`
 	// True when this is the stored answer of an earlier call with the same key.
 	Replayed bool `json:"replayed"`
+}
+
+// A page of layouts.
+type LayoutConnection struct {
+	// The rows with their cursors.
+	Edges []*LayoutEdge `json:"edges"`
+	// The rows.
+	Nodes []*view.Layout `json:"nodes"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// The sources of a layout; at least one is given. At most 128 KB each.
+type LayoutContentInput struct {
+	// Around the HTML, with `{{content}}` once, between tags and outside of blocks.
+	HTML *string `json:"html,omitzero"`
+	// Around the text, with `{{content}}` once, outside of blocks.
+	Text *string `json:"text,omitzero"`
+}
+
+// A layout in a list.
+type LayoutEdge struct {
+	// Its place in the list.
+	Cursor string `json:"cursor"`
+	// The layout.
+	Node *view.Layout `json:"node"`
 }
 
 // Who leaves which account.
@@ -949,8 +1051,14 @@ type PreviewTemplateInput struct {
 	User *string `json:"user,omitzero"`
 	// What the send would bring along; an object.
 	Data json.RawMessage `json:"data,omitzero"`
-	// Which channels to show; left out: the inbox, and those that say something of their own.
+	// Which channels to show; left out: the inbox, those that say something of their own, and e-mail where a layout is tried.
 	Show []model.Channel `json:"show,omitzero"`
+	// Identifier of a layout to try; left out: the template's own, of a draft the environment's default.
+	Layout *string `json:"layout,omitzero"`
+	// DEFAULT or NONE, to try that instead.
+	LayoutUse *model.LayoutUse `json:"layoutUse,omitzero"`
+	// A draft of a layout to try.
+	LayoutContent *LayoutContentInput `json:"layoutContent,omitzero"`
 	// Ignored: a preview changes nothing.
 	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
 }
@@ -1771,6 +1879,32 @@ type UpdateCategoryPayload struct {
 	Replayed bool `json:"replayed"`
 }
 
+// A change of a layout. What is left out, or null, stays.
+type UpdateLayoutInput struct {
+	// The layout's identifier, which never changes.
+	Identifier string `json:"identifier"`
+	// What people see; 1 to 255 bytes.
+	Name *string `json:"name,omitzero"`
+	// Replaces the sources, both of them.
+	Content *LayoutContentInput `json:"content,omitzero"`
+	// True: it becomes the environment's default, in place of the one before. False: it is no longer.
+	Default *bool `json:"default,omitzero"`
+	// Refuses the change with VERSION_CONFLICT when the layout is at another version.
+	ExpectedVersion *int32 `json:"expectedVersion,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// The layout as it is now.
+type UpdateLayoutPayload struct {
+	// The layout; null when there are user errors.
+	Layout *view.Layout `json:"layout,omitzero"`
+	// What must be mended; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// True when this is the stored answer of an earlier call with the same key.
+	Replayed bool `json:"replayed"`
+}
+
 // What to change of a provider. What is left out stays.
 type UpdateProviderInput struct {
 	// The `id`.
@@ -1837,6 +1971,10 @@ type UpdateTemplateInput struct {
 	Content *TemplateContentInput `json:"content,omitzero"`
 	// Replaces what single channels say; empty: none says anything else.
 	Channels []*ChannelTemplateInput `json:"channels,omitzero"`
+	// Identifier of the layout that its e-mails have from now on.
+	Layout *string `json:"layout,omitzero"`
+	// DEFAULT or NONE, in place of a layout that was named.
+	LayoutUse *model.LayoutUse `json:"layoutUse,omitzero"`
 	// Refuses the change with VERSION_CONFLICT when the template is at another version.
 	ExpectedVersion *int32 `json:"expectedVersion,omitzero"`
 	// Makes the call happen at most once; 1 to 255 bytes.

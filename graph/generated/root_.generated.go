@@ -66,12 +66,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputChannelTemplateInput,
 		ec.unmarshalInputCreateCategoryInput,
 		ec.unmarshalInputCreateCredentialInput,
+		ec.unmarshalInputCreateLayoutInput,
 		ec.unmarshalInputCreateProviderInput,
 		ec.unmarshalInputCreateSegmentInput,
 		ec.unmarshalInputCreateTemplateInput,
 		ec.unmarshalInputCreateTopicInput,
 		ec.unmarshalInputCreateWebhookEndpointInput,
 		ec.unmarshalInputDeleteCategoryInput,
+		ec.unmarshalInputDeleteLayoutInput,
 		ec.unmarshalInputDeleteNotificationsInput,
 		ec.unmarshalInputDeleteProviderInput,
 		ec.unmarshalInputDeleteSegmentInput,
@@ -80,6 +82,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputDeleteWebhookEndpointInput,
 		ec.unmarshalInputDeliveryFilter,
+		ec.unmarshalInputEditSendInput,
 		ec.unmarshalInputEraseUserInput,
 		ec.unmarshalInputEscalationInput,
 		ec.unmarshalInputEventCondition,
@@ -90,6 +93,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputIdentifyUsersInput,
 		ec.unmarshalInputInboxFilter,
 		ec.unmarshalInputJoinAccountInput,
+		ec.unmarshalInputLayoutContentInput,
 		ec.unmarshalInputLeaveAccountInput,
 		ec.unmarshalInputMarkAllNotificationsInput,
 		ec.unmarshalInputMarkNotificationsInput,
@@ -133,6 +137,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTrackEventsInput,
 		ec.unmarshalInputUnsubscribeFromTopicInput,
 		ec.unmarshalInputUpdateCategoryInput,
+		ec.unmarshalInputUpdateLayoutInput,
 		ec.unmarshalInputUpdateProviderInput,
 		ec.unmarshalInputUpdateSegmentInput,
 		ec.unmarshalInputUpdateTemplateInput,
@@ -458,6 +463,19 @@ type Query {
   ): TemplateConnection!
   "One template; null when there is none. Secret key only."
   template("The application's own name for it." identifier: String!): Template
+  "The layouts of the environment, newest first. Secret key only."
+  layouts(
+    "How many rows from the start, 1 to 100; 20 when neither ` + "`" + `first` + "`" + ` nor ` + "`" + `last` + "`" + ` is given."
+    first: Int
+    "Rows after this cursor."
+    after: PageCursor
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: PageCursor
+  ): LayoutConnection!
+  "One layout; null when there is none. Secret key only."
+  layout("The application's own name for it." identifier: String!): Layout
   "The credentials of the environment, newest first, without their secrets. Secret key only."
   credentials: [Credential!]!
   "What would be decided if the user were sent something now, and by which rule. A user credential may ask about its own user."
@@ -1089,6 +1107,8 @@ type Notification implements Node {
   archivedAt: DateTime
   "When it disappears by itself; null: never."
   expiresAt: DateTime
+  "When the application last changed what it says (` + "`" + `editSend` + "`" + `); null: it is as it was sent."
+  editedAt: DateTime
   "How it went out over other channels than the inbox, and over which it did not, and why. A user credential does not see what concerns the provider."
   deliveries: [Delivery!]!
 }
@@ -1255,6 +1275,10 @@ type Send implements Node {
   createdAt: DateTime!
   "When it was recalled; null: it was not."
   recalledAt: DateTime
+  "How often what it says was edited (` + "`" + `editSend` + "`" + `)."
+  edition: Int!
+  "When it was edited last; null: it was not."
+  editedAt: DateTime
   "Recipients named one by one, 1,000 at most, whom it left out, and why; by identifier. A user credential is told of none."
   skipped: [SkippedRecipient!]!
 }
@@ -1729,6 +1753,15 @@ type Mutation {
   deleteTemplate("Which." input: DeleteTemplateInput!): DeleteTemplatePayload!
   "Says what a template, or a draft of one, would say to a user. Changes nothing. Secret key only."
   previewTemplate("What to render." input: PreviewTemplateInput!): PreviewTemplatePayload!
+  "Makes a layout; an environment has at most 500. Secret key only."
+  createLayout("The new layout." input: CreateLayoutInput!): CreateLayoutPayload!
+  "Changes a layout; what is left out stays. Sends that were accepted go out with it as it was. Secret key only."
+  updateLayout("What to change." input: UpdateLayoutInput!): UpdateLayoutPayload!
+  """
+  Deletes a layout. One that templates name, or that is the environment's default, is not deleted but a CONFLICT. Sends that were accepted with it go out as they
+  would have. Secret key only.
+  """
+  deleteLayout("Which." input: DeleteLayoutInput!): DeleteLayoutPayload!
   "Makes a segment; an environment has at most 500. Its members are found out right after. Secret key only."
   createSegment("The new segment." input: CreateSegmentInput!): CreateSegmentPayload!
   "Changes a segment. Secret key only."
@@ -1759,6 +1792,14 @@ type Mutation {
   channels does not. Up to 2,000 notifications are gone when the answer arrives, the rest soon after. A second call changes nothing. Secret key only.
   """
   recallSend("Which." input: RecallSendInput!): RecallSendPayload!
+  """
+  Changes what a send says: in every inbox, where live ones hear of it among ` + "`" + `changed` + "`" + `, and in what is yet to go out over other channels, attempts that are made
+  again included. Counters, states and order stay, what is gone stays gone, and what has gone out over other channels stays as it was (` + "`" + `DeliveryAttempt.edition` + "`" + `
+  tells which it carried). Overrides and attachments stay. A send that was made of a template is rendered anew when ` + "`" + `data` + "`" + ` alone is given; once a text is given,
+  it stands for the template on every channel. Up to 2,000 inboxes are told when the answer arrives, the rest soon after. A send that was recalled, or was
+  cancelled before it went out, is a ` + "`" + `CONFLICT` + "`" + `. Secret key only.
+  """
+  editSend("Which, and what it is to say." input: EditSendInput!): EditSendPayload!
   "Takes single notifications back, 1 to 100, whosever they are: they leave their inboxes, and what has not gone out over other channels does not. Secret key only."
   recallNotifications("Which." input: RecallNotificationsInput!): RecallNotificationsPayload!
   "Marks notifications of one inbox. Marking what is already so changes nothing."
@@ -3062,12 +3103,16 @@ type Template implements Node {
   identifier: String!
   "What people see; also the title of a notification whose own would be blank."
   name: String!
-  "Counts the changes of the content, from 1. A send keeps the version that it was accepted with."
+  "Counts the changes of the content and of the choice of a layout, from 1. A send keeps the version that it was accepted with."
   version: Int!
   "What every channel says that says nothing else."
   content: TemplateContent!
   "What single channels say instead, part by part."
   channels: [ChannelTemplate!]!
+  "Which layout its e-mails have."
+  layoutUse: LayoutUse!
+  "The layout that its e-mails have now; null: none."
+  layout: Layout
   "When it was made."
   createdAt: DateTime!
   "When it last changed."
@@ -3114,6 +3159,143 @@ type TemplateEdge {
   node: Template!
 }
 
+"Which layout the e-mails of a template have."
+enum LayoutUse {
+  "The environment's default, if there is one."
+  DEFAULT
+  "One that the template names."
+  NAMED
+  "None."
+  NONE
+}
+
+"""
+A frame for the e-mails of templates: HTML, text, or both, each with one ` + "`" + `{{content}}` + "`" + `, where what the template says goes as it is. All else is a template with the
+same data; ` + "`" + `{{unsubscribeUrl}}` + "`" + ` is where the recipient can stop such mails. An e-mail without HTML stands in the layout's HTML as text.
+"""
+type Layout implements Node {
+  "Opaque id."
+  id: ID!
+  "The id as a number in text."
+  number: String!
+  "The application's own name for it, unique in the environment. Compared byte for byte."
+  identifier: String!
+  "What people see."
+  name: String!
+  "Counts the changes of the content, from 1. A send keeps the version that it was accepted with."
+  version: Int!
+  "Its sources."
+  content: LayoutContent!
+  "Whether it is the layout of templates that choose none; one of the environment at most is."
+  default: Boolean!
+  "When it was made."
+  createdAt: DateTime!
+  "When it last changed."
+  updatedAt: DateTime!
+}
+
+"The sources of a layout. A part that is null is not there: then that part of an e-mail has no frame."
+type LayoutContent {
+  "Around the HTML."
+  html: String
+  "Around the text."
+  text: String
+}
+
+"A page of layouts."
+type LayoutConnection {
+  "The rows with their cursors."
+  edges: [LayoutEdge!]!
+  "The rows."
+  nodes: [Layout!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A layout in a list."
+type LayoutEdge {
+  "Its place in the list."
+  cursor: PageCursor!
+  "The layout."
+  node: Layout!
+}
+
+"The sources of a layout; at least one is given. At most 128 KB each."
+input LayoutContentInput {
+  "Around the HTML, with ` + "`" + `{{content}}` + "`" + ` once, between tags and outside of blocks."
+  html: String
+  "Around the text, with ` + "`" + `{{content}}` + "`" + ` once, outside of blocks."
+  text: String
+}
+
+"A layout to make. What cannot be read as layout is a user error of its part, with line and column."
+input CreateLayoutInput {
+  "The application's own name for it; 1 to 255 bytes, never changed."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String!
+  "Its sources."
+  content: LayoutContentInput!
+  "Whether it becomes the environment's default, in place of the one before."
+  default: Boolean! = false
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The new layout."
+type CreateLayoutPayload {
+  "The layout; null when there are user errors."
+  layout: Layout
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"A change of a layout. What is left out, or null, stays."
+input UpdateLayoutInput {
+  "The layout's identifier, which never changes."
+  identifier: String!
+  "What people see; 1 to 255 bytes."
+  name: String
+  "Replaces the sources, both of them."
+  content: LayoutContentInput
+  "True: it becomes the environment's default, in place of the one before. False: it is no longer."
+  default: Boolean
+  "Refuses the change with VERSION_CONFLICT when the layout is at another version."
+  expectedVersion: Int
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The layout as it is now."
+type UpdateLayoutPayload {
+  "The layout; null when there are user errors."
+  layout: Layout
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
+"Which layout to delete."
+input DeleteLayoutInput {
+  "The layout's identifier."
+  identifier: String!
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"The layout is gone."
+type DeleteLayoutPayload {
+  "The id of the layout that was; null when there are user errors."
+  deletedLayoutId: ID
+  "What must be mended; then nothing was changed."
+  userErrors: [UserError!]!
+  "True when this is the stored answer of an earlier call with the same key."
+  replayed: Boolean!
+}
+
 "The sources of a content. A part that is left out is not there. At most 128 KB each, and 512 KB with all channels."
 input TemplateContentInput {
   "The headline, or the subject of an e-mail."
@@ -3146,6 +3328,10 @@ input CreateTemplateInput {
   content: TemplateContentInput!
   "What single channels say instead."
   channels: [ChannelTemplateInput!]
+  "Identifier of the layout of its e-mails; left out: what ` + "`" + `layoutUse` + "`" + ` says."
+  layout: String
+  "DEFAULT or NONE where no layout is named; DEFAULT when left out."
+  layoutUse: LayoutUse
   "Makes the call happen at most once; 1 to 255 bytes."
   idempotencyKey: String
 }
@@ -3170,6 +3356,10 @@ input UpdateTemplateInput {
   content: TemplateContentInput
   "Replaces what single channels say; empty: none says anything else."
   channels: [ChannelTemplateInput!]
+  "Identifier of the layout that its e-mails have from now on."
+  layout: String
+  "DEFAULT or NONE, in place of a layout that was named."
+  layoutUse: LayoutUse
   "Refuses the change with VERSION_CONFLICT when the template is at another version."
   expectedVersion: Int
   "Makes the call happen at most once; 1 to 255 bytes."
@@ -3216,8 +3406,14 @@ input PreviewTemplateInput {
   user: String
   "What the send would bring along; an object."
   data: JSON
-  "Which channels to show; left out: the inbox, and those that say something of their own."
+  "Which channels to show; left out: the inbox, those that say something of their own, and e-mail where a layout is tried."
   show: [Channel!]
+  "Identifier of a layout to try; left out: the template's own, of a draft the environment's default."
+  layout: String
+  "DEFAULT or NONE, to try that instead."
+  layoutUse: LayoutUse
+  "A draft of a layout to try."
+  layoutContent: LayoutContentInput
   "Ignored: a preview changes nothing."
   idempotencyKey: String
 }
@@ -3360,6 +3556,8 @@ type DeliveryAttempt {
   detail: String
   "When the next try was to be; null: there was none to be, or another provider followed at once."
   nextAt: DateTime
+  "Which ` + "`" + `edition` + "`" + ` of the send it carried: 0 for what was sent, 1 for what the first edit made of it. One below that of the send has carried an older text."
+  edition: Int!
 }
 
 "Where a delivery stands."
@@ -4038,6 +4236,36 @@ type RecallSendPayload {
   replayed: Boolean!
 }
 
+"What a send is to say. What is left out stays as it is."
+input EditSendInput {
+  "The ` + "`" + `id` + "`" + ` of the send."
+  id: ID!
+  "The headline; 1 to 1,024 bytes."
+  title: String
+  "The text; at most 64 KB; empty: none."
+  body: String
+  "The address of a picture; empty: none."
+  icon: String
+  "Where a press leads; empty: nowhere."
+  url: String
+  "What the application sends along, in place of all there was: an object of at most 64 KB."
+  data: JSON
+  "Parts that can be acted on, in place of all there were; empty: none."
+  blocks: [BlockInput!]
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What ` + "`" + `editSend` + "`" + ` did."
+type EditSendPayload {
+  "The send as it is now; null when there are ` + "`" + `userErrors` + "`" + `."
+  send: Send
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
 "Notifications to be taken back."
 input RecallNotificationsInput {
   "Their ` + "`" + `id` + "`" + `s: 1 to 100."
@@ -4267,6 +4495,18 @@ func (ec *executionContext) childFields_CreateCredentialPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CreateCredentialPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateLayoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "layout":
+		return ec.fieldContext_CreateLayoutPayload_layout(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateLayoutPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_CreateLayoutPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateLayoutPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "provider":
@@ -4377,6 +4617,18 @@ func (ec *executionContext) childFields_DeleteCategoryPayload(ctx context.Contex
 		return ec.fieldContext_DeleteCategoryPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteCategoryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteLayoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedLayoutId":
+		return ec.fieldContext_DeleteLayoutPayload_deletedLayoutId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteLayoutPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_DeleteLayoutPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteLayoutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteNotificationsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4525,6 +4777,8 @@ func (ec *executionContext) childFields_DeliveryAttempt(ctx context.Context, fie
 		return ec.fieldContext_DeliveryAttempt_detail(ctx, field)
 	case "nextAt":
 		return ec.fieldContext_DeliveryAttempt_nextAt(ctx, field)
+	case "edition":
+		return ec.fieldContext_DeliveryAttempt_edition(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeliveryAttempt", field.Name)
 }
@@ -4573,6 +4827,18 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_lastUsedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
+}
+
+func (ec *executionContext) childFields_EditSendPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "send":
+		return ec.fieldContext_EditSendPayload_send(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EditSendPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_EditSendPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EditSendPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_EraseUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4835,6 +5101,62 @@ func (ec *executionContext) childFields_JoinAccountPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type JoinAccountPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Layout(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Layout_id(ctx, field)
+	case "number":
+		return ec.fieldContext_Layout_number(ctx, field)
+	case "identifier":
+		return ec.fieldContext_Layout_identifier(ctx, field)
+	case "name":
+		return ec.fieldContext_Layout_name(ctx, field)
+	case "version":
+		return ec.fieldContext_Layout_version(ctx, field)
+	case "content":
+		return ec.fieldContext_Layout_content(ctx, field)
+	case "default":
+		return ec.fieldContext_Layout_default(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Layout_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Layout_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Layout", field.Name)
+}
+
+func (ec *executionContext) childFields_LayoutConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LayoutConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_LayoutConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LayoutConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LayoutConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LayoutContent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "html":
+		return ec.fieldContext_LayoutContent_html(ctx, field)
+	case "text":
+		return ec.fieldContext_LayoutContent_text(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LayoutContent", field.Name)
+}
+
+func (ec *executionContext) childFields_LayoutEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LayoutEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LayoutEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LayoutEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_LeaveAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "user":
@@ -4961,6 +5283,8 @@ func (ec *executionContext) childFields_Notification(ctx context.Context, field 
 		return ec.fieldContext_Notification_archivedAt(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_Notification_expiresAt(ctx, field)
+	case "editedAt":
+		return ec.fieldContext_Notification_editedAt(ctx, field)
 	case "deliveries":
 		return ec.fieldContext_Notification_deliveries(ctx, field)
 	}
@@ -5443,6 +5767,10 @@ func (ec *executionContext) childFields_Send(ctx context.Context, field graphql.
 		return ec.fieldContext_Send_createdAt(ctx, field)
 	case "recalledAt":
 		return ec.fieldContext_Send_recalledAt(ctx, field)
+	case "edition":
+		return ec.fieldContext_Send_edition(ctx, field)
+	case "editedAt":
+		return ec.fieldContext_Send_editedAt(ctx, field)
 	case "skipped":
 		return ec.fieldContext_Send_skipped(ctx, field)
 	}
@@ -5671,6 +5999,10 @@ func (ec *executionContext) childFields_Template(ctx context.Context, field grap
 		return ec.fieldContext_Template_content(ctx, field)
 	case "channels":
 		return ec.fieldContext_Template_channels(ctx, field)
+	case "layoutUse":
+		return ec.fieldContext_Template_layoutUse(ctx, field)
+	case "layout":
+		return ec.fieldContext_Template_layout(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Template_createdAt(ctx, field)
 	case "updatedAt":
@@ -5869,6 +6201,18 @@ func (ec *executionContext) childFields_UpdateCategoryPayload(ctx context.Contex
 		return ec.fieldContext_UpdateCategoryPayload_replayed(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCategoryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateLayoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "layout":
+		return ec.fieldContext_UpdateLayoutPayload_layout(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateLayoutPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_UpdateLayoutPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateLayoutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
