@@ -229,7 +229,7 @@ func (s *server) handler() http.Handler {
 	if s.cfg.Role.API {
 		root = s.dialects(root)
 	}
-	return logged.Wrap(root)
+	return linger(logged.Wrap(root))
 }
 
 // playground reports whether the playground is served: where it is not said,

@@ -105,15 +105,15 @@ type Delivery struct {
 	Tries          int       // rounds through the channel's providers so far: what the schedule counts
 	// Lost counts claims that ended without a result: the first two by themselves,
 	// from SuspectLost on only those whose attempt had begun.
-	Lost int
-	RunAt          time.Time // when it is due; of ATTEMPTING, when the lease ends
-	BeganAt        time.Time // when it was first claimed; zero: never
-	ExpiresAt      time.Time // zero: never
-	ProviderID     ProviderID
-	MessageID      string // the provider's
-	Detail         string // why it ended as it did, for people; may be empty
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+	Lost       int
+	RunAt      time.Time // when it is due; of ATTEMPTING, when the lease ends
+	BeganAt    time.Time // when it was first claimed; zero: never
+	ExpiresAt  time.Time // zero: never
+	ProviderID ProviderID
+	MessageID  string // the provider's
+	Detail     string // why it ended as it did, for people; may be empty
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
 }
 
 // Attempt is one try of a delivery with one provider.
