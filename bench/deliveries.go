@@ -134,11 +134,31 @@ func (q *queued) people(ctx context.Context, c *lab.Client) (err error) {
 func (q *queued) drain(ctx context.Context, srv *side, c *lab.Client) error {
 	s, err := q.watch(ctx, srv, "deliveries-"+q.kind, func() (int, time.Duration, error) {
 		began := time.Now()
-		err := lab.Poll(ctx, 5*time.Minute, func() error { return empty(ctx, c) })
+		err := emptied(ctx, c)
 		return reached * fills, time.Since(began), err
 	})
 	q.rates = append(q.rates, s)
 	return err
+}
+
+// emptied waits until the queue is empty. Asking costs too, so it is asked
+// rarely.
+func emptied(ctx context.Context, c *lab.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		err := empty(ctx, c)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-look.C:
+		}
+	}
 }
 
 func empty(ctx context.Context, c *lab.Client) error {
@@ -177,7 +197,7 @@ func (q *queued) pace(ctx context.Context, _ *side, c *lab.Client) error {
 		}
 		answered[title] = time.Now()
 	}
-	if err := lab.Poll(ctx, time.Minute, func() error { return empty(ctx, c) }); err != nil {
+	if err := emptied(ctx, c); err != nil {
 		return err
 	}
 	if q.kind == "log" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"carillon/model"
@@ -99,7 +100,9 @@ type ailing struct {
 	alone bool      // one recipient's chunk failed: they are given up the next time
 }
 
-// step works on one chunk and reports whether there may be another one.
+// step works on one chunk and reports whether there may be another one. The
+// workers of a process keep away from each other's sends: two at one would read
+// everything twice, and each chunk of one of them would be for nothing.
 func (e *expander) step(ctx context.Context) (worked bool, err error) {
 	next, found, err := e.Store.NextExpansion(ctx, e.lastEnv, e.passedOver())
 	if err != nil || !found {
@@ -107,6 +110,10 @@ func (e *expander) step(ctx context.Context) (worked bool, err error) {
 		return false, err
 	}
 	id, began := next.Send.ID, time.Now()
+	if !e.expanding.enter(id) {
+		return true, nil // a moment ago, and passed over the next time
+	}
+	defer e.expanding.leave(id)
 	saved, err := e.expand(ctx, next)
 	switch {
 	case ctx.Err() != nil:
@@ -125,7 +132,7 @@ func (e *expander) step(ctx context.Context) (worked bool, err error) {
 
 // passedOver lists the sends that are left alone for now.
 func (e *expander) passedOver() []model.SendID {
-	out := append([]model.SendID(nil), e.busy...)
+	out := slices.Concat(e.expanding.list(), e.busy)
 	for id, t := range e.trouble {
 		if time.Now().Before(t.until) {
 			out = append(out, id)

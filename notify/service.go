@@ -108,6 +108,7 @@ type Service struct {
 	committer  committer
 	soon       bell // a scheduled send is due before Run would look
 	large      bell // there is a large send to expand
+	expanding  underWay
 }
 
 // What a zero setting means.

@@ -44,6 +44,31 @@ func TestWorkersShareLargeSends(t *testing.T) {
 	})
 }
 
+func TestWorkersOfOneProcessKeepApart(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.crowd(t, 60)
+		f.Chunk = 5
+		ids := []model.SendID{f.mustSend(t, toEveryone()).Send.ID, f.mustSend(t, toEveryone()).Send.ID}
+		var (
+			mu sync.Mutex
+			at = map[model.SendID]model.UserID{} // where a send's last chunk began
+		)
+		f.Store = &chunkStore{Store: f.store, before: func(ctx context.Context, c model.Chunk) context.Context {
+			mu.Lock()
+			defer mu.Unlock()
+			if before, begun := at[c.Send.ID]; begun && c.After <= before {
+				t.Errorf("a chunk of send %d is tried after %d, and the one before it was after %d", c.Send.ID, c.After, before)
+			}
+			at[c.Send.ID] = c.After
+			return ctx
+		}}
+		f.expand(t, f.Service, f.Service, f.Service)
+		for _, id := range ids {
+			f.served(t, id, model.SendProgress{Total: 60, Done: 60})
+		}
+	})
+}
+
 func TestCancelStopsBetweenChunks(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.crowd(t, 100)

@@ -43,6 +43,9 @@ func (s *Store) ClaimDeliveries(ctx context.Context, claims []model.LaneClaim, l
 	var rows []deliveryRow
 	err := s.write(ctx, "claiming deliveries", func(ctx context.Context, tx bun.Tx) (err error) {
 		if s.dialect.arrays {
+			if err := byIndex(ctx, tx); err != nil {
+				return err
+			}
 			rows, err = s.claimAtOnce(ctx, tx, claims, lease)
 		} else {
 			rows, err = s.claimLaneByLane(ctx, tx, claims, lease)
@@ -66,6 +69,14 @@ func (s *Store) ClaimDeliveries(ctx context.Context, claims []model.LaneClaim, l
 func claimSet(clock, lease string) string {
 	return `update deliveries set state = 2, fence = deliveries.fence + 1, lost = deliveries.lost + case when deliveries.state = 2 and deliveries.lost < ` + strconv.Itoa(model.SuspectLost) + ` then 1 else 0 end, run_at = ` + clock + ` + ` + lease + `,
 		began_at = case when deliveries.began_at = 0 then ` + clock + ` else deliveries.began_at end`
+}
+
+// byIndex has PostgreSQL take the indexes of the queue for the rest of a
+// transaction. What it knows of the table is never true for long: by what was
+// known of an empty queue, each claim from a full one would sort all of it.
+func byIndex(ctx context.Context, tx bun.Tx) error {
+	_, err := tx.ExecContext(ctx, "select set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
+	return err
 }
 
 func (s *Store) claimAtOnce(ctx context.Context, tx bun.Tx, claims []model.LaneClaim, lease time.Duration) (rows []deliveryRow, err error) {
@@ -122,6 +133,11 @@ func (s *Store) MarkSuspect(ctx context.Context, env model.EnvID, id model.Deliv
 func (s *Store) FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (counted map[model.DeliveryID]bool, err error) {
 	err = s.write(ctx, "finishing deliveries", func(ctx context.Context, tx bun.Tx) error {
 		counted = make(map[model.DeliveryID]bool, len(done))
+		if s.dialect.arrays {
+			if err := byIndex(ctx, tx); err != nil {
+				return err
+			}
+		}
 		for chunk := range slices.Chunk(done, saveChunk/4) {
 			if err := s.finish(ctx, tx, chunk, counted); err != nil {
 				return err
