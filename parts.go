@@ -92,7 +92,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	p.template = &catalog.Templates{Store: p.store, Users: p.users}
 	p.audience = &audience.Service{Store: p.store}
 	p.segments = &audience.Segments{Store: p.store, Log: log}
-	p.inboxes = &inbox.Service{Store: p.store, Live: p.hub, Logger: log}
+	p.inboxes = &inbox.Service{Store: p.store, Live: p.hub, Templates: p.template, Logger: log}
 	p.sends = &notify.Service{Store: p.store, Users: p.users, Catalog: p.catalog, Templates: p.template, Segments: p.segments, Live: p.hub, Log: log, MaxQueue: cfg.MaxQueuedSends}
 	if store.IsPostgres(cfg.Database()) {
 		p.sends.Expanders = 2 // SQLite has one writer, which two would only compete for

@@ -7,12 +7,13 @@ import (
 	"carillon/delivery"
 )
 
-// rendering has templates say what deliveries say.
+// rendering has templates say what deliveries say, unless an edit of the send
+// says it.
 type rendering struct{ templates *catalog.Templates }
 
 // Render implements [delivery.Renderer].
 func (r rendering) Render(ctx context.Context, m *delivery.Message, about delivery.Subject) error {
-	if about.Options.Template == nil {
+	if about.Options.Template == nil || about.Notification.Content.Own {
 		return nil
 	}
 	text, err := r.templates.Render(ctx, about.Env.ID, *about.Options.Template, m.Channel, about.User, m.Data)

@@ -208,6 +208,23 @@ func (s *Templates) Apply(ctx context.Context, env model.EnvID, req model.SendRe
 	return req, nil
 }
 
+// Again renders once more what a version says in the inbox, from other data. A
+// version that prints the recipient there is a KindInvalid error, since what it
+// prints is not kept.
+func (s *Templates) Again(ctx context.Context, env model.EnvID, ref model.TemplateRef, data []byte) (model.TemplateText, error) {
+	compiled, err := s.version(ctx, env, ref)
+	if err != nil {
+		return model.TemplateText{}, err
+	}
+	var check model.Check
+	if compiled.text(model.ChannelInApp).uses("recipient") {
+		check.Add(model.ProblemInvalid, "is of a template that prints the recipient into the inbox: give title and body as well, which then stand for it on every channel", "data")
+		return model.TemplateText{}, check.Err()
+	}
+	text, err := compiled.render(model.ChannelInApp, subject{data: data})
+	return text.TemplateText, err
+}
+
 // only is the one user that a send is for, or "".
 func only(to model.SendTarget) string {
 	names := map[string]bool{}

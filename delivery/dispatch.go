@@ -124,7 +124,7 @@ func (s *Service) message(ctx context.Context, c claimed, x *surroundings) (Mess
 		ID: c.ID, Channel: c.Channel, To: Target{Address: c.Address, Platform: c.Platform},
 		Notification: n.ID, Send: send.RequestID, Recipient: user.Identifier, Locale: user.Profile.Attribute(model.AttrLocale),
 		Name:  joinName(user.Profile.Attribute(model.AttrFirstName), user.Profile.Attribute(model.AttrLastName)),
-		Title: n.Content.Title, Text: n.Content.Body, URL: n.Content.URL, Icon: n.Content.Icon, Blocks: n.Content.Blocks, Data: n.Content.Data,
+		Title: n.Content.Title, Text: n.Content.Body, URL: n.Content.URL, Icon: n.Content.Icon, Blocks: n.Content.Blocks, Data: n.Content.Data, Edition: n.Content.Edition,
 		CollapseKey: x.options[c.SendID].CollapseKey, FiredAt: send.FiredAt, ExpiresAt: c.ExpiresAt,
 	}
 	if category != nil {
@@ -290,7 +290,7 @@ func (s *Service) carry(ctx context.Context, p model.Provider, sender *madeSende
 // what is wrong may be the message.
 func (s *Service) attempt(ctx context.Context, p model.Provider, sender *madeSender, c claimed, m Message) (a model.Attempt, failure *Error) {
 	began := time.Now()
-	a = model.Attempt{Delivery: c.ID, N: m.Attempt, Provider: p.ID, Kind: p.Kind, StartedAt: s.now()}
+	a = model.Attempt{Delivery: c.ID, N: m.Attempt, Provider: p.ID, Kind: p.Kind, StartedAt: s.now(), Edition: m.Edition}
 	timeout := DefaultTimeout
 	if k := s.Kinds.Find(p.Kind); k != nil {
 		timeout = orDefault(k.Timeout, DefaultTimeout)

@@ -82,6 +82,9 @@ type Message struct {
 	Icon   string // a URL; may be empty
 	Blocks []model.Block
 	Data   json.RawMessage // the send's own object; nil: none
+	// Edition is how often what the send says had been edited by now. Nobody is
+	// sent it; attempts keep it.
+	Edition int64
 
 	// CollapseKey: a newer message with the same key replaces an older one that
 	// was not shown yet, where the channel can do that. May be empty.

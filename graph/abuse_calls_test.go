@@ -112,6 +112,8 @@ var abuseCalls = []abuseCall{
 	{field: "sendNotification", args: `{"input":{"to":{"users":["ada"]},"title":"T","onUnknown":"CREATE","dryRun":true}}`},
 	{field: "recallSend", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T"}}`, path: "send/id"},
 	{field: "recallNotifications", args: `{"input":{"ids":["$"],"idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T"}}`, path: "plan/0/notification/id"},
+	{field: "editSend", args: `{"input":{"id":"@welcome","title":"T#","body":"B","icon":"https://example.com/i.png","url":"/u","data":{"a":1},
+		"blocks":[{"id":"b1","type":"BUTTON","text":"x","variant":"PRIMARY","link":"/l","externalLink":true,"src":"https://example.com/s.png"}],"idempotencyKey":"k#"}}`},
 	{field: "cancelSend", args: `{"input":{"id":"$","idempotencyKey":"k#"}}`, before: "sendNotification", beforeArgs: `{"input":{"to":{"users":["ada"]},"title":"T","sendAt":"2026-01-20T00:00:00Z"}}`, path: "send/id"},
 	{field: "markNotifications", args: `{"input":{"ids":["@welcome/bob"],"as":"READ","user":"bob","idempotencyKey":"k#"}}`, user: true, userArgs: `{"input":{"ids":["@welcome/ada"],"as":"READ"}}`},
 	{

@@ -24,7 +24,7 @@ var forApplications = map[string]bool{
 	"Mutation.createSegment": true, "Mutation.updateSegment": true, "Mutation.deleteSegment": true, "Mutation.setSegmentSuppression": true,
 	"Mutation.createTopic": true, "Mutation.updateTopic": true, "Mutation.deleteTopic": true,
 	"Mutation.subscribeToTopic": true, "Mutation.unsubscribeFromTopic": true,
-	"Mutation.sendNotification": true, "Mutation.cancelSend": true, "Mutation.recallSend": true, "Mutation.recallNotifications": true,
+	"Mutation.sendNotification": true, "Mutation.cancelSend": true, "Mutation.recallSend": true, "Mutation.recallNotifications": true, "Mutation.editSend": true,
 	"Mutation.createCredential": true, "Mutation.rotateCredential": true, "Mutation.revokeCredential": true,
 	"Query.deliveries": true, "Query.providerKinds": true, "Query.providers": true, "Query.suppressions": true,
 	"Mutation.createProvider": true, "Mutation.updateProvider": true, "Mutation.deleteProvider": true, "Mutation.orderProviders": true,

@@ -65,6 +65,7 @@ var replays = map[string]struct{ input, change, payload string }{
 	"sendNotification":      {`"to":{"users":["ada"]},"title":"T"`, `"body":"B"`, `send { id requestId } plan { identifier notification { id } } skipped { identifier }`},
 	"recallSend":            {`"id":"@welcome"`, `"id":"@later"`, `send { id status recalledAt }`},
 	"recallNotifications":   {`"ids":["@welcome/ada","junk"]`, `"ids":["@invoice/ada"]`, `recalledIds notFound`},
+	"editSend":              {`"id":"@welcome","title":"T"`, `"body":"B"`, `send { id title edition editedAt }`},
 	"cancelSend":            {`"id":"@later"`, `"id":"@welcome"`, `send { id status }`},
 	"markNotifications":     {`"user":"ada","ids":["@comment/ada","junk"],"as":"READ"`, `"as":"SEEN"`, `notifications { id readAt } notFound counters { unread } position`},
 	"markAllNotifications":  {`"user":"ada","as":"READ"`, `"filter":{"unread":true}`, `affected counters { unread } position`},

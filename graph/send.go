@@ -241,6 +241,29 @@ func (m *mutation) RecallSend(ctx context.Context, in generated.RecallSendInput)
 	return p, nil
 }
 
+func (m *mutation) EditSend(ctx context.Context, in generated.EditSendInput) (*generated.EditSendPayload, error) {
+	p := &generated.EditSendPayload{}
+	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
+	id, ok := sendID(in.ID)
+	if err == nil && !ok {
+		err = unknownID("id")
+	}
+	var out model.Outcome[model.Send]
+	if err == nil {
+		change := model.ContentChange{Title: in.Title, Body: in.Body, Icon: in.Icon, URL: in.URL, Data: in.Data}
+		if in.Blocks != nil {
+			change.Blocks = blocks(in.Blocks)
+		}
+		out, err = m.Inbox.EditSend(ctx, d.env, d.once, id, change)
+		err = elsewhere(err, unknownID("id"))
+	}
+	if stop, err := refused(err, &p.UserErrors); stop {
+		return p, err
+	}
+	p.Send, p.Replayed = view.NewSend(&out.Value, m.loader(d.env)), out.Replayed
+	return p, nil
+}
+
 func (m *mutation) RecallNotifications(ctx context.Context, in generated.RecallNotificationsInput) (*generated.RecallNotificationsPayload, error) {
 	p := &generated.RecallNotificationsPayload{RecalledIds: []string{}, NotFound: []string{}}
 	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)

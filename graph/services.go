@@ -169,6 +169,7 @@ type Inbox interface {
 	Delete(ctx context.Context, env model.EnvID, once model.Once, user model.UserID, ids []model.NotificationID) (model.Outcome[model.MarkResult], error)
 	RecallSend(ctx context.Context, env model.EnvID, once model.Once, id model.SendID) (model.Outcome[model.Send], error)
 	RecallNotifications(ctx context.Context, env model.EnvID, once model.Once, ids []model.NotificationID) (model.Outcome[model.Recalled], error)
+	EditSend(ctx context.Context, env model.EnvID, once model.Once, id model.SendID, change model.ContentChange) (model.Outcome[model.Send], error)
 	Watch(ctx context.Context, env model.EnvID, user model.UserID, o inbox.WatchOptions, wake func()) (*inbox.Stream, error)
 }
 

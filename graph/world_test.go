@@ -113,7 +113,7 @@ func emptyWorld(t *testing.T, url string) *world {
 	w.templates = &catalog.Templates{Store: w.store, Users: w.users}
 	w.audience = &audience.Service{Store: w.calls}
 	w.segments = &audience.Segments{Store: w.calls}
-	w.inbox = &inbox.Service{Store: w.calls, Live: hub}
+	w.inbox = &inbox.Service{Store: w.calls, Live: hub, Templates: w.templates}
 	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Templates: w.templates, Segments: w.segments, Live: hub, Now: w.clock.Now}
 	authService := auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
 	w.delivery = &delivery.Service{

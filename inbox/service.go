@@ -34,6 +34,13 @@ type Store interface {
 	RecallNext(ctx context.Context, limit int) (found bool, hints []model.Hint, err error)
 	RecallNotifications(ctx context.Context, env model.EnvID, o model.Once, ids []model.NotificationID) (model.Outcome[model.Recalled], []model.Hint, error)
 
+	// What an edit needs.
+	Sends(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error)
+	SendOptions(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.SendOptions, error)
+	EditSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID, change model.ContentChange) (model.Outcome[model.Send], error)
+	EditedSend(ctx context.Context) (env model.EnvID, id model.SendID, found bool, err error)
+	SpreadEdit(ctx context.Context, env model.EnvID, id model.SendID, limit int) (more bool, hints []model.Hint, err error)
+
 	// What the janitor does; see the store's own words.
 	Environments(ctx context.Context) ([]model.Environment, error)
 	RetireNotifications(ctx context.Context, env model.EnvID, after model.NotificationID, before time.Time, limit int) (next model.NotificationID, n int, hints []model.Hint, err error)
@@ -52,12 +59,20 @@ type Live interface {
 	Watch(key model.LiveKey, w live.Watcher) (cancel func())
 }
 
+// Templates says what a send's template makes of other data; *catalog.Templates
+// does.
+type Templates interface {
+	Again(ctx context.Context, env model.EnvID, ref model.TemplateRef, data []byte) (model.TemplateText, error)
+}
+
 // Service serves inboxes. All its methods take the environment, and a user or
 // notification of another one does not exist for them.
 type Service struct {
 	Store  Store
 	Live   Live
-	Logger *slog.Logger     // nil: slog.Default()
+	// Templates is asked when the data of a send that has one is edited.
+	Templates Templates
+	Logger    *slog.Logger     // nil: slog.Default()
 	Now    func() time.Time // nil: time.Now; what is old, is by this clock
 }
 

@@ -31,9 +31,9 @@ func (s *Service) ExpireDue(ctx context.Context) (n int, err error) {
 	}
 }
 
-// RunSweeper expires what is due, and goes on with what is being recalled, every
-// second until ctx is done. An error is
-// logged once, until it is over.
+// RunSweeper expires what is due, and goes on with what is being recalled or was
+// edited, every second until ctx is done. An error is logged once, until it is
+// over.
 func (s *Service) RunSweeper(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -47,6 +47,9 @@ func (s *Service) RunSweeper(ctx context.Context) {
 		_, err := s.ExpireDue(ctx)
 		if err == nil {
 			err = s.RecallDue(ctx)
+		}
+		if err == nil {
+			err = s.EditDue(ctx)
 		}
 		if ctx.Err() != nil {
 			return

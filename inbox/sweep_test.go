@@ -38,6 +38,10 @@ func (*expiringStore) RecallNext(context.Context, int) (bool, []model.Hint, erro
 	return false, nil, nil
 }
 
+func (*expiringStore) EditedSend(context.Context) (model.EnvID, model.SendID, bool, error) {
+	return 0, 0, false, nil
+}
+
 func (f *expiringStore) set(due int, fail error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

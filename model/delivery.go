@@ -129,6 +129,7 @@ type Attempt struct {
 	MessageID string     // the provider's; may be empty
 	Answer    string     // the beginning of it, at most MaxAnswer
 	Detail    string     // what was wrong, for people
+	Edition   int64      // of the content that it carried
 	NextAt    time.Time  // when the next try is due; zero: there is none, or another provider followed at once
 }
 

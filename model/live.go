@@ -58,7 +58,7 @@ type InboxChange struct {
 // watch at the moment and kept nowhere: whoever reads the change later sees
 // only what became of it.
 type Deed struct {
-	As  MarkState // of a mark; empty: something came or went
+	As  MarkState // of a mark; empty: something came or went, or what changed was edited
 	All bool      // it was done to all there was, and not to items that were named
 }
 

@@ -24,7 +24,8 @@ const (
 	MaxStreamSnapshot = 100
 )
 
-// Content is what a send says. It is stored once, on the send.
+// Content is what a send says. It is stored once, on the send. An edit of the
+// send makes another one of it; nobody writes to one that others may hold.
 type Content struct {
 	Title  string          `json:"title,omitempty"`
 	Body   string          `json:"body,omitempty"`
@@ -32,6 +33,10 @@ type Content struct {
 	URL    string          `json:"url,omitempty"`
 	Data   json.RawMessage `json:"data,omitempty"` // a JSON object, or nil
 	Blocks []Block         `json:"blocks,omitempty"`
+
+	Edition  int64     `json:"edition,omitempty"` // how often it was edited
+	EditedAt time.Time `json:"editedAt,omitzero"` // the last time; zero: it was not
+	Own      bool      `json:"own,omitempty"`     // an edit gave texts, and a template that the send has speaks no more
 }
 
 // Block is an actionable part of a notification. ID is unique within it.

@@ -33,6 +33,7 @@ const (
 	EventNotificationInteracted WebhookEventType = "notification.interacted"
 	EventNotificationArchived   WebhookEventType = "notification.archived"
 	EventNotificationUnarchived WebhookEventType = "notification.unarchived"
+	EventNotificationEdited     WebhookEventType = "notification.edited"
 	EventNotificationDeleted    WebhookEventType = "notification.deleted"
 	EventDeliverySent           WebhookEventType = "delivery.sent"
 	EventDeliveryDelivered      WebhookEventType = "delivery.delivered"
@@ -48,7 +49,7 @@ const (
 func WebhookEventTypes() []WebhookEventType {
 	return []WebhookEventType{
 		EventNotificationCreated, EventNotificationSeen, EventNotificationUnseen, EventNotificationRead, EventNotificationUnread,
-		EventNotificationInteracted, EventNotificationArchived, EventNotificationUnarchived, EventNotificationDeleted,
+		EventNotificationInteracted, EventNotificationArchived, EventNotificationUnarchived, EventNotificationEdited, EventNotificationDeleted,
 		EventDeliverySent, EventDeliveryDelivered, EventDeliveryFailed, EventDeliverySkipped,
 		EventUserCreated, EventUserUpdated, EventUserDeleted, EventUserMerged,
 	}

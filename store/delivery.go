@@ -267,9 +267,9 @@ func (s *Store) Attempts(ctx context.Context, env model.EnvID, ids []model.Deliv
 		started, took, nextAt int64
 		class                 int16
 	)
-	rows, err := s.r.QueryContext(ctx, `select delivery_id, n, provider_id, kind, started_at, took, class, status, message_id, answer, detail, next_at
+	rows, err := s.r.QueryContext(ctx, `select delivery_id, n, provider_id, kind, started_at, took, class, status, message_id, answer, detail, next_at, edition
 		from attempts where env_id = ? and delivery_id in (?) order by delivery_id, n`, env, bun.List(ids))
-	err = scanEach(rows, err, []any{&a.Delivery, &a.N, &a.Provider, &a.Kind, &started, &took, &class, &a.Status, &a.MessageID, &a.Answer, &a.Detail, &nextAt}, func() error {
+	err = scanEach(rows, err, []any{&a.Delivery, &a.N, &a.Provider, &a.Kind, &started, &took, &class, &a.Status, &a.MessageID, &a.Answer, &a.Detail, &nextAt, &a.Edition}, func() error {
 		a.StartedAt, a.Took, a.Class, a.NextAt = at(started), time.Duration(took)*time.Microsecond, model.ErrorClass(class), atUnlessZero(nextAt)
 		out[a.Delivery] = append(out[a.Delivery], a)
 		return nil

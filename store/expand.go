@@ -46,8 +46,8 @@ func (s *Store) NextExpansion(ctx context.Context, after model.EnvID, except []m
 // committed ended.
 //
 // saved is false, and nothing was done, when the send is not EXPANDING any
-// more, or has not come to just where the chunk begins: another worker was
-// there. Like SaveSends, an error has model.ErrNotSaved in its chain when
+// more, has not come to just where the chunk begins, since another worker was
+// there, or has been edited since it was read. Like SaveSends, an error has model.ErrNotSaved in its chain when
 // certainly nothing was written.
 func (s *Store) SaveChunk(ctx context.Context, c model.Chunk) (saved bool, changes []*model.InboxChange, err error) {
 	var (
@@ -79,8 +79,8 @@ func advance(ctx context.Context, tx bun.Tx, c model.Chunk) (moved bool, err err
 	m, p := c.Send, c.Send.Progress
 	res, err := tx.NewRaw(`update sends set status = ?, audience = case when ? = 'EXPANDING' then audience end,
 			reached = ?, total = ?, done = ?, skipped = ?, failed = ?
-		where env_id = ? and id = ? and status = 'EXPANDING' and reached = ?`,
-		m.Status, m.Status, c.Reached, p.Total, p.Done, p.Skipped, p.Failed, m.EnvID, m.ID, c.After).Exec(ctx)
+		where env_id = ? and id = ? and status = 'EXPANDING' and reached = ? and edition = ?`,
+		m.Status, m.Status, c.Reached, p.Total, p.Done, p.Skipped, p.Failed, m.EnvID, m.ID, c.After, m.Content.Edition).Exec(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -97,6 +97,9 @@ func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, c model.Chunk) (move
 		moved, err = s.insertChunkInSteps(ctx, tx, c)
 	}
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := stampEdition(ctx, tx, c); err != nil {
 		return nil, nil, err
 	}
 	if err := s.insertDeliveries(ctx, tx, c.Deliveries); err != nil {

@@ -43,7 +43,7 @@ const newestRows = model.DefaultPage + 1
 // newestStatement reads the newest rows of several inboxes in one moment. $1 and
 // $2 name them, $3 are the seqs whose rows are not wanted.
 var newestStatement = fmt.Sprintf(`select u.place, i.seq, i.total, i.unseen, i.unread,
-		n.id, n.send_id, n.category_id, n.sort_at, n.seq, %s, %s, n.interacted_at, n.archived_at, n.expires_at, n.reason, n.state
+		n.id, n.send_id, n.category_id, n.sort_at, n.seq, %s, %s, n.interacted_at, n.archived_at, n.expires_at, n.reason, n.state, n.edition
 	from unnest($1::bigint[], $2::bigint[], $3::bigint[]) with ordinality u (env_id, user_id, known, place)
 	join inboxes i on i.env_id = u.env_id and i.user_id = u.user_id
 	left join lateral (select * from notifications n where n.env_id = i.env_id and n.user_id = i.user_id and i.seq <> u.known
@@ -55,8 +55,9 @@ type newestAsk struct {
 	user  model.UserID
 	known int64
 
-	found bool // the inbox is there
-	page  model.Inbox
+	found  bool // the inbox is there
+	page   model.Inbox
+	edited map[model.SendID]int64 // the least edition of what these say
 }
 
 // readNewest reads the rows of a batch, and then what of their sends is not
@@ -96,12 +97,23 @@ func (a *newestAsk) add(r *rawRow) error {
 	n.CreatedAt = n.SortAt
 	n.SeenAt, n.ReadAt, n.InteractedAt, n.ArchivedAt, n.ExpiresAt = nullAt(r.null()), nullAt(r.null()), nullAt(r.null()), nullAt(r.null()), nullAt(r.null())
 	n.Reason, n.State = model.Reason(r.number()), r.text()
+	if edition := r.number(); edition > 0 {
+		a.edit(n.SendID, edition)
+	}
 	p.Items = append(p.Items, n)
 	// The statement gives them in order, though nothing but its plan says so.
 	if i > 0 && newer(&n, &p.Items[i-1]) {
 		newestFirst(p.Items)
 	}
 	return nil
+}
+
+// edit notes that what a send says must have an edition at the least.
+func (a *newestAsk) edit(id model.SendID, edition int64) {
+	if a.edited == nil {
+		a.edited = map[model.SendID]int64{}
+	}
+	a.edited[id] = max(a.edited[id], edition)
 }
 
 // newer reports whether a stands before b in an inbox.

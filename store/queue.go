@@ -176,10 +176,10 @@ func (s *Store) finish(ctx context.Context, tx bun.Tx, done []model.FinishedDeli
 		}
 		ended = append(ended, f.Delivery)
 		for _, a := range f.Attempts {
-			attempts.row(f.EnvID, f.ID, a.N, a.Provider, a.Kind, micros(a.StartedAt), a.Took.Microseconds(), int16(a.Class), a.Status, a.MessageID, a.Answer, a.Detail, zeroMicros(a.NextAt))
+			attempts.row(f.EnvID, f.ID, a.N, a.Provider, a.Kind, micros(a.StartedAt), a.Took.Microseconds(), int16(a.Class), a.Status, a.MessageID, a.Answer, a.Detail, zeroMicros(a.NextAt), a.Edition)
 		}
 	}
-	if err := attempts.insert(ctx, tx, `insert into attempts (env_id, delivery_id, n, provider_id, kind, started_at, took, class, status, message_id, answer, detail, next_at)`); err != nil {
+	if err := attempts.insert(ctx, tx, `insert into attempts (env_id, delivery_id, n, provider_id, kind, started_at, took, class, status, message_id, answer, detail, next_at, edition)`); err != nil {
 		return err
 	}
 	return s.tell(ctx, tx, deliveryEvents(ended))

@@ -17,7 +17,7 @@ import (
 func (s *Store) RecallSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID) (model.Outcome[model.Send], error) {
 	return once(ctx, s, env, o, "recalling send", func(ctx context.Context, tx bun.Tx) (model.Send, error) {
 		var row sendRow
-		err := tx.NewRaw(`update sends set recall = 1, recalled_at = ?, audience = null,
+		err := tx.NewRaw(`update sends set recall = 1, recalled_at = ?, audience = null, editing = 0,
 				status = case when status in ('SCHEDULED', 'EXPANDING') then 'CANCELED' else status end
 			where env_id = ? and id = ? and recall = 0 returning `+sendColumns, micros(s.now()), env, id).Scan(ctx, &row)
 		if err == nil {

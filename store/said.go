@@ -10,8 +10,9 @@ import (
 	"carillon/model"
 )
 
-// said remembers what sends say, which nobody changes once it is sent. Looking
-// that up again, for each of the twenty items of an inbox, is half of what it
+// said remembers what sends say. That changes when one is edited, and then every
+// notification of it says so: it asks for an edition, which what is remembered
+// must have reached. Looking that up again, for each of the twenty items of an inbox, is half of what it
 // costs PostgreSQL to read one. When the room is used up some go, no matter
 // which.
 type said struct {
@@ -49,7 +50,8 @@ func (m *said) of(asks []*newestAsk) (missing map[sendKey]*model.Content) {
 		for i := range a.page.Items {
 			n := &a.page.Items[i]
 			key := sendKey{n.EnvID, n.SendID}
-			if n.Content = m.byKey[key]; n.Content == nil {
+			if n.Content = m.byKey[key]; n.Content == nil || n.Content.Edition < a.edited[n.SendID] {
+				n.Content = nil
 				if missing == nil {
 					missing = map[sendKey]*model.Content{}
 				}
@@ -68,8 +70,13 @@ func (m *said) put(found map[sendKey]*model.Content) {
 		m.byKey = map[sendKey]*model.Content{}
 	}
 	for key, c := range found {
-		w := weight(c)
-		if _, there := m.byKey[key]; there || w > saidMost {
+		w, old := weight(c), m.byKey[key]
+		if old != nil && old.Edition < c.Edition {
+			delete(m.byKey, key)
+			m.bytes -= weight(old)
+			old = nil
+		}
+		if old != nil || w > saidMost {
 			continue
 		}
 		for k, old := range m.byKey { // in no order

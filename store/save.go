@@ -19,8 +19,8 @@ import (
 // changed, to be published. All notifications that one inbox gets here have
 // the same new seq.
 //
-// A send that is to fire and is no longer scheduled is left out and reported
-// as lost. Recipients of a send with a dedupe key who were sent something with it
+// A send that is to fire and is no longer scheduled, or no longer says what it
+// did when it was read, is left out and reported as lost. Recipients of a send with a dedupe key who were sent something with it
 // are left out, and reported with the send as Twice. A notification outside of the inbox changes neither seq nor
 // counters.
 //
@@ -129,14 +129,14 @@ func alive(sends []model.PendingSend, saved []model.SavedSend) []*model.PendingS
 }
 
 // fire turns the scheduled sends among sends to SENT or, those with a large
-// audience, to EXPANDING, and marks as lost those that are SCHEDULED no longer.
-// The rows are locked in key order.
+// audience, to EXPANDING, and marks as lost those that are SCHEDULED no longer, or
+// were edited since they were read. The rows are locked in key order.
 func (s *Store) fire(ctx context.Context, tx bun.Tx, sends []model.PendingSend, saved []model.SavedSend) error {
 	var keys, news values
 	for _, p := range sends {
 		if p.Fire {
 			keys.row(p.Send.EnvID, p.Send.ID)
-			news.row(p.Send.EnvID, p.Send.ID, p.Send.Status, micros(p.Send.FiredAt), p.Send.Progress.Total, p.Send.Progress.Done, p.Send.Progress.Skipped)
+			news.row(p.Send.EnvID, p.Send.ID, p.Send.Status, micros(p.Send.FiredAt), p.Send.Progress.Total, p.Send.Progress.Done, p.Send.Progress.Skipped, p.Send.Content.Edition)
 		}
 	}
 	if keys.empty() {
@@ -151,9 +151,9 @@ func (s *Store) fire(ctx context.Context, tx bun.Tx, sends []model.PendingSend, 
 		EnvID model.EnvID
 		ID    model.SendID
 	}
-	err := tx.NewRaw(`with x (env_id, id, status, fired_at, total, done, skipped) as (values `+news.String()+`)
+	err := tx.NewRaw(`with x (env_id, id, status, fired_at, total, done, skipped, edition) as (values `+news.String()+`)
 		update sends set status = x.status, audience = case when x.status = 'EXPANDING' then audience end, fired_at = x.fired_at, total = x.total, done = x.done, skipped = x.skipped
-		from x where sends.env_id = x.env_id and sends.id = x.id and sends.status = 'SCHEDULED'
+		from x where sends.env_id = x.env_id and sends.id = x.id and sends.status = 'SCHEDULED' and sends.edition = x.edition
 		returning sends.env_id, sends.id`, news.args...).Scan(ctx, &fired)
 	if err != nil {
 		return err

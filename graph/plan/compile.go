@@ -58,6 +58,7 @@ const (
 	itemInteractedAt
 	itemArchivedAt
 	itemExpiresAt
+	itemEditedAt
 	blockID
 	blockType
 	blockText
@@ -102,7 +103,7 @@ var types = map[string]map[string]member{
 	"Notification": {
 		"id": {itemID, ""}, "number": {itemNumber, ""}, "title": {itemTitle, ""}, "body": {itemBody, ""}, "icon": {itemIcon, ""}, "url": {itemURL, ""},
 		"blocks": {itemBlocks, "Block"}, "data": {itemData, ""}, "state": {itemState, ""}, "createdAt": {itemCreatedAt, ""}, "seenAt": {itemSeenAt, ""},
-		"readAt": {itemReadAt, ""}, "interactedAt": {itemInteractedAt, ""}, "archivedAt": {itemArchivedAt, ""}, "expiresAt": {itemExpiresAt, ""},
+		"readAt": {itemReadAt, ""}, "interactedAt": {itemInteractedAt, ""}, "archivedAt": {itemArchivedAt, ""}, "expiresAt": {itemExpiresAt, ""}, "editedAt": {itemEditedAt, ""},
 	},
 	"Block": {
 		"id": {blockID, ""}, "type": {blockType, ""}, "text": {blockText, ""}, "variant": {blockVariant, ""}, "link": {blockLink, ""},

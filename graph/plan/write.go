@@ -149,6 +149,8 @@ func appendItem(b []byte, f *field, n *model.Notification) []byte {
 		return appendTime(b, n.InteractedAt)
 	case itemArchivedAt:
 		return appendTime(b, n.ArchivedAt)
+	case itemEditedAt:
+		return appendTime(b, n.Content.EditedAt)
 	default: // itemExpiresAt
 		return appendTime(b, n.ExpiresAt)
 	}

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"carillon/model"
 )
@@ -83,6 +84,9 @@ func (n *Notification) Data() json.RawMessage {
 	}
 	return n.Content.Data
 }
+
+// EditedAt is when the application changed what it says.
+func (n *Notification) EditedAt() *time.Time { return moment(n.Content.EditedAt) }
 
 // State is the application's own word.
 func (n *Notification) State() *string { return text(n.Notification.State) }

@@ -45,6 +45,12 @@ func (s *Send) Category(ctx context.Context) (*Category, error) {
 // RecalledAt is when it was taken back.
 func (s *Send) RecalledAt() *time.Time { return moment(s.Send.RecalledAt) }
 
+// Edition is how often what it says was edited.
+func (s *Send) Edition() int64 { return s.Content.Edition }
+
+// EditedAt is when it was edited last.
+func (s *Send) EditedAt() *time.Time { return moment(s.Content.EditedAt) }
+
 // Progress counts the recipients.
 func (s *Send) Progress() *SendProgress { return &SendProgress{s.Send.Progress} }
 

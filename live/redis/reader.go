@@ -81,6 +81,7 @@ func (r *reader) time() time.Time { return time.UnixMicro(r.int()).UTC() }
 
 func (r *reader) bool() bool { return r.byte() != 0 }
 
+// content reads to the end of a text that writer.content wrote.
 func (r *reader) content() *model.Content {
 	c := &model.Content{Title: r.string(), Body: r.string(), Icon: r.string(), URL: r.string()}
 	if n := r.uint(); n > uint64(len(r.rest))+1 {
@@ -94,6 +95,11 @@ func (r *reader) content() *model.Content {
 			ID: r.string(), Type: r.string(), Text: r.string(), Variant: r.string(),
 			Link: r.string(), ExternalLink: r.bool(), Src: r.string(),
 		})
+	}
+	if r.rest != "" {
+		if c.Edition, c.Own, c.EditedAt = r.int(), r.bool(), r.time(); c.Edition < 1 {
+			r.fail()
+		}
 	}
 	return c
 }

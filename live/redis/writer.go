@@ -50,6 +50,11 @@ func (w *writer) content(c *model.Content) {
 		w.bool(b.ExternalLink)
 		w.string(b.Src)
 	}
+	if c.Edition > 0 { // else there is nothing that a release before edits could not read
+		w.int(c.Edition)
+		w.bool(c.Own)
+		w.time(c.EditedAt)
+	}
 }
 
 // change writes an inbox change, which goes with key. ref tells the place of a

@@ -34,7 +34,8 @@ type told struct {
 // all that is true is told: clients do not mind hearing it again.
 //
 // Nothing is told of what Engagespot has no word for (unread again, unseen
-// again). An item that is put away is deleted for its clients, and new when it
+// again). An item that was edited is told as one that was interacted with: that
+// is the event which holds the whole item, and whose item clients merge into theirs. An item that is put away is deleted for its clients, and new when it
 // comes back.
 func tell(e *model.InboxEvent, before *memory) []told {
 	var out []told
@@ -105,6 +106,8 @@ func unread(list []model.Notification) (n int64) {
 // tellDeed is what somebody has just done to items.
 func tellDeed(e *model.InboxEvent) []told {
 	switch as := e.Deed.As; {
+	case as == "": // what changed was edited
+		return tellEdited(e.Changed)
 	case as == model.MarkSeen:
 		out := each(e.Changed, eventSeen)
 		if e.Deed.All {
@@ -149,6 +152,17 @@ func tellInteracted(list []model.Notification) []told {
 	return out
 }
 
+// tellEdited is items whose text was edited; clients hold none that is put away.
+func tellEdited(list []model.Notification) []told {
+	var out []told
+	for i := range slices.Backward(list) {
+		if n := &list[i]; n.ArchivedAt.IsZero() {
+			out = append(out, told{name: eventInteracted, item: n})
+		}
+	}
+	return out
+}
+
 // tellBack is items that came back to the inbox. Clients count one that is new,
 // so after one that is not unseen they are told the count.
 func tellBack(list []model.Notification) []told {
@@ -187,7 +201,8 @@ func tellOutcome(e *model.InboxEvent, before *memory) []told {
 		case !n.SeenAt.IsZero() && !n.SeenAt.Equal(was.seen):
 			out, seen = append(out, told{name: eventSeen, id: n.ID}), true
 		}
-		if (!n.InteractedAt.IsZero() || n.State != "") && (n.State != was.state || !n.InteractedAt.Equal(was.interacted)) {
+		interacted := (!n.InteractedAt.IsZero() || n.State != "") && (n.State != was.state || !n.InteractedAt.Equal(was.interacted))
+		if interacted || editionOf(n) > was.edition {
 			out = append(out, told{name: eventInteracted, item: n})
 		}
 	}
@@ -195,4 +210,12 @@ func tellOutcome(e *model.InboxEvent, before *memory) []told {
 		out = append(out, told{name: eventAllSeen})
 	}
 	return out
+}
+
+// editionOf is how often what an item says was edited.
+func editionOf(n *model.Notification) int64 {
+	if n.Content == nil {
+		return 0
+	}
+	return n.Content.Edition
 }

@@ -60,6 +60,7 @@ func TestTell(t *testing.T) {
 		{"AllArchived", model.InboxEvent{Changed: some("A"), Deed: all(model.MarkArchived)}, "ALL_DELETED"},
 		{"BackUnseen", model.InboxEvent{Changed: some(""), Counters: left, Deed: by(model.MarkUnarchived)}, "NEW 1, NEW 2"},
 		{"BackRead", model.InboxEvent{Changed: some("R"), Counters: left, Deed: by(model.MarkUnarchived)}, "NEW 1, SEEN 1, NEW 2, SEEN 2"},
+		{"Edited", model.InboxEvent{Changed: append(some("SR"), item(9, "A")), Counters: left, Deed: &model.Deed{}}, "INTERACTED 1, INTERACTED 2"},
 		{"Deleted", model.InboxEvent{Removed: []model.NotificationID{7, 8}, Counters: left, Deed: &model.Deed{}}, "DELETED 7, DELETED 8"},
 		{"TheLastDeleted", model.InboxEvent{Removed: []model.NotificationID{7}, Deed: &model.Deed{}}, "DELETED 7"},
 		{"AllDeleted", model.InboxEvent{Removed: []model.NotificationID{7, 8}, Deed: &model.Deed{All: true}}, "ALL_DELETED"},
@@ -120,6 +121,7 @@ func TestTellWhatIsNews(t *testing.T) {
 	seen := func(n *model.Notification) { pressed(n); n.SeenAt = at(2) }
 	read := func(n *model.Notification) { seen(n); n.ReadAt = at(3) }
 	away := func(n *model.Notification) { read(n); n.ArchivedAt = at(4) }
+	edited := func(n *model.Notification) { read(n); n.State, n.Content.Edition = "rejected", 1 }
 	var before memory
 	for _, step := range []struct {
 		name string
@@ -136,6 +138,8 @@ func TestTellWhatIsNews(t *testing.T) {
 		{"PutAwayAsBefore", model.InboxEvent{Changed: item(away), Counters: none}, ""},
 		{"Back", model.InboxEvent{Changed: item(read), Counters: none}, "NEW 1, SEEN 1"},
 		{"AnotherState", model.InboxEvent{Changed: item(func(n *model.Notification) { read(n); n.State = "rejected" }), Counters: none}, "INTERACTED 1"},
+		{"Edited", model.InboxEvent{Changed: item(edited), Counters: none}, "INTERACTED 1"},
+		{"EditedAsBefore", model.InboxEvent{Changed: item(edited), Counters: none}, ""},
 		{"AllMarked", model.InboxEvent{Marked: []model.InboxMark{{As: model.MarkSeen}}, Counters: none, Deed: &model.Deed{As: model.MarkSeen, All: true}}, "SEEN 0, ALL_SEEN"},
 		{"NothingIsRememberedAfterThat", model.InboxEvent{Changed: item(read), Counters: none}, "READ 1, INTERACTED 1"},
 	} {

@@ -21,6 +21,7 @@ type memory struct {
 type known struct {
 	seen, read, interacted, archived time.Time
 	state                            string
+	edition                          int64
 }
 
 func (m *memory) of(id model.NotificationID) known { return m.items[id] }
@@ -43,7 +44,7 @@ func (m *memory) note(e *model.InboxEvent) {
 				m.items = map[model.NotificationID]known{}
 			}
 			n := &list[i]
-			m.items[n.ID] = known{n.SeenAt, n.ReadAt, n.InteractedAt, n.ArchivedAt, n.State}
+			m.items[n.ID] = known{n.SeenAt, n.ReadAt, n.InteractedAt, n.ArchivedAt, n.State, editionOf(n)}
 		}
 	}
 }
