@@ -68,12 +68,12 @@ type Templates interface {
 // Service serves inboxes. All its methods take the environment, and a user or
 // notification of another one does not exist for them.
 type Service struct {
-	Store  Store
-	Live   Live
+	Store Store
+	Live  Live
 	// Templates is asked when the data of a send that has one is edited.
 	Templates Templates
 	Logger    *slog.Logger     // nil: slog.Default()
-	Now    func() time.Time // nil: time.Now; what is old, is by this clock
+	Now       func() time.Time // nil: time.Now; what is old, is by this clock
 }
 
 func (s *Service) now() time.Time {

@@ -18,9 +18,10 @@ import (
 // expiringStore has items that expire; each call takes a batch of them.
 type expiringStore struct {
 	inbox.Store
-	mu   sync.Mutex
-	due  int
-	fail error
+	mu     sync.Mutex
+	due    int
+	edited int // batches of inboxes that have not been told
+	fail   error
 }
 
 func (f *expiringStore) ExpireNotifications(_ context.Context, limit int) (int, []model.Hint, error) {
@@ -38,8 +39,17 @@ func (*expiringStore) RecallNext(context.Context, int) (bool, []model.Hint, erro
 	return false, nil, nil
 }
 
-func (*expiringStore) EditedSend(context.Context) (model.EnvID, model.SendID, bool, error) {
-	return 0, 0, false, nil
+func (f *expiringStore) EditedSend(context.Context) (model.EnvID, model.SendID, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return theEnv, 1, f.edited > 0, nil
+}
+
+func (f *expiringStore) SpreadEdit(context.Context, model.EnvID, model.SendID, int) (bool, []model.Hint, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.edited--
+	return f.edited > 0, []model.Hint{{Key: model.InboxKey(theEnv, theUser), Seq: 2}}, nil
 }
 
 func (f *expiringStore) set(due int, fail error) {
@@ -51,14 +61,14 @@ func (f *expiringStore) set(due int, fail error) {
 func (f *expiringStore) left() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.due
+	return f.due + f.edited
 }
 
 func TestSweeperDrainsEverySecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		store := &expiringStore{}
+		store := &expiringStore{edited: 3} // left by a process that died
 		s := &inbox.Service{Store: store, Live: live.NewHub(live.Config{}), Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
