@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -295,5 +297,55 @@ func TestAttemptsKeepTheirEdition(t *testing.T) {
 		if err != nil || len(got["d1"]) != 1 || got["d1"][0].Edition != 2 {
 			t.Errorf("attempts %+v, %v", got, err)
 		}
+	})
+}
+
+// TestEditsBesideMarks has several processes edit one send and tell of it while its
+// users mark and delete: all end at the last edit, and nothing is counted twice.
+func TestEditsBesideMarks(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		f := newSends(t, s, 12)
+		p := f.pending(t, f.users...)
+		f.mustSave(t, p)
+		var wg sync.WaitGroup
+		allow := func(err error) {
+			if err != nil && model.KindOf(err) != model.KindUnavailable {
+				t.Error(err)
+			}
+		}
+		for i := range 3 {
+			wg.Go(func() {
+				for n := range 3 {
+					_, err := s.EditSend(ctx, f.env, model.Once{}, p.Send.ID, says(fmt.Sprint(i, n)))
+					allow(err)
+					for range 3 {
+						_, _, err := s.SpreadEdit(ctx, f.env, p.Send.ID, 3)
+						allow(err)
+					}
+				}
+			})
+		}
+		for i, n := range p.Notifications {
+			wg.Go(func() {
+				_, _, err := s.MarkNotifications(ctx, f.env, model.Once{}, n.UserID, []model.NotificationID{n.ID}, model.MarkRead)
+				allow(err)
+				if i%4 == 0 {
+					_, _, err := s.DeleteNotifications(ctx, f.env, model.Once{}, n.UserID, []model.NotificationID{n.ID})
+					allow(err)
+				}
+			})
+		}
+		wg.Wait()
+		last := f.edit(t, p.Send.ID, says("Last"))
+		f.spread(t, p.Send.ID, 5)
+		for i, u := range f.users {
+			got := titles(t, s, f.env, u.ID)
+			if len(got) > 1 || len(got) == 1 && got[0] != "Last" || len(got) == 0 && i%4 != 0 {
+				t.Errorf("user %d sees %q after %d edits", i, got, last.Content.Edition)
+			}
+		}
+		f.noDrift(t)
 	})
 }
