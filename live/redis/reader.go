@@ -97,9 +97,7 @@ func (r *reader) content() *model.Content {
 		})
 	}
 	if r.rest != "" {
-		if c.Edition, c.Own, c.EditedAt = r.int(), r.bool(), r.time(); c.Edition < 1 {
-			r.fail()
-		}
+		c.Edition, c.Own, c.EditedAt = r.int(), r.bool(), r.time()
 	}
 	return c
 }

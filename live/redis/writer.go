@@ -50,7 +50,7 @@ func (w *writer) content(c *model.Content) {
 		w.bool(b.ExternalLink)
 		w.string(b.Src)
 	}
-	if c.Edition > 0 { // else there is nothing that a release before edits could not read
+	if c.Edition != 0 || c.Own || !c.EditedAt.IsZero() { // else there is nothing that a release before edits could not read
 		w.int(c.Edition)
 		w.bool(c.Own)
 		w.time(c.EditedAt)
