@@ -497,6 +497,36 @@ type DeliveryFilter struct {
 	Until *time.Time `json:"until,omitzero"`
 }
 
+// What a send is to say. What is left out stays as it is.
+type EditSendInput struct {
+	// The `id` of the send.
+	ID string `json:"id"`
+	// The headline; 1 to 1,024 bytes.
+	Title *string `json:"title,omitzero"`
+	// The text; at most 64 KB; empty: none.
+	Body *string `json:"body,omitzero"`
+	// The address of a picture; empty: none.
+	Icon *string `json:"icon,omitzero"`
+	// Where a press leads; empty: nowhere.
+	URL *string `json:"url,omitzero"`
+	// What the application sends along, in place of all there was: an object of at most 64 KB.
+	Data json.RawMessage `json:"data,omitzero"`
+	// Parts that can be acted on, in place of all there were; empty: none.
+	Blocks []*BlockInput `json:"blocks,omitzero"`
+	// Makes the call happen at most once; 1 to 255 bytes.
+	IdempotencyKey *string `json:"idempotencyKey,omitzero"`
+}
+
+// What `editSend` did.
+type EditSendPayload struct {
+	// The send as it is now; null when there are `userErrors`.
+	Send *view.Send `json:"send,omitzero"`
+	// What is wrong with the input; then nothing was changed.
+	UserErrors []*model.Problem `json:"userErrors"`
+	// The answer is that of an earlier call with the same `idempotencyKey`.
+	Replayed bool `json:"replayed"`
+}
+
 // Which user to erase.
 type EraseUserInput struct {
 	// The user's identifier, or one that the user had before.

@@ -80,6 +80,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteUserInput,
 		ec.unmarshalInputDeleteWebhookEndpointInput,
 		ec.unmarshalInputDeliveryFilter,
+		ec.unmarshalInputEditSendInput,
 		ec.unmarshalInputEraseUserInput,
 		ec.unmarshalInputEscalationInput,
 		ec.unmarshalInputEventCondition,
@@ -1089,6 +1090,8 @@ type Notification implements Node {
   archivedAt: DateTime
   "When it disappears by itself; null: never."
   expiresAt: DateTime
+  "When the application last changed what it says (` + "`" + `editSend` + "`" + `); null: it is as it was sent."
+  editedAt: DateTime
   "How it went out over other channels than the inbox, and over which it did not, and why. A user credential does not see what concerns the provider."
   deliveries: [Delivery!]!
 }
@@ -1255,6 +1258,10 @@ type Send implements Node {
   createdAt: DateTime!
   "When it was recalled; null: it was not."
   recalledAt: DateTime
+  "How often what it says was edited (` + "`" + `editSend` + "`" + `)."
+  edition: Int!
+  "When it was edited last; null: it was not."
+  editedAt: DateTime
   "Recipients named one by one, 1,000 at most, whom it left out, and why; by identifier. A user credential is told of none."
   skipped: [SkippedRecipient!]!
 }
@@ -1759,6 +1766,14 @@ type Mutation {
   channels does not. Up to 2,000 notifications are gone when the answer arrives, the rest soon after. A second call changes nothing. Secret key only.
   """
   recallSend("Which." input: RecallSendInput!): RecallSendPayload!
+  """
+  Changes what a send says: in every inbox, where live ones hear of it among ` + "`" + `changed` + "`" + `, and in what is yet to go out over other channels, attempts that are made
+  again included. Counters, states and order stay, what is gone stays gone, and what has gone out over other channels stays as it was (` + "`" + `DeliveryAttempt.edition` + "`" + `
+  tells which it carried). Overrides and attachments stay. A send that was made of a template is rendered anew when ` + "`" + `data` + "`" + ` alone is given; once a text is given,
+  it stands for the template on every channel. Up to 2,000 inboxes are told when the answer arrives, the rest soon after. A send that was recalled, or was
+  cancelled before it went out, is a ` + "`" + `CONFLICT` + "`" + `. Secret key only.
+  """
+  editSend("Which, and what it is to say." input: EditSendInput!): EditSendPayload!
   "Takes single notifications back, 1 to 100, whosever they are: they leave their inboxes, and what has not gone out over other channels does not. Secret key only."
   recallNotifications("Which." input: RecallNotificationsInput!): RecallNotificationsPayload!
   "Marks notifications of one inbox. Marking what is already so changes nothing."
@@ -3360,6 +3375,8 @@ type DeliveryAttempt {
   detail: String
   "When the next try was to be; null: there was none to be, or another provider followed at once."
   nextAt: DateTime
+  "Which ` + "`" + `edition` + "`" + ` of the send it carried: 0 for what was sent, 1 for what the first edit made of it. One below that of the send has carried an older text."
+  edition: Int!
 }
 
 "Where a delivery stands."
@@ -4038,6 +4055,36 @@ type RecallSendPayload {
   replayed: Boolean!
 }
 
+"What a send is to say. What is left out stays as it is."
+input EditSendInput {
+  "The ` + "`" + `id` + "`" + ` of the send."
+  id: ID!
+  "The headline; 1 to 1,024 bytes."
+  title: String
+  "The text; at most 64 KB; empty: none."
+  body: String
+  "The address of a picture; empty: none."
+  icon: String
+  "Where a press leads; empty: nowhere."
+  url: String
+  "What the application sends along, in place of all there was: an object of at most 64 KB."
+  data: JSON
+  "Parts that can be acted on, in place of all there were; empty: none."
+  blocks: [BlockInput!]
+  "Makes the call happen at most once; 1 to 255 bytes."
+  idempotencyKey: String
+}
+
+"What ` + "`" + `editSend` + "`" + ` did."
+type EditSendPayload {
+  "The send as it is now; null when there are ` + "`" + `userErrors` + "`" + `."
+  send: Send
+  "What is wrong with the input; then nothing was changed."
+  userErrors: [UserError!]!
+  "The answer is that of an earlier call with the same ` + "`" + `idempotencyKey` + "`" + `."
+  replayed: Boolean!
+}
+
 "Notifications to be taken back."
 input RecallNotificationsInput {
   "Their ` + "`" + `id` + "`" + `s: 1 to 100."
@@ -4525,6 +4572,8 @@ func (ec *executionContext) childFields_DeliveryAttempt(ctx context.Context, fie
 		return ec.fieldContext_DeliveryAttempt_detail(ctx, field)
 	case "nextAt":
 		return ec.fieldContext_DeliveryAttempt_nextAt(ctx, field)
+	case "edition":
+		return ec.fieldContext_DeliveryAttempt_edition(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeliveryAttempt", field.Name)
 }
@@ -4573,6 +4622,18 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_lastUsedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
+}
+
+func (ec *executionContext) childFields_EditSendPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "send":
+		return ec.fieldContext_EditSendPayload_send(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EditSendPayload_userErrors(ctx, field)
+	case "replayed":
+		return ec.fieldContext_EditSendPayload_replayed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EditSendPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_EraseUserPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4961,6 +5022,8 @@ func (ec *executionContext) childFields_Notification(ctx context.Context, field 
 		return ec.fieldContext_Notification_archivedAt(ctx, field)
 	case "expiresAt":
 		return ec.fieldContext_Notification_expiresAt(ctx, field)
+	case "editedAt":
+		return ec.fieldContext_Notification_editedAt(ctx, field)
 	case "deliveries":
 		return ec.fieldContext_Notification_deliveries(ctx, field)
 	}
@@ -5443,6 +5506,10 @@ func (ec *executionContext) childFields_Send(ctx context.Context, field graphql.
 		return ec.fieldContext_Send_createdAt(ctx, field)
 	case "recalledAt":
 		return ec.fieldContext_Send_recalledAt(ctx, field)
+	case "edition":
+		return ec.fieldContext_Send_edition(ctx, field)
+	case "editedAt":
+		return ec.fieldContext_Send_editedAt(ctx, field)
 	case "skipped":
 		return ec.fieldContext_Send_skipped(ctx, field)
 	}
