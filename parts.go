@@ -101,7 +101,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	p.sessions = auth.NewSessions(p.store, log)
 	out := dial.New(dial.Config{Guard: guard})
 	p.delivery = &delivery.Service{
-		Store: p.store, Kinds: kinds(p.apps), Box: box, PublicURL: cfg.PublicURL, Changed: p.auth.Forget, Log: log, Render: rendering{p.template}, Lease: cfg.Lease,
+		Store: p.store, Kinds: kinds(p.apps), Box: box, PublicURL: cfg.PublicURL, Live: p.hub, Changed: p.auth.Forget, Log: log, Render: rendering{p.template}, Lease: cfg.Lease,
 		Outside: delivery.Outside{Dial: out.DialContext, HTTP: out.HTTP(), Guard: out.Guard, TLS: out.TLS()},
 	}
 	p.sends.Deliver = p.delivery.Wake

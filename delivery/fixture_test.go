@@ -27,6 +27,7 @@ import (
 type fixture struct {
 	*delivery.Service
 	store    *store.Store
+	hub      *live.Hub
 	url      string
 	sends    *notify.Service
 	users    *user.Service
@@ -51,7 +52,7 @@ func newFixture(t testing.TB, url string) *fixture {
 		t.Fatal(err)
 	}
 	hub := live.NewHub(live.Config{})
-	f := &fixture{store: s, url: url, recorder: &deliverytest.Recorder{}, box: box, catalog: &catalog.Service{Store: s}, users: &user.Service{Store: s, Live: hub}}
+	f := &fixture{store: s, url: url, hub: hub, recorder: &deliverytest.Recorder{}, box: box, catalog: &catalog.Service{Store: s}, users: &user.Service{Store: s, Live: hub}}
 	f.Service = f.another()
 	f.sends = &notify.Service{Store: s, Users: f.users, Catalog: f.catalog, Live: hub, Log: slog.New(slog.DiscardHandler)}
 	f.sends.Deliver = func() { f.Wake() }
@@ -64,7 +65,7 @@ func newFixture(t testing.TB, url string) *fixture {
 func (f *fixture) another() *delivery.Service {
 	return &delivery.Service{
 		Store: f.store, Kinds: delivery.NewKinds(f.recorder.Kind("recorder"), f.recorder.Kind("other")), Box: f.box,
-		Log: slog.New(slog.DiscardHandler), Tick: 10 * time.Millisecond,
+		Log: slog.New(slog.DiscardHandler), Tick: 10 * time.Millisecond, Live: f.hub,
 	}
 }
 

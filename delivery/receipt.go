@@ -99,9 +99,13 @@ const (
 // apply records reports. Those that came too early are given a moment.
 func (s *Service) apply(ctx context.Context, ref model.ProviderRef, reports []model.Report) (total model.Reported, err error) {
 	for try := 1; len(reports) > 0; try++ {
+		since := s.now()
 		done, err := s.Store.ApplyReports(ctx, ref, reports)
 		if err != nil {
 			return total, err
+		}
+		if done.Applied > 0 {
+			s.announce(ctx, since, ref.Env)
 		}
 		total.Applied, total.Stale, total.Unknown = total.Applied+done.Applied, total.Stale+done.Stale, total.Unknown+done.Unknown
 		if reports = done.Early; len(reports) == 0 || try == earlyTries {

@@ -38,8 +38,10 @@ func (s *Service) AttemptsOf(ctx context.Context, env model.EnvID, ids []model.D
 // Retry makes a delivery that waits, or ended without being sent, due at once,
 // its schedule beginning anew. In another state it is a KindConflict error.
 func (s *Service) Retry(ctx context.Context, env model.EnvID, once model.Once, id model.DeliveryID) (model.Outcome[model.Delivery], error) {
+	since := s.now()
 	out, err := s.Store.RetryDelivery(ctx, env, once, id)
 	if err == nil {
+		s.announce(ctx, since, env)
 		s.Wake()
 	}
 	return out, err
@@ -49,8 +51,10 @@ func (s *Service) Retry(ctx context.Context, env model.EnvID, once model.Once, i
 // most model.MaxReplay at a time; without states, those that FAILED. It returns
 // how many.
 func (s *Service) RetryAll(ctx context.Context, env model.EnvID, once model.Once, f model.DeliveryFilter) (model.Outcome[int], error) {
+	since := s.now()
 	out, err := s.Store.RetryDeliveries(ctx, env, once, f)
 	if err == nil {
+		s.announce(ctx, since, env)
 		s.Wake()
 	}
 	return out, err

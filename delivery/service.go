@@ -48,6 +48,8 @@ type Records interface {
 	Delivery(ctx context.Context, env model.EnvID, id model.DeliveryID) (model.Delivery, error)
 	DeliveriesOf(ctx context.Context, env model.EnvID, ids []model.NotificationID) ([]model.Delivery, error)
 	ListDeliveries(ctx context.Context, env model.EnvID, f model.DeliveryFilter, page model.PageRequest) (model.Page[model.Delivery], error)
+	DeliveryMarks(ctx context.Context, env model.EnvID, f model.DeliveryFilter, after model.DeliveryMark, limit int) ([]model.DeliveryMark, error)
+	MarkedDeliveries(ctx context.Context, env model.EnvID, f model.DeliveryFilter, ids []model.DeliveryID) ([]model.Delivery, error)
 	Attempts(ctx context.Context, env model.EnvID, ids []model.DeliveryID) (map[model.DeliveryID][]model.Attempt, error)
 	RetryDelivery(ctx context.Context, env model.EnvID, once model.Once, id model.DeliveryID) (model.Outcome[model.Delivery], error)
 	RetryDeliveries(ctx context.Context, env model.EnvID, once model.Once, f model.DeliveryFilter) (model.Outcome[int], error)
@@ -96,6 +98,9 @@ type Service struct {
 	// its end; empty: not known, so nobody is told where to report to and mail
 	// cannot be unsubscribed from.
 	PublicURL string
+	// Live is where changes of deliveries are published and watched; nil: nobody
+	// hears of them, and there are no streams.
+	Live Hub
 	// Changed is told of environments whose providers have changed, after the
 	// commit; may be nil.
 	Changed func(env model.EnvID)

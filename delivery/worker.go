@@ -89,7 +89,7 @@ func (s *Service) Run(ctx context.Context) {
 	recording.Wait()
 }
 
-// sweep ends what nobody will try any more.
+// sweep ends what nobody will try any more. Streams find that for themselves.
 func (s *Service) sweep(ctx context.Context) {
 	for n := sweepBatch; n == sweepBatch && ctx.Err() == nil; {
 		within, cancel := context.WithTimeout(ctx, queueTime)
@@ -273,9 +273,11 @@ func (s *Service) recordBatch(ctx context.Context, batch []model.FinishedDeliver
 	giveUp := time.Now().Add(2 * orDefault(s.Lease, DefaultLease))
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		within, cancel := context.WithTimeout(ctx, queueTime)
+		since := s.now()
 		counted, err := s.Store.FinishDeliveries(within, batch)
 		cancel()
 		if err == nil {
+			s.announce(ctx, since, environmentsOf(batch, counted)...)
 			s.count(ctx, batch, counted)
 			return
 		}

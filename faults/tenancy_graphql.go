@@ -209,7 +209,7 @@ func (w *graphWriter) scalar(name, kind string) string {
 		return `{note: "` + markHere + `"}`
 	case "PageCursor":
 		return strconv.Quote(w.known("cursor"))
-	case "InboxPosition":
+	case "InboxPosition", "DeliveryPosition": // one of the other is refused
 		return strconv.Quote(w.known("position"))
 	case "ID":
 		return strconv.Quote(w.id(name))

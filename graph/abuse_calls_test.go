@@ -160,6 +160,7 @@ var abuseCalls = []abuseCall{
 
 	{field: "inbox", args: `{"user":"ada","categories":["comments"],"first":2}`, user: true, userArgs: `{"first":2,"categories":["comments"]}`},
 	{field: "sendProgress", args: `{"id":"@later"}`},
+	{on: "Subscription", field: "deliveries", args: `{"after":"AwAGR0hGIEAA","send":"@welcome","notification":"@welcome/ada","user":"ada","provider":"@shop/mail","channels":["EMAIL"],"states":["FAILED"],"first":2}`},
 }
 
 // stateQuery shows what callers can read of an environment.

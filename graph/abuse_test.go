@@ -79,9 +79,13 @@ func newAbuse(t *testing.T, schema *ast.Schema, call abuseCall, url string) *abu
 	must(a.w.users.Identify(t.Context(), shop.ID, model.Once{}, model.IdentifyInput{Identifier: "bob", Attributes: json.RawMessage(`{"note":"bobs-secret"}`)}))(t)
 	a.w.send(shop, "letter", "", model.Content{Title: "bobs-letter"}, "bob")
 	a.peek = newPeek(t, url)
-	if a.within = call.within; call.on != "" {
+	a.within = call.within
+	switch {
+	case call.on == schema.Subscription.Name: // where a query has the same name
+		a.within, a.op, a.field = alone, ast.Subscription, schema.Subscription.Fields.ForName(call.field)
+	case call.on != "":
 		a.op, a.field = ast.Query, schema.Types[call.on].Fields.ForName(call.field)
-	} else {
+	default:
 		a.within = alone
 		a.op, a.field = rootField(schema, call.field)
 	}
@@ -89,8 +93,8 @@ func newAbuse(t *testing.T, schema *ast.Schema, call abuseCall, url string) *abu
 }
 
 func rootField(schema *ast.Schema, name string) (ast.Operation, *ast.FieldDefinition) {
-	for op, def := range map[ast.Operation]*ast.Definition{ast.Query: schema.Query, ast.Mutation: schema.Mutation, ast.Subscription: schema.Subscription} {
-		if f := def.Fields.ForName(name); f != nil {
+	for _, op := range []ast.Operation{ast.Query, ast.Mutation, ast.Subscription} {
+		if f := map[ast.Operation]*ast.Definition{ast.Query: schema.Query, ast.Mutation: schema.Mutation, ast.Subscription: schema.Subscription}[op].Fields.ForName(name); f != nil {
 			return op, f
 		}
 	}

@@ -140,7 +140,12 @@ func (w *world) foreignValues(typeName string) []hostile {
 			add(name, cursor.EncodePosition(p))
 		}
 	}
-	kinds := map[string]string{"PageCursor": "uinspbtomxw", "InboxPosition": "b"}[typeName]
+	if typeName == "DeliveryPosition" {
+		for name, at := range map[string]time.Time{"moment": start, "moment of the beginning": time.UnixMicro(0), "moment of the end": time.UnixMicro(model.MaxID), "moment before all": time.UnixMicro(-1)} {
+			add(name, cursor.EncodeMoment(at))
+		}
+	}
+	kinds := map[string]string{"PageCursor": "uinspbtomxw", "InboxPosition": "b", "DeliveryPosition": "b"}[typeName]
 	for _, kind := range []byte(kinds) {
 		for name, key := range map[string]model.PageKey{
 			"plain": {At: start, ID: 1000, Text: "ada"}, "with NUL": {At: start, ID: 1, Text: "a\x00"}, "with SQL": {At: start, Text: "' OR 1=1 --"}, "of the end of time": {At: time.UnixMicro(1<<63 - 1), ID: model.MaxID},

@@ -33,7 +33,7 @@ var forApplications = map[string]bool{
 	"Query.webhookEndpoints": true, "Query.webhookEvents": true,
 	"Mutation.createWebhookEndpoint": true, "Mutation.updateWebhookEndpoint": true, "Mutation.rotateWebhookSecret": true, "Mutation.deleteWebhookEndpoint": true,
 	"Mutation.replayWebhookEvent": true, "Mutation.replayWebhookEvents": true,
-	"Subscription.sendProgress": true,
+	"Subscription.sendProgress": true, "Subscription.deliveries": true,
 }
 
 // authorize says whether the caller may use a root field at all. It is asked

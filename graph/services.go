@@ -120,6 +120,7 @@ type Deliveries interface {
 	Of(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID][]model.Delivery, error)
 	List(ctx context.Context, env model.EnvID, f model.DeliveryFilter, page model.PageRequest) (model.Page[model.Delivery], error)
 	AttemptsOf(ctx context.Context, env model.EnvID, ids []model.DeliveryID) (map[model.DeliveryID][]model.Attempt, error)
+	WatchDeliveries(ctx context.Context, env model.EnvID, o delivery.WatchOptions, wake func()) (*delivery.Stream, error)
 	Retry(ctx context.Context, env model.EnvID, once model.Once, id model.DeliveryID) (model.Outcome[model.Delivery], error)
 	RetryAll(ctx context.Context, env model.EnvID, once model.Once, f model.DeliveryFilter) (model.Outcome[int], error)
 	Explain(ctx context.Context, env model.Environment, n model.Notification, channel model.Channel) (model.Decision, error)

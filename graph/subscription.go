@@ -30,7 +30,7 @@ func (*subscription) SendProgress(ctx context.Context, _ string) (<-chan *view.S
 
 // subscriptions open the root fields of Subscription.
 func (r *Resolver) subscriptions() map[string]operation.Open {
-	return map[string]operation.Open{"inbox": r.openInbox, "sendProgress": r.openProgress}
+	return map[string]operation.Open{"inbox": r.openInbox, "sendProgress": r.openProgress, "deliveries": r.openDeliveries}
 }
 
 // textArg is a text argument; nil when it was left out or null.

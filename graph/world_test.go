@@ -117,7 +117,7 @@ func emptyWorld(t *testing.T, url string) *world {
 	w.sends = &notify.Service{Store: w.calls, Users: w.users, Catalog: w.catalog, Templates: w.templates, Segments: w.segments, Live: hub, Now: w.clock.Now}
 	authService := auth.NewService(auth.Config{Lookup: w.store, Box: box, Now: w.clock.Now})
 	w.delivery = &delivery.Service{
-		Store: w.calls, Kinds: delivery.NewKinds(w.recorder.Kind("recorder"), w.recorder.Kind("other")), Box: box, Changed: authService.Forget,
+		Store: w.calls, Kinds: delivery.NewKinds(w.recorder.Kind("recorder"), w.recorder.Kind("other")), Box: box, Live: hub, Changed: authService.Forget,
 		Now: w.clock.Now, Log: slog.New(slog.DiscardHandler), Tick: 10 * time.Millisecond,
 	}
 	w.sends.Deliver = w.delivery.Wake

@@ -66,6 +66,7 @@ func (h *Hub) healEvery(ctx context.Context) {
 // heal compares the keys with the database, and tells the watchers of those
 // that are elsewhere.
 func (h *Hub) heal(ctx context.Context, all []known) error {
+	all = h.remind(all)
 	var keys []model.LiveKey
 	rewound := 0
 	for batch := range slices.Chunk(all, healBatch) {
@@ -90,6 +91,19 @@ func (h *Hub) heal(ctx context.Context, all []known) error {
 		h.log.WarnContext(ctx, "the database is behind what was published from it; streams of these inboxes begin anew", "inboxes", rewound)
 	}
 	return nil
+}
+
+// remind tells the watchers of deliveries to look for themselves, and returns
+// the keys that can be compared. Changes of deliveries have a time and no
+// number that would show that one was missed.
+func (h *Hub) remind(all []known) []known {
+	return slices.DeleteFunc(all, func(k known) bool {
+		if k.key.Kind != model.LiveDeliveries {
+			return false
+		}
+		h.deliver(model.Hint{Key: k.key})
+		return true
+	})
 }
 
 // mend makes the hint that was lost, if one was: the key is at head, and was

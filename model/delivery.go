@@ -187,10 +187,20 @@ type DeliveryFilter struct {
 	Until        time.Time // made before
 }
 
+// DeliveryMark says how a delivery stood: two marks of one delivery are equal
+// exactly if nothing has become of it in between.
+type DeliveryMark struct {
+	ID        DeliveryID
+	UpdatedAt int64 // microseconds
+	State     DeliveryState
+	Fence     int64
+}
+
 // Limits of deliveries.
 const (
 	MaxReplay      = 10_000              // deliveries of one retryDeliveries call
 	SuspectLost    = 2                   // of Delivery.Lost, from which a delivery is tried alone
+	MaxChanges     = 100                 // deliveries of one event of a stream
 	MaxLost        = 3                   // of Delivery.Lost, at which a delivery is set aside
 	MaxEscalations = 10                  // of one send
 	MaxAfter       = 30 * 24 * time.Hour // that an escalation may wait

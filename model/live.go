@@ -7,8 +7,9 @@ type LiveKind uint8
 
 // The kinds of live key.
 const (
-	LiveInbox LiveKind = iota + 1 // ID is a user
-	LiveSend                      // ID is a send
+	LiveInbox      LiveKind = iota + 1 // ID is a user
+	LiveSend                           // ID is a send
+	LiveDeliveries                     // ID is 0: the deliveries of an environment
 )
 
 // LiveKey names something that streams can watch. It carries its environment.
@@ -23,6 +24,16 @@ func InboxKey(env EnvID, user UserID) LiveKey { return LiveKey{env, LiveInbox, i
 
 // SendKey is the live key of a send's progress.
 func SendKey(env EnvID, send SendID) LiveKey { return LiveKey{env, LiveSend, int64(send)} }
+
+// DeliveriesKey is the live key of an environment's deliveries.
+func DeliveriesKey(env EnvID) LiveKey { return LiveKey{Env: env, Kind: LiveDeliveries} }
+
+// DeliveriesHint says that deliveries of an environment have changed, none of
+// them before since. Its Seq is that time in microseconds; 0 says that any
+// number of them may have, unheard.
+func DeliveriesHint(env EnvID, since time.Time) Hint {
+	return Hint{Key: DeliveriesKey(env), Seq: since.UnixMicro()}
+}
 
 // Hint says that something watched has moved to Seq. Change, when it is there,
 // is everything that happened between Seq-1 and Seq; without it (or when it

@@ -171,6 +171,7 @@ func (s *Service) attempt(ctx context.Context, jobs []*job) error {
 	for i, j := range open {
 		pending[i] = j.pending
 	}
+	since := s.now()
 	saved, changes, err := s.Store.SaveSends(ctx, pending)
 	if err != nil {
 		return err
@@ -189,13 +190,25 @@ func (s *Service) attempt(ctx context.Context, jobs []*job) error {
 			hints = append(hints, progressHint(j.pending.Send))
 		}
 	}
-	if len(hints) > 0 {
+	delivered := deliveryHints(pending, since)
+	if hints = append(hints, delivered...); len(hints) > 0 {
 		s.Live.Publish(ctx, hints...)
 	}
-	if slices.ContainsFunc(pending, func(p model.PendingSend) bool { return len(p.Deliveries) > 0 }) {
+	if len(delivered) > 0 {
 		s.wakeDelivery()
 	}
 	return nil
+}
+
+// deliveryHints tell of the environments in which sends made deliveries.
+func deliveryHints(sends []model.PendingSend, since time.Time) (hints []model.Hint) {
+	for i := range sends {
+		hint := model.DeliveriesHint(sends[i].Send.EnvID, since)
+		if len(sends[i].Deliveries) > 0 && !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+		}
+	}
+	return hints
 }
 
 func unsettled(jobs []*job) []*job {

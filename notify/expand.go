@@ -150,12 +150,14 @@ func (e *expander) expand(ctx context.Context, x model.Expansion) (saved bool, e
 		if err != nil {
 			return false, err
 		}
+		since := e.now()
 		saved, changes, err := e.Store.SaveChunk(ctx, c)
 		if err == nil {
 			if saved {
 				e.ids = e.ids[len(c.Notifications):]
 				e.tell(ctx, c.Send, changes)
 				if len(c.Deliveries) > 0 {
+					e.Live.Publish(ctx, model.DeliveriesHint(c.Send.EnvID, since))
 					e.wakeDelivery()
 				}
 			}

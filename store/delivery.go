@@ -105,8 +105,8 @@ func (s *Store) insertDeliveries(ctx context.Context, tx bun.IDB, planned []mode
 		}
 		q := `with x (env_id, id, notification_id, user_id, send_id, channel, lane, state, reason, address, platform, carrier, unless, after, expires_at, created_at) as (values ` + list.String() + `)
 			insert into deliveries (env_id, id, notification_id, user_id, send_id, channel, lane, state, reason, address, platform, carrier, unless, run_at, expires_at, created_at, updated_at)
-			select env_id, id, notification_id, user_id, send_id, channel, lane, state, reason, address, platform, carrier, unless, ` + clock + ` + after, expires_at, created_at, created_at from x`
-		if _, err := tx.NewRaw(q, append(list.args, clockArgs...)...).Exec(ctx); err != nil {
+			select env_id, id, notification_id, user_id, send_id, channel, lane, state, reason, address, platform, carrier, unless, ` + clock + ` + after, expires_at, created_at, ? from x`
+		if _, err := tx.NewRaw(q, slices.Concat(list.args, clockArgs, []any{micros(s.now())})...).Exec(ctx); err != nil {
 			return fmt.Errorf("writing deliveries: %w", err)
 		}
 	}

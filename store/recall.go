@@ -65,9 +65,11 @@ func (s *Store) RecallNext(ctx context.Context, limit int) (found bool, hints []
 		if _, hints, err = s.takeAwayIn(ctx, tx, model.CauseRecalled, due, "true"); err != nil {
 			return err
 		}
-		if err := s.cancelDeliveries(ctx, tx, due); err != nil {
+		canceled, err := s.cancelDeliveries(ctx, tx, due)
+		if err != nil {
 			return err
 		}
+		hints = append(hints, canceled...)
 		reached := due[len(due)-1].UserID
 		_, err = tx.NewRaw("update sends set recall_reached = ? where env_id = ? and id = ? and recall = 1 and recall_reached < ?", reached, send.EnvID, send.ID, reached).Exec(ctx)
 		return err
@@ -115,7 +117,9 @@ func (s *Store) RecallNotifications(ctx context.Context, env model.EnvID, o mode
 		if _, hints, err = s.takeAwayIn(ctx, tx, model.CauseRecalled, due, "true"); err != nil {
 			return out, err
 		}
-		return out, s.cancelDeliveries(ctx, tx, due)
+		canceled, err := s.cancelDeliveries(ctx, tx, due)
+		hints = append(hints, canceled...)
+		return out, err
 	})
 	if err != nil || out.Replayed {
 		hints = nil
@@ -123,15 +127,18 @@ func (s *Store) RecallNotifications(ctx context.Context, env model.EnvID, o mode
 	return out, hints, err
 }
 
-// cancelDeliveries ends what waits to go out for notifications. What is being
-// attempted goes on.
-func (s *Store) cancelDeliveries(ctx context.Context, tx bun.Tx, of []dueNotification) error {
+// cancelDeliveries ends what waits to go out for notifications of an environment.
+// What is being attempted goes on. The hints are to be published.
+func (s *Store) cancelDeliveries(ctx context.Context, tx bun.Tx, of []dueNotification) ([]model.Hint, error) {
 	var rows []deliveryRow
-	keys := keysOf(of)
+	keys, now := keysOf(of), s.now()
 	if err := tx.NewRaw(`update deliveries set state = ?, detail = 'the notification was recalled', updated_at = ?
 		where (env_id, notification_id) in (values `+keys.String()+`) and state = ? returning `+returnedColumns,
-		append(append([]any{int16(model.DeliveryCanceled), micros(s.now())}, keys.args...), int16(model.DeliveryQueued))...).Scan(ctx, &rows); err != nil {
-		return fmt.Errorf("cancelling deliveries: %w", err)
+		append(append([]any{int16(model.DeliveryCanceled), micros(now)}, keys.args...), int16(model.DeliveryQueued))...).Scan(ctx, &rows); err != nil {
+		return nil, fmt.Errorf("cancelling deliveries: %w", err)
 	}
-	return s.tell(ctx, tx, deliveryEvents(column(rows, deliveryRow.model)))
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	return []model.Hint{model.DeliveriesHint(rows[0].EnvID, now)}, s.tell(ctx, tx, deliveryEvents(column(rows, deliveryRow.model)))
 }

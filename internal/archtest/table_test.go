@@ -48,7 +48,7 @@ var imports = map[string]string{
 	"app":          "model auth" + tools,
 	"audience":     "model" + tools,
 	"catalog":      "model render" + tools,
-	"delivery":     "model preference render" + tools,
+	"delivery":     "model live preference render" + tools,
 	"delivery/...": "model delivery" + tools, // a provider each
 	"inbox":        "model live" + tools,
 	"notify":       "model live preference audience" + tools,

@@ -1,5 +1,5 @@
 // Package cursor writes the opaque texts that clients hand back: positions of
-// inboxes and places in lists. It owns their form and nothing else: what a
+// inboxes and streams, and places in lists. It owns their form and nothing else: what a
 // position means, and whose it is, is for package inbox.
 //
 // The form is binary with a byte of its own in front, in base64url without
@@ -21,11 +21,13 @@ import (
 const (
 	positionForm = 1
 	pageForm     = 2
+	momentForm   = 3
 )
 
 const (
 	positionSize = 1 + 3*8
 	pageSize     = 2 + 2*8 // and the text
+	momentSize   = 1 + 8
 )
 
 // coding refuses what it would not have written: padding, other alphabets, and
@@ -34,6 +36,7 @@ var coding = base64.RawURLEncoding.Strict()
 
 var (
 	errPosition = model.Errorf(model.KindInvalid, "must be a position that the server gave out")
+	errMoment   = model.Errorf(model.KindInvalid, "must be a position that a stream of deliveries gave out")
 	errPage     = model.Errorf(model.KindInvalid, "must be a cursor that this list gave out")
 )
 
@@ -86,6 +89,27 @@ func DecodePage(kind byte, s string) (model.PageKey, error) {
 		return model.PageKey{}, errPage
 	}
 	return model.PageKey{At: time.UnixMicro(at).UTC(), ID: int64(id), Text: text}, nil
+}
+
+// EncodeMoment writes where a stream of deliveries stands, which is a time not
+// before 1970, to the microsecond.
+func EncodeMoment(at time.Time) string {
+	b := binary.BigEndian.AppendUint64([]byte{momentForm}, uint64(at.UnixMicro()))
+	return coding.EncodeToString(b)
+}
+
+// DecodeMoment is the inverse of EncodeMoment. Any other text is a KindInvalid
+// error whose message completes a sentence that begins with the field.
+func DecodeMoment(s string) (time.Time, error) {
+	b, ok := decode(s, momentSize)
+	if !ok || len(b) != momentSize || b[0] != momentForm {
+		return time.Time{}, errMoment
+	}
+	at := binary.BigEndian.Uint64(b[1:])
+	if at > model.MaxID {
+		return time.Time{}, errMoment
+	}
+	return time.UnixMicro(int64(at)).UTC(), nil
 }
 
 // noTime is how the zero time is written; nothing is earlier.

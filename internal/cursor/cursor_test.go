@@ -24,6 +24,16 @@ func TestPositionComesBackAsItWas(t *testing.T) {
 	}
 }
 
+func TestMomentComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Time{time.UnixMicro(0).UTC(), time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC), time.UnixMicro(model.MaxID).UTC()} {
+		got, err := cursor.DecodeMoment(cursor.EncodeMoment(at))
+		if err != nil || !got.Equal(at) {
+			t.Errorf("%s came back as %s, %v", at, got, err)
+		}
+	}
+}
+
 func TestPageComesBackAsItWas(t *testing.T) {
 	t.Parallel()
 	for _, k := range []model.PageKey{
@@ -60,6 +70,13 @@ func TestWhatNobodyWroteIsRefused(t *testing.T) {
 		}
 	}
 	for name, s := range map[string]string{
+		"Empty": "", "Position": position, "Page": page, "Before1970": cursor.EncodeMoment(time.UnixMicro(-1)), "Short": "Aw", "Huge": strings.Repeat("A", 1<<20),
+	} {
+		if at, err := cursor.DecodeMoment(s); model.KindOf(err) != model.KindInvalid {
+			t.Errorf("%s: DecodeMoment(%.40q) = %s, %v; want it refused", name, s, at, err)
+		}
+	}
+	for name, s := range map[string]string{
 		"Empty": "", "Position": position, "OtherList": cursor.EncodePage('y', model.PageKey{ID: 7}), "Short": page[:8],
 		"BrokenText": cursor.EncodePage('x', model.PageKey{Text: "\xff"}), "NegativeID": cursor.EncodePage('x', model.PageKey{ID: -1}), "Huge": strings.Repeat("A", 1<<20),
 	} {
@@ -85,6 +102,23 @@ func FuzzDecodePosition(f *testing.F) {
 		}
 		if again := cursor.EncodePosition(p); again != s {
 			t.Errorf("DecodePosition(%q) = %+v, which encodes to %q", s, p, again)
+		}
+	})
+}
+
+// FuzzDecodeMoment holds DecodeMoment to the same two promises.
+func FuzzDecodeMoment(f *testing.F) {
+	f.Add(cursor.EncodeMoment(time.UnixMicro(0)))
+	f.Add(cursor.EncodeMoment(time.UnixMicro(model.MaxID)))
+	f.Add("")
+	f.Add("Aw==")
+	f.Fuzz(func(t *testing.T, s string) {
+		at, err := cursor.DecodeMoment(s)
+		if err != nil {
+			return
+		}
+		if again := cursor.EncodeMoment(at); again != s {
+			t.Errorf("DecodeMoment(%q) = %s, which encodes to %q", s, at, again)
 		}
 	})
 }
