@@ -51,6 +51,22 @@ func TestWhatWasPublishedIsNotHealed(t *testing.T) {
 	})
 }
 
+// TestWatchersOfDeliveriesAreReminded is about a key that cannot be compared:
+// who watches it looks for itself.
+func TestWatchersOfDeliveriesAreReminded(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, p *process) {
+		key := model.DeliveriesKey(1)
+		r := p.watch(key)
+		p.publish(model.Hint{Key: key, Seq: 7})
+		pass()
+		pass()
+		if got, want := r.Seqs(), []int64{7, 0, 0}; !slices.Equal(got, want) {
+			t.Errorf("was offered %v, want %v", got, want)
+		}
+	})
+}
+
 func TestFirstWatcherOfAKeyIsToldWhereItIs(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, p *process) {

@@ -46,16 +46,22 @@ func TestRecall(t *testing.T) {
 		if err != nil || out.Value.RecalledAt.IsZero() || out.Value.Status != model.SendSent {
 			t.Fatalf("recalled %+v, %v", out.Value, err)
 		}
-		told := 0
+		told, watched := 0, 0
 		for found := true; found; {
 			var hints []model.Hint
 			if found, hints, err = s.RecallNext(ctx, 2); err != nil {
 				t.Fatal(err)
 			}
-			told += len(hints)
+			for _, h := range hints {
+				if h.Key == model.DeliveriesKey(f.env) {
+					watched++
+				} else {
+					told++
+				}
+			}
 		}
-		if told != len(f.users) {
-			t.Errorf("%d inboxes are told, want %d", told, len(f.users))
+		if told != len(f.users) || watched != 1 {
+			t.Errorf("%d inboxes are told, want %d; watchers of deliveries %d times, want once", told, len(f.users), watched)
 		}
 		for i, u := range f.users {
 			if got := shown(t, s, f.env, u.ID); !slices.Equal(got, []model.NotificationID{kept.Notifications[i].ID}) {
