@@ -479,6 +479,14 @@ type DeliveryEdge struct {
 	Node *view.Delivery `json:"node"`
 }
 
+// Deliveries that are new or have changed. With server-sent events, the id of the event is its position, and `Last-Event-ID` is `after`.
+type DeliveryEvent struct {
+	// Where the stream is after this event.
+	Position string `json:"position"`
+	// The deliveries as they stand now, the longest unchanged first. Empty in a first event that has nothing to tell.
+	Changed []*view.Delivery `json:"changed"`
+}
+
 // Chooses deliveries. What is left out does not filter.
 type DeliveryFilter struct {
 	// In one of these states; DEFERRED and RETRYING are QUEUED here.

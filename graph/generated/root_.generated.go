@@ -260,6 +260,9 @@ scalar PageCursor
 "A place in the history of one inbox. Opaque: hand it back to resume a stream or to bound a mark-all."
 scalar InboxPosition
 
+"A place in the history of an environment's deliveries. Opaque: hand it back to resume a stream."
+scalar DeliveryPosition
+
 "Something with an id that is unique on this server."
 interface Node {
   "Opaque id; ` + "`" + `Query.node` + "`" + ` finds the object again."
@@ -3002,6 +3005,37 @@ type Subscription {
   ): InboxEvent!
   "A send whenever its status or progress changes; ends when it is SENT or CANCELED. Secret key only."
   sendProgress("The ` + "`" + `id` + "`" + ` of the send." id: ID!): Send!
+  """
+  What becomes of deliveries. The first event comes at once; from then on every delivery that is new or has changed is told, as it stands when the event is
+  made: of changes in quick succession only the last one shows. After a position, what was missed comes too. A delivery may be told twice. That one is
+  being tried is no change. Secret key only.
+  """
+  deliveries(
+    "The position of the last event that was applied; nothing is too long ago. Left out: what changes from now on."
+    after: DeliveryPosition
+    "Of this send, by ` + "`" + `id` + "`" + `."
+    send: ID
+    "Of this notification, by ` + "`" + `id` + "`" + `."
+    notification: ID
+    "To this user, by identifier."
+    user: String
+    "Last tried with this provider, by ` + "`" + `id` + "`" + `."
+    provider: ID
+    "Over one of these channels."
+    channels: [Channel!]
+    "When they come to one of these states; DEFERRED and RETRYING are QUEUED here."
+    states: [DeliveryState!]
+    "How many deliveries an event holds at most, 1 to 100."
+    first: Int = 20
+  ): DeliveryEvent!
+}
+
+"Deliveries that are new or have changed. With server-sent events, the id of the event is its position, and ` + "`" + `Last-Event-ID` + "`" + ` is ` + "`" + `after` + "`" + `."
+type DeliveryEvent {
+  "Where the stream is after this event."
+  position: DeliveryPosition!
+  "The deliveries as they stand now, the longest unchanged first. Empty in a first event that has nothing to tell."
+  changed: [Delivery!]!
 }
 
 """
@@ -4549,6 +4583,16 @@ func (ec *executionContext) childFields_DeliveryEdge(ctx context.Context, field 
 		return ec.fieldContext_DeliveryEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeliveryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "position":
+		return ec.fieldContext_DeliveryEvent_position(ctx, field)
+	case "changed":
+		return ec.fieldContext_DeliveryEvent_changed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryEvent", field.Name)
 }
 
 func (ec *executionContext) childFields_Device(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

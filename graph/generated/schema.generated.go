@@ -126,6 +126,7 @@ type SegmentResolver interface {
 type SubscriptionResolver interface {
 	Inbox(ctx context.Context, after *string, user *string, categories []string, first *int32) (<-chan *InboxEvent, error)
 	SendProgress(ctx context.Context, id string) (<-chan *view.Send, error)
+	Deliveries(ctx context.Context, after *string, send *string, notification *string, user *string, provider *string, channels []model.Channel, states []view.DeliveryState, first *int32) (<-chan *DeliveryEvent, error)
 }
 type TopicResolver interface {
 	Subscribers(ctx context.Context, obj *view.Topic, first *int32, after *string, last *int32, before *string) (*TopicSubscriberConnection, error)
@@ -1700,6 +1701,76 @@ func (ec *executionContext) field_Segment_members_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_deliveries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalODeliveryPosition2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "send",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["send"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "notification",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notification"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "user",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["user"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "provider",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["provider"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "channels",
+		func(ctx context.Context, v any) ([]model.Channel, error) {
+			return ec.unmarshalOChannel2ᚕcarillonᚋmodelᚐChannelᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["channels"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "states",
+		func(ctx context.Context, v any) ([]view.DeliveryState, error) {
+			return ec.unmarshalODeliveryState2ᚕcarillonᚋgraphᚋviewᚐDeliveryStateᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["states"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int32, error) {
+			return ec.unmarshalOInt2ᚖint32(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg7
 	return args, nil
 }
 
@@ -5607,6 +5678,61 @@ func (ec *executionContext) _DeliveryEdge_node(ctx context.Context, field graphq
 func (ec *executionContext) fieldContext_DeliveryEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DeliveryEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Delivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeliveryEvent_position(ctx context.Context, field graphql.CollectedField, obj *DeliveryEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeliveryEvent_position(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Position, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNDeliveryPosition2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeliveryEvent_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeliveryEvent", field, false, false, errors.New("field of type DeliveryPosition does not have child fields"))
+}
+
+func (ec *executionContext) _DeliveryEvent_changed(ctx context.Context, field graphql.CollectedField, obj *DeliveryEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeliveryEvent_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*view.Delivery) graphql.Marshaler {
+			return ec.marshalNDelivery2ᚕᚖcarillonᚋgraphᚋviewᚐDeliveryᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeliveryEvent_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeliveryEvent",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -17876,6 +18002,50 @@ func (ec *executionContext) fieldContext_Subscription_sendProgress(ctx context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_deliveries(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_deliveries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().Deliveries(ctx, fc.Args["after"].(*string), fc.Args["send"].(*string), fc.Args["notification"].(*string), fc.Args["user"].(*string), fc.Args["provider"].(*string), fc.Args["channels"].([]model.Channel), fc.Args["states"].([]view.DeliveryState), fc.Args["first"].(*int32))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *DeliveryEvent) graphql.Marshaler {
+			return ec.marshalNDeliveryEvent2ᚖcarillonᚋgraphᚋgeneratedᚐDeliveryEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_deliveries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeliveryEvent(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_deliveries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SuppressAddressPayload_suppression(ctx context.Context, field graphql.CollectedField, obj *SuppressAddressPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -29204,6 +29374,49 @@ func (ec *executionContext) _DeliveryEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var deliveryEventImplementors = []string{"DeliveryEvent"}
+
+func (ec *executionContext) _DeliveryEvent(ctx context.Context, sel ast.SelectionSet, obj *DeliveryEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deliveryEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeliveryEvent")
+		case "position":
+			out.Values[i] = ec._DeliveryEvent_position(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "changed":
+			out.Values[i] = ec._DeliveryEvent_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var deviceImplementors = []string{"Device", "Node"}
 
 func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, obj *view.Device) graphql.Marshaler {
@@ -34685,6 +34898,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_inbox(ctx, fields[0])
 	case "sendProgress":
 		return ec._Subscription_sendProgress(ctx, fields[0])
+	case "deliveries":
+		return ec._Subscription_deliveries(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -38029,9 +38244,39 @@ func (ec *executionContext) marshalNDeliveryEdge2ᚖcarillonᚋgraphᚋgenerated
 	return ec._DeliveryEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNDeliveryEvent2carillonᚋgraphᚋgeneratedᚐDeliveryEvent(ctx context.Context, sel ast.SelectionSet, v DeliveryEvent) graphql.Marshaler {
+	return ec._DeliveryEvent(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDeliveryEvent2ᚖcarillonᚋgraphᚋgeneratedᚐDeliveryEvent(ctx context.Context, sel ast.SelectionSet, v *DeliveryEvent) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeliveryEvent(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDeliveryFilter2ᚖcarillonᚋgraphᚋgeneratedᚐDeliveryFilter(ctx context.Context, v any) (*DeliveryFilter, error) {
 	res, err := ec.unmarshalInputDeliveryFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeliveryPosition2string(ctx context.Context, v any) (string, error) {
+	res, err := view.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeliveryPosition2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := view.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNDeliveryState2carillonᚋgraphᚋviewᚐDeliveryState(ctx context.Context, v any) (view.DeliveryState, error) {
@@ -40884,6 +41129,24 @@ func (ec *executionContext) unmarshalODeliveryFilter2ᚖcarillonᚋgraphᚋgener
 	}
 	res, err := ec.unmarshalInputDeliveryFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalODeliveryPosition2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := view.UnmarshalString(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalODeliveryPosition2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := view.MarshalString(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalODeliveryState2ᚕcarillonᚋgraphᚋviewᚐDeliveryStateᚄ(ctx context.Context, v any) ([]view.DeliveryState, error) {
