@@ -12,8 +12,10 @@ const previewedLink = "#unsubscribe"
 
 // Preview renders a template, or a draft of one, for a user.
 func (s *Templates) Preview(ctx context.Context, env model.EnvID, p model.TemplatePreview) ([]model.RenderedText, error) {
-	t := model.Template{}
-	var err error
+	var (
+		t   model.Template
+		err error
+	)
 	if p.Draft != nil {
 		t = *p.Draft
 	} else if t, err = s.Find(ctx, env, p.Template); err != nil {

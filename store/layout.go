@@ -69,7 +69,7 @@ func (s *Store) DefaultLayout(ctx context.Context, env model.EnvID) (*model.Layo
 
 // LayoutsByID finds layouts; ids that name none are left out.
 func (s *Store) LayoutsByID(ctx context.Context, env model.EnvID, ids []model.LayoutID) (map[model.LayoutID]model.Layout, error) {
-	rows, err := s.layouts(ctx, s.r, selectLayouts+currentLayout+" and l.id in (?)", env, bun.In(ids))
+	rows, err := s.layouts(ctx, s.r, selectLayouts+currentLayout+" and l.id in (?)", env, bun.List(ids))
 	if err != nil {
 		return nil, err
 	}
