@@ -155,7 +155,10 @@ var abuseCalls = []abuseCall{
 	{field: "layouts", args: `{"first":2}`},
 	{field: "layout", args: `{"identifier":"frame"}`},
 	{field: "createLayout", args: `{"input":{"identifier":"l#","name":"L","content":{"html":"<p>{{content}}","text":"{{content}}"},"default":false,"idempotencyKey":"k#"}}`},
-	{field: "updateLayout", args: `{"input":{"identifier":"frame","name":"F#","content":{"html":"<p>{{content}}","text":"{{content}}"},"default":false,"expectedVersion":1,"idempotencyKey":"k#"}}`},
+	{
+		field: "updateLayout", args: `{"input":{"identifier":"v#","name":"F#","content":{"html":"<p>{{content}}","text":"{{content}}"},"default":false,"expectedVersion":1,"idempotencyKey":"k#"}}`,
+		before: "createLayout", beforeArgs: `{"input":{"identifier":"v#","name":"L","content":{"text":"{{content}}"}}}`,
+	},
 	{field: "deleteLayout", args: `{"input":{"identifier":"l#","idempotencyKey":"k#"}}`, before: "createLayout", beforeArgs: `{"input":{"identifier":"l#","name":"L","content":{"text":"{{content}}"}}}`},
 	{field: "deleteTopic", args: `{"input":{"identifier":"t#","idempotencyKey":"k#"}}`, before: "createTopic", beforeArgs: `{"input":{"identifier":"t#","name":"T"}}`},
 	{field: "subscribeToTopic", args: `{"input":{"topic":"news","users":[{"identifier":"bob","channels":["IN_APP"],"subscribed":true},{"identifier":"nobody"}],"idempotencyKey":"k#"}}`},
