@@ -64,7 +64,7 @@ func (p *place) segments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	srv, err := p.serve(ctx, p.setup)
+	srv, err := p.serve(ctx, p.setup, "REQUEST_TIMEOUT=5m") // previews look at everyone
 	if err != nil {
 		return err
 	}
@@ -124,6 +124,9 @@ func (s *keeping) furnish(ctx context.Context, apiKey string) error {
 	}
 	s.now = time.Now().UnixMicro()
 	users, events := int64(s.segmentUsers), int64(s.segmentUsers)*10
+	if _, err := s.db.Exec(ctx, "set session_replication_role = replica"); err != nil { // without triggers, until all is there
+		return err
+	}
 	for _, step := range []struct {
 		text string
 		args []any
@@ -143,8 +146,8 @@ func (s *keeping) furnish(ctx context.Context, apiKey string) error {
 	return nil
 }
 
-// fillEvents makes the events without their indexes and triggers, which come
-// back in the end: with them it takes many times as long.
+// fillEvents makes the events without their indexes, which come back in the end:
+// with them it takes many times as long. From then on triggers fire again.
 func (s *keeping) fillEvents(ctx context.Context, users, events int64) error {
 	rows, err := s.db.Query(ctx, "select indexname, indexdef from pg_indexes where tablename = 'events' and indexname <> 'events_pkey'")
 	if err != nil {
@@ -154,7 +157,7 @@ func (s *keeping) fillEvents(ctx context.Context, users, events int64) error {
 	if err != nil {
 		return err
 	}
-	for _, statement := range []string{"set session_replication_role = replica", "set maintenance_work_mem = '512MB'", "alter system set max_wal_size = '8GB'", "select pg_reload_conf()"} {
+	for _, statement := range []string{"set maintenance_work_mem = '512MB'", "alter system set max_wal_size = '8GB'", "select pg_reload_conf()"} {
 		if _, err := s.db.Exec(ctx, statement); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -260,8 +261,19 @@ func (p *erasurePart) existing(ctx context.Context, sends map[model.SendID][]int
 	return there, nil
 }
 
-// sendOfAnswer is the send that a stored answer is about, zero if none.
+// sendOfAnswer is the send that a stored answer is about, zero if none. Most
+// answers are of sends: of these the beginning is enough, for decoding all of it
+// is most of what an erasure takes.
 func sendOfAnswer(result string) model.SendID {
+	if rest, ok := strings.CutPrefix(result, `{"Send":{"ID":`); ok {
+		digits, _, _ := strings.Cut(rest, ",")
+		if id, err := strconv.ParseInt(digits, 10, 64); err == nil {
+			return model.SendID(id)
+		}
+	}
+	if !strings.Contains(result, `"Send"`) && !strings.Contains(result, `"RequestID"`) {
+		return 0
+	}
 	var about struct {
 		Send *struct{ ID model.SendID }
 		ID   json.RawMessage
@@ -328,9 +340,29 @@ func alone(s string, from, to int) bool {
 	return (from == 0 || !word(before)) && (to == len(s) || !word(after))
 }
 
+// mayBeIn reports whether a stored answer could have what inJSON looks for. It
+// looks at the text alone; where something is escaped it cannot tell.
+func (n naming) mayBeIn(result string) bool {
+	if strings.Contains(result, n.id.String()) || strings.Contains(result, `\`) {
+		return true
+	}
+	for _, t := range n.texts {
+		if len(t) < plainName {
+			t = `"` + t + `"`
+		}
+		if strings.Contains(result, t) {
+			return true
+		}
+	}
+	return false
+}
+
 // inJSON reports whether a value of a stored answer is the user's id, or a text
 // that names the user.
 func (n naming) inJSON(result string) bool {
+	if !n.mayBeIn(result) {
+		return false
+	}
 	d := json.NewDecoder(bytes.NewReader([]byte(result)))
 	d.UseNumber()
 	for {
