@@ -83,24 +83,24 @@ func TestDeliveriesAreForApplications(t *testing.T) {
 	wants(t, "a user", s.next("1"), `"code":"FORBIDDEN"`)
 
 	application := w.open(t, "shop")
-	for variables, named := range map[string]string{
-		`{"after":"junk"}`: "after must be a position that a stream of deliveries gave out",
-		`{"after":"AQAAAAAAAAABAAAAAAAAAAIAAAAAAAAAAw"}`: "after must be a position",
-		`{"first":0}`:                             "first must be between 1 and 100",
-		`{"first":101}`:                           "first must be",
-		`{"channels":[]}`:                         "channels must name one at least",
-		`{"states":[]}`:                           "states must name one at least",
-		`{"states":["GONE"]}`:                     "GONE",
-		`{"user":"nobody"}`:                       "user names nothing in this environment",
-		`{"send":"` + w.names["elsewhere"] + `"}`: "send names nothing in this environment",
-		`{"send":"junk","notification":"","provider":"prv_none"}`: "names nothing in this environment",
+	for _, refused := range []struct{ variables, named string }{
+		{`{"after":"junk"}`, "after must be a position that a stream of deliveries gave out"},
+		{`{"after":"AQAAAAAAAAABAAAAAAAAAAIAAAAAAAAAAw"}`, "after must be a position"},
+		{`{"first":0}`, "first must be between 1 and 100"},
+		{`{"first":101}`, "first must be"},
+		{`{"channels":[]}`, "channels must name one at least"},
+		{`{"states":[]}`, "states must name one at least"},
+		{`{"states":["GONE"]}`, "GONE"},
+		{`{"user":"nobody"}`, "user names nothing in this environment"},
+		{`{"send":"` + w.names["elsewhere"] + `"}`, "send names nothing in this environment"},
+		{`{"send":"junk","notification":"","provider":"prv_none"}`, "names nothing in this environment"},
 	} {
 		var v map[string]any
-		if err := json.Unmarshal([]byte(variables), &v); err != nil {
+		if err := json.Unmarshal([]byte(refused.variables), &v); err != nil {
 			t.Fatal(err)
 		}
-		application.subscribe(variables, watchDeliveries, v)
-		wants(t, variables, application.next(variables), "error", named)
+		application.subscribe(refused.variables, watchDeliveries, v)
+		wants(t, refused.variables, application.next(refused.variables), "error", refused.named)
 	}
 
 	var made struct {
