@@ -284,6 +284,9 @@ func (e *tenant) begin(ctx context.Context, all *tenants, app *actor) error {
 	if err := do("createProvider", "CreateProviderInput", map[string]any{"kind": "log", "channel": "EMAIL", "name": app.mine("")}); err != nil {
 		return err
 	}
+	if err := e.furnish(ctx, c, app, do); err != nil {
+		return err
+	}
 	for _, name := range names {
 		in := map[string]any{"identifier": name, "firstName": app.mine(name), "email": app.mine(name) + "@example.com"}
 		if err := do("identifyUser", "IdentifyUserInput", in); err != nil {
@@ -295,11 +298,39 @@ func (e *tenant) begin(ctx context.Context, all *tenants, app *actor) error {
 			}
 		}
 	}
+	for n := range tenancyUsers {
+		for d := range tenancyUsers {
+			in := map[string]any{"user": fmt.Sprintf("u%d", n), "deviceId": fmt.Sprintf("d%d", d), "platform": "IOS"}
+			if err := do("registerDevice", "RegisterDeviceInput", in); err != nil {
+				return err
+			}
+		}
+	}
 	var err error
 	e.before, err = c.Inbox(ctx, quiet, true)
 	for _, n := range e.before.Items {
 		e.bait = append(e.bait, n.ID)
 	}
+	return err
+}
+
+// furnish makes what is seldom made by chance.
+func (e *tenant) furnish(ctx context.Context, c *lab.Client, app *actor, do func(mutation, input string, in map[string]any) error) error {
+	for _, make := range []struct {
+		mutation, input string
+		in              map[string]any
+	}{
+		{"createSegment", "CreateSegmentInput", map[string]any{"identifier": "s0", "name": app.mine(""), "rule": map[string]any{"enabled": true}}},
+		{"createLayout", "CreateLayoutInput", map[string]any{"identifier": "l0", "name": app.mine(""), "content": map[string]any{"text": app.mine("") + " {{content}}"}}},
+		{"createTemplate", "CreateTemplateInput", map[string]any{"identifier": "m0", "name": app.mine(""), "content": map[string]any{"title": app.mine("")}}},
+		{"createWebhookEndpoint", "CreateWebhookEndpointInput", map[string]any{"url": "https://example.com/" + app.mine(""), "types": []string{"user.*"}, "enabled": false}},
+	} {
+		if err := do(make.mutation, make.input, make.in); err != nil {
+			return err
+		}
+	}
+	i, err := c.Upload(ctx, strings.NewReader("identifier,firstName\nx0,"+app.mine("")+"\n"))
+	app.ids.add("Import", i.ID)
 	return err
 }
 
@@ -402,7 +433,7 @@ func (a *actor) askOnce(ctx context.Context, client *http.Client, d dialect, ran
 		o.refused++
 		return nil
 	}
-	if o.data++; random.IntN(4) == 0 {
+	if o.data++; random.IntN(2) == 0 {
 		d.harvest(a, body)
 	}
 	return nil

@@ -25,7 +25,7 @@ func (s *Service) Delete(ctx context.Context, env model.EnvID, once model.Once, 
 	id := model.ErasureID(s.ids.New())
 	out, err := s.Store.DeleteUser(ctx, env, once, id, identifier)
 	if err == nil && !out.Replayed {
-		s.gone(ctx, env, out.Value, id)
+		s.gone(ctx, model.Erasure{ID: id, EnvID: env, UserID: out.Value})
 	}
 	return out, err
 }
@@ -43,7 +43,7 @@ func (s *Service) Erase(ctx context.Context, env model.EnvID, once model.Once, i
 		return out, err
 	}
 	if !out.Replayed {
-		out.Value = s.gone(ctx, env, out.Value.UserID, out.Value.ID)
+		out.Value = s.gone(ctx, out.Value)
 		return out, nil
 	}
 	out.Value, err = s.Store.Erasure(ctx, env, out.Value.ID)
@@ -53,13 +53,13 @@ func (s *Service) Erase(ctx context.Context, env model.EnvID, once model.Once, i
 // gone goes on with the erasure of a user who was deleted for a moment, and then
 // ends the user's streams, just before the caller ends the credentials. What
 // fails the worker tries again: the user is gone by now.
-func (s *Service) gone(ctx context.Context, env model.EnvID, user model.UserID, id model.ErasureID) model.Erasure {
+func (s *Service) gone(ctx context.Context, begun model.Erasure) model.Erasure {
 	ctx = context.WithoutCancel(ctx)
-	defer s.Live.Publish(ctx, model.Hint{Key: model.InboxKey(env, user), Gone: true})
-	e, err := s.advance(ctx, env, id, erasedAtOnce)
+	defer s.Live.Publish(ctx, model.Hint{Key: model.InboxKey(begun.EnvID, begun.UserID), Gone: true})
+	e, err := s.advance(ctx, begun.EnvID, begun.ID, erasedAtOnce)
 	if err != nil {
-		s.log().WarnContext(ctx, "erasing a user; a worker goes on", "environment", int64(env), "erasure", id, "error", err)
-		e = model.Erasure{ID: id, EnvID: env, UserID: user, Status: model.ErasureRunning}
+		s.log().WarnContext(ctx, "erasing a user; a worker goes on", "environment", int64(begun.EnvID), "erasure", begun.ID, "error", err)
+		return begun
 	}
 	return e
 }
