@@ -15,9 +15,21 @@ type idPool struct {
 	mu   sync.Mutex
 	kind map[string][]string
 	next map[string]int
+	not  map[string]bool // ids that are not noted
 }
 
-func newIDPool() *idPool { return &idPool{kind: map[string][]string{}, next: map[string]int{}} }
+func newIDPool() *idPool {
+	return &idPool{kind: map[string][]string{}, next: map[string]int{}, not: map[string]bool{}}
+}
+
+// except has ids left out from then on.
+func (p *idPool) except(ids ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		p.not[id] = true
+	}
+}
 
 func (p *idPool) add(kind, id string) {
 	if strings.Contains(id, "zq") { // a block's id is its sender's own text: who asks for it would be told of it
@@ -25,6 +37,9 @@ func (p *idPool) add(kind, id string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.not[id] {
+		return
+	}
 	if list := p.kind[kind]; len(list) < poolSize {
 		p.kind[kind] = append(list, id)
 		return

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"carillon/internal/lab"
@@ -293,8 +294,12 @@ func (e *tenant) begin(ctx context.Context, all *tenants, app *actor) error {
 			return err
 		}
 		for n := range 5 {
-			if _, _, err := c.Send(ctx, []string{name}, fmt.Sprintf("%s %d", app.mine(name), n), fmt.Sprintf("begin-%s-%d", name, n)); err != nil {
+			id, _, err := c.Send(ctx, []string{name}, fmt.Sprintf("%s %d", app.mine(name), n), fmt.Sprintf("begin-%s-%d", name, n))
+			if err != nil {
 				return err
+			}
+			if name == quiet { // an application may edit and recall what it sent
+				app.ids.except(id)
 			}
 		}
 	}
@@ -311,6 +316,7 @@ func (e *tenant) begin(ctx context.Context, all *tenants, app *actor) error {
 	for _, n := range e.before.Items {
 		e.bait = append(e.bait, n.ID)
 	}
+	app.ids.except(e.bait...)
 	return err
 }
 
@@ -410,17 +416,19 @@ func (a *actor) askOnce(ctx context.Context, client *http.Client, d dialect, ran
 		said = string(raw)
 	}
 	status, body, err := fetch(client, req)
+	if errors.Is(err, syscall.ECONNRESET) {
+		// A server closes connections on which nothing is asked for a while, and
+		// may just do so when something is.
+		outcomesOf(counts, operation).busy++
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", operation, said, err)
 	}
 	if m := a.foreign(body); m != "" {
 		return fmt.Errorf("user %d of environment %d asked %s and was told of %s:\n%s\n%s", a.user, a.tenant.number, operation, m, said, body)
 	}
-	o := counts[operation]
-	if o == nil {
-		o = new(outcomes)
-		counts[operation] = o
-	}
+	o := outcomesOf(counts, operation)
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		o.busy++
 		return nil
@@ -437,6 +445,13 @@ func (a *actor) askOnce(ctx context.Context, client *http.Client, d dialect, ran
 		d.harvest(a, body)
 	}
 	return nil
+}
+
+func outcomesOf(counts map[string]*outcomes, operation string) *outcomes {
+	if counts[operation] == nil {
+		counts[operation] = new(outcomes)
+	}
+	return counts[operation]
 }
 
 // answerLimit is far above any answer; of a stream, what comes at once is read.

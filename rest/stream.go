@@ -21,6 +21,7 @@ const slowest = 30 * time.Second
 // stream answers with a stream.
 func (s *Surface) stream(w http.ResponseWriter, r *http.Request, status int, body Stream) {
 	out := &streaming{w: w, control: http.NewResponseController(w), status: status, body: body}
+	defer func() { _ = out.control.SetWriteDeadline(time.Time{}) }() // the connection's next answer has its own time
 	switch err := body.Write(out); {
 	case err == nil:
 		out.begin() // it may have been empty
