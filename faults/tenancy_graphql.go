@@ -244,10 +244,23 @@ func (w *graphWriter) known(kind string) string {
 
 // kindsOfIDs are types by what names of operations and arguments say of them.
 var kindsOfIDs = []struct{ word, kind string }{
-	{"webhookevent", "WebhookEvent"}, {"webhook", "WebhookEndpoint"}, {"erasure", "Erasure"}, {"import", "Import"},
-	{"notification", "Notification"}, {"send", "Send"}, {"credential", "Credential"}, {"topic", "Topic"}, {"category", "Category"},
-	{"segment", "Segment"}, {"template", "Template"}, {"layout", "Layout"}, {"provider", "Provider"}, {"delivery", "Delivery"},
-	{"address", "Address"}, {"suppression", "Suppression"}, {"user", "User"},
+	{"webhookevent", "WebhookEvent"},
+	{"webhook", "WebhookEndpoint"},
+	{"erasure", "Erasure"},
+	{"import", "Import"},
+	{"notification", "Notification"},
+	{"send", "Send"},
+	{"credential", "Credential"},
+	{"topic", "Topic"},
+	{"category", "Category"},
+	{"segment", "Segment"},
+	{"template", "Template"},
+	{"layout", "Layout"},
+	{"provider", "Provider"},
+	{"delivery", "Delivery"},
+	{"address", "Address"},
+	{"suppression", "Suppression"},
+	{"user", "User"},
 }
 
 // id picks one of a type that the operation's or the argument's name tells of,
