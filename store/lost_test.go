@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/uptrace/bun"
 
 	"carillon/model"
@@ -42,6 +43,19 @@ func TestWhatWasDeletedMeanwhileIsSeenTheNextTime(t *testing.T) {
 		if model.KindOf(err) != model.KindNotFound || deleted != 1 {
 			t.Errorf("after %d tries: %v, want the second to find no user", deleted, err)
 		}
+
+		t.Run("AsWhatAHelperTellsOf", func(t *testing.T) {
+			calls := 0
+			err := store.Write(t.Context(), s, func(context.Context, bun.Tx) error {
+				if calls++; calls == 1 {
+					return store.Fail(s, &pgconn.PgError{Code: "40P01"}) // a deadlock
+				}
+				return nil
+			})
+			if err != nil || calls != 2 {
+				t.Errorf("after %d tries: %v, want the second to win", calls, err)
+			}
+		})
 
 		t.Run("ThatLosesEachTimeIsAConflict", func(t *testing.T) {
 			err := store.Write(t.Context(), s, func(ctx context.Context, tx bun.Tx) error {

@@ -170,7 +170,7 @@ func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Microseco
 // tried again, so fn may run more than once and must not change anything
 // outside of the transaction but its results.
 func (s *Store) write(ctx context.Context, doing string, fn func(ctx context.Context, tx bun.Tx) error) error {
-	const tries = 3
+	const tries = 5
 	var err error
 	for range tries {
 		err = s.w.RunInTx(ctx, nil, fn)
@@ -185,9 +185,6 @@ func (s *Store) write(ctx context.Context, doing string, fn func(ctx context.Con
 // serialisation, or since a row that it had read was deleted, or one that it
 // had missed was inserted, before it wrote. The next time it sees what is.
 func (s *Store) lost(err error) bool {
-	if _, ok := errors.AsType[*model.Error](err); ok {
-		return false
-	}
 	return s.dialect.isRetryable(err) || s.dialect.isForeign(err) || s.dialect.isUnique(err)
 }
 
