@@ -63,4 +63,5 @@ type Chunk struct {
 	Reached       UserID
 	Notifications []Notification
 	Deliveries    []PlannedDelivery // of these notifications
+	Named         []UserID          // who is named one by one: the send lists them when a dedupe key leaves them out
 }

@@ -221,9 +221,9 @@ type SendOptions struct {
 	Escalations []Escalation `json:"escalations,omitempty"`
 	CollapseKey string       `json:"collapseKey,omitempty"`
 	// DedupeKey leaves out whoever was sent something with the same key less than
-	// DedupeWithin ago. It is for sends that go out to few as they are accepted.
-	DedupeKey    string        `json:"-"`
-	DedupeWithin time.Duration `json:"-"`
+	// DedupeWithin before it was their turn: DedupeWithin of what was sent then.
+	DedupeKey    string        `json:"dedupeKey,omitempty"`
+	DedupeWithin time.Duration `json:"dedupeWithin,omitempty"`
 	Overrides    []Override    `json:"overrides,omitempty"`
 	Template     *TemplateRef  `json:"template,omitempty"` // what says what channels outside say; nil: the send itself
 	Layout       *LayoutRef    `json:"layout,omitempty"`   // of the template's e-mails; nil: none
@@ -234,7 +234,7 @@ type SendOptions struct {
 
 // Empty reports whether the options say nothing.
 func (o SendOptions) Empty() bool {
-	return len(o.Escalations) == 0 && len(o.Overrides) == 0 && o.CollapseKey == "" && o.Template == nil && len(o.Destinations) == 0
+	return len(o.Escalations) == 0 && len(o.Overrides) == 0 && o.CollapseKey == "" && o.DedupeKey == "" && o.Template == nil && len(o.Destinations) == 0
 }
 
 // Escalation finds what the options say about a channel; nil: nothing.

@@ -15,7 +15,7 @@ type PendingSend struct {
 	Notifications []Notification
 	Attachments   []Attachment
 	Deliveries    []PlannedDelivery // of these notifications
-	Options       SendOptions       // stored with a send that is not stored yet
+	Options       SendOptions       // stored with a send that is not stored yet; else what is stored with it
 	Once          Once
 	Result        SendResult // what is remembered under Once
 }
@@ -27,8 +27,8 @@ type SavedSend struct {
 	Twice map[UserID]string // recipients who were left out by a dedupe key, with their identifiers
 }
 
-// Without is the send without recipients whom a dedupe key leaves out: they are
-// skipped, and say so. What is shared with p stays as it is.
+// Without is the send without recipients whom it reaches and a dedupe key leaves
+// out: they are skipped, and say so. What is shared with p stays as it is.
 func (p PendingSend) Without(twice map[UserID]string) PendingSend {
 	if len(twice) == 0 {
 		return p
@@ -37,19 +37,12 @@ func (p PendingSend) Without(twice map[UserID]string) PendingSend {
 	p.Notifications = slices.DeleteFunc(slices.Clone(p.Notifications), func(n Notification) bool { return gone(n.UserID) })
 	p.Deliveries = slices.DeleteFunc(slices.Clone(p.Deliveries), func(d PlannedDelivery) bool { return gone(d.UserID) })
 	p.Result.Plan = slices.DeleteFunc(slices.Clone(p.Result.Plan), func(r RecipientPlan) bool { return gone(r.UserID) })
-	// Who was skipped for another reason as well is counted already.
-	known := map[string]bool{}
 	p.Result.Skipped = slices.Clone(p.Result.Skipped)
-	for _, s := range p.Result.Skipped {
-		known[s.Identifier] = true
-	}
 	for _, id := range slices.Sorted(maps.Keys(twice)) {
-		if name := twice[id]; !known[name] {
-			p.Result.Skipped = append(p.Result.Skipped, Skipped{Identifier: name, Reason: ReasonDuplicate})
-			p.Send.Progress.Skipped++
-			p.Send.Progress.Done--
-		}
+		p.Result.Skipped = append(p.Result.Skipped, Skipped{Identifier: twice[id], Reason: ReasonDuplicate})
 	}
+	p.Send.Progress.Skipped += int64(len(twice))
+	p.Send.Progress.Done -= int64(len(twice))
 	if p.Result.Send != nil {
 		m := p.Send
 		p.Result.Send = &m

@@ -37,7 +37,7 @@ func (r SendRequest) Checked(now time.Time, identify func(IdentifyInput) []Probl
 		c.Add(ProblemInvalid, "must be SKIP, REJECT or CREATE", "onUnknown")
 	}
 	r.Options.check(&c)
-	r.checkDedupe(&c)
+	r.Options.checkDedupe(&c)
 	if m := CheckIdentifier(r.Once.Key); m != "" && r.Once.Set() && !r.DryRun {
 		c.Add(ProblemInvalid, m, "idempotencyKey")
 	}
@@ -244,16 +244,13 @@ func (o SendOptions) check(c *Check) {
 const MaxDedupe = 30 * 24 * time.Hour
 
 // checkDedupe finds what is wrong with a dedupe key.
-func (r SendRequest) checkDedupe(c *Check) {
-	o := r.Options
+func (o SendOptions) checkDedupe(c *Check) {
 	if o.DedupeKey == "" {
 		return
 	}
 	if m := CheckIdentifier(o.DedupeKey); m != "" {
 		c.Add(ProblemInvalid, m, "dedupeKey")
 	}
-	c.That(len(r.To.Users)+len(r.To.Inline) <= MaxSmallSend && len(r.To.Topics) == 0 && len(r.To.Segments) == 0 && !r.To.Everyone && r.SendAt.IsZero(),
-		fmt.Sprintf("goes with up to %d recipients named one by one, and without sendAt", MaxSmallSend), "dedupeKey")
 	c.That(o.DedupeWithin >= time.Second && o.DedupeWithin <= MaxDedupe, fmt.Sprintf("must be between 1 and %d", int64(MaxDedupe/time.Second)), "dedupeSeconds")
 }
 

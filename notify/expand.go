@@ -178,7 +178,7 @@ func certain(err error) bool {
 
 // chunk reads who is next and decides for them.
 func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk, err error) {
-	c = model.Chunk{Send: x.Send, After: x.Reached, Reached: x.Reached}
+	c = model.Chunk{Send: x.Send, After: x.Reached, Reached: x.Reached, Named: x.Audience.Users}
 	env, category, err := e.surroundings(ctx, x.Send)
 	if err != nil {
 		return c, err

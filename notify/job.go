@@ -67,7 +67,7 @@ func newDueJob(env model.Environment, due *model.DueSend, category *model.Catego
 	m := due.Send
 	return &job{
 		env: env, due: due, category: category,
-		req:  model.SendRequest{Content: m.Content, Channels: m.Channels, ExpiresAt: m.ExpiresAt, OnUnknown: model.UnknownSkip},
+		req:  model.SendRequest{Content: m.Content, Channels: m.Channels, ExpiresAt: m.ExpiresAt, OnUnknown: model.UnknownSkip, Options: due.Options},
 		plan: newPlanner(env, m.Channels, category, due.Options),
 	}
 }

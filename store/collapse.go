@@ -16,33 +16,6 @@ type holder struct {
 	key string
 }
 
-// collapseKeys finds the collapse keys of sends that have one.
-func (s *Store) collapseKeys(ctx context.Context, tx bun.IDB, sends []*model.PendingSend) (map[model.SendID]string, error) {
-	keys := map[model.SendID]string{}
-	stored := map[model.EnvID][]model.SendID{}
-	for _, p := range sends {
-		switch {
-		case len(p.Notifications) == 0:
-		case p.Fire:
-			stored[p.Send.EnvID] = append(stored[p.Send.EnvID], p.Send.ID)
-		case p.Options.CollapseKey != "":
-			keys[p.Send.ID] = p.Options.CollapseKey
-		}
-	}
-	for env, ids := range stored {
-		options, err := s.sendOptions(ctx, tx, env, ids)
-		if err != nil {
-			return nil, err
-		}
-		for id, o := range options {
-			if o.CollapseKey != "" {
-				keys[id] = o.CollapseKey
-			}
-		}
-	}
-	return keys, nil
-}
-
 // superseded are items that newer ones took the place of, by inbox.
 type superseded map[inboxKey][]model.NotificationID
 
@@ -51,11 +24,7 @@ type superseded map[inboxKey][]model.NotificationID
 // locks are held. What goes becomes a tombstone with the seq that the inbox has
 // by now, and the counters of moved are put right.
 func (s *Store) supersede(ctx context.Context, tx bun.Tx, sends []*model.PendingSend, moved []movedInbox) (superseded, error) {
-	keys, err := s.collapseKeys(ctx, tx, sends)
-	if err != nil || len(keys) == 0 {
-		return nil, err
-	}
-	newest, due := newHolders(sends, keys)
+	newest, due := newHolders(sends)
 	if len(newest) == 0 {
 		return nil, nil
 	}
@@ -89,11 +58,11 @@ func (s *Store) supersede(ctx context.Context, tx bun.Tx, sends []*model.Pending
 
 // newHolders are the notifications that get a key; those of the same commit that
 // lose it again are due to go.
-func newHolders(sends []*model.PendingSend, keys map[model.SendID]string) (map[holder]model.NotificationID, []dueNotification) {
+func newHolders(sends []*model.PendingSend) (map[holder]model.NotificationID, []dueNotification) {
 	newest := map[holder]model.NotificationID{}
 	var due []dueNotification
 	for _, p := range sends {
-		key := keys[p.Send.ID]
+		key := p.Options.CollapseKey
 		if key == "" {
 			continue
 		}

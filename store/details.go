@@ -22,7 +22,7 @@ func saveDetails(ctx context.Context, tx bun.IDB, sends []*model.PendingSend) er
 			skips.row(p.Send.EnvID, p.Send.ID, s.Identifier, s.Reason)
 		}
 	}
-	if err := skips.insert(ctx, tx, "insert into send_skips (env_id, send_id, identifier, reason)"); err != nil {
+	if err := insertSkips(ctx, tx, skips); err != nil {
 		return err
 	}
 	for _, p := range sends {
@@ -35,6 +35,16 @@ func saveDetails(ctx context.Context, tx bun.IDB, sends []*model.PendingSend) er
 		}
 	}
 	return nil
+}
+
+// insertSkips lists recipients as left out. Who goes by an identifier by now that
+// named nobody when the send was accepted is listed already.
+func insertSkips(ctx context.Context, tx bun.IDB, skips values) error {
+	if skips.empty() {
+		return nil
+	}
+	_, err := tx.NewRaw("insert into send_skips (env_id, send_id, identifier, reason) values "+skips.String()+" on conflict do nothing", skips.args...).Exec(ctx)
+	return err
 }
 
 // Attachments reads the files that go with a send, in their order.

@@ -190,11 +190,11 @@ func editHints(list []model.Notification, inboxes map[inboxKey]*losingInbox) []m
 // stampEdition notes on the notifications of a chunk which edition of the send
 // they were made of, once there was an edit: processes may remember what it said
 // before.
-func stampEdition(ctx context.Context, tx bun.IDB, c model.Chunk) error {
-	if c.Send.Content.Edition == 0 || len(c.Notifications) == 0 {
+func stampEdition(ctx context.Context, tx bun.IDB, p *model.PendingSend) error {
+	if p.Send.Content.Edition == 0 || len(p.Notifications) == 0 {
 		return nil
 	}
-	ids := column(c.Notifications, func(n model.Notification) model.NotificationID { return n.ID })
-	_, err := tx.NewRaw("update notifications set edition = ? where env_id = ? and id in ("+idList(ids)+")", c.Send.Content.Edition, c.Send.EnvID).Exec(ctx)
+	ids := column(p.Notifications, func(n model.Notification) model.NotificationID { return n.ID })
+	_, err := tx.NewRaw("update notifications set edition = ? where env_id = ? and id in ("+idList(ids)+")", p.Send.Content.Edition, p.Send.EnvID).Exec(ctx)
 	return err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/uptrace/bun"
 
@@ -51,6 +52,7 @@ func (s *Store) NextExpansion(ctx context.Context, after model.EnvID, except []m
 // certainly nothing was written.
 func (s *Store) SaveChunk(ctx context.Context, c model.Chunk) (saved bool, changes []*model.InboxChange, err error) {
 	var (
+		kept  *model.PendingSend
 		moved []movedInbox
 		gone  superseded
 	)
@@ -58,18 +60,44 @@ func (s *Store) SaveChunk(ctx context.Context, c model.Chunk) (saved bool, chang
 		if saved, err = advance(ctx, tx, c); err != nil || !saved {
 			return err
 		}
-		moved, gone, err = s.insertChunk(ctx, tx, c)
+		if kept, err = s.keptOf(ctx, tx, c); err != nil {
+			return err
+		}
+		moved, gone, err = s.insertChunk(ctx, tx, kept)
 		return err
 	})
 	if err != nil {
 		return false, nil, s.unsaved(err)
 	}
-	return saved, gone.removed(stamp(pendingOf(c), moved)), nil
+	if !saved {
+		return false, nil, nil
+	}
+	return true, gone.removed(stamp([]*model.PendingSend{kept}, moved)), nil
 }
 
-// pendingOf is a chunk as if it were a send that fires.
-func pendingOf(c model.Chunk) []*model.PendingSend {
-	return []*model.PendingSend{{Send: c.Send, Fire: true, Notifications: c.Notifications, Deliveries: c.Deliveries}}
+// keptOf is a chunk as if it were a send that fires, without those whom its
+// dedupe key leaves out.
+func (s *Store) keptOf(ctx context.Context, tx bun.Tx, c model.Chunk) (*model.PendingSend, error) {
+	p := &model.PendingSend{Send: c.Send, Fire: true, Notifications: c.Notifications, Deliveries: c.Deliveries}
+	if len(p.Notifications) == 0 {
+		return p, nil
+	}
+	options, err := s.sendOptions(ctx, tx, c.Send.EnvID, []model.SendID{c.Send.ID})
+	if err != nil {
+		return nil, err
+	}
+	p.Options = options[c.Send.ID]
+	kept, twice, err := s.deduplicate(ctx, tx, []*model.PendingSend{p})
+	if err != nil {
+		return nil, fmt.Errorf("looking for duplicates: %w", err)
+	}
+	var skips values
+	for _, id := range c.Named {
+		if name, left := twice[c.Send.ID][id]; left {
+			skips.row(c.Send.EnvID, c.Send.ID, name, model.ReasonDuplicate)
+		}
+	}
+	return kept[0], insertSkips(ctx, tx, skips)
 }
 
 // advance moves the send to where the chunk ends, if it is where the chunk
@@ -90,33 +118,33 @@ func advance(ctx context.Context, tx bun.Tx, c model.Chunk) (moved bool, err err
 
 // insertChunk writes what a chunk has besides its send's progress, and takes away
 // what it supersedes.
-func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, c model.Chunk) (moved []movedInbox, gone superseded, err error) {
+func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, p *model.PendingSend) (moved []movedInbox, gone superseded, err error) {
 	if s.dialect.arrays {
-		moved, err = insertChunkAtOnce(ctx, tx.Tx, c)
+		moved, err = insertChunkAtOnce(ctx, tx.Tx, p)
 	} else {
-		moved, err = s.insertChunkInSteps(ctx, tx, c)
+		moved, err = s.insertChunkInSteps(ctx, tx, p)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := stampEdition(ctx, tx, c); err != nil {
+	if err := stampEdition(ctx, tx, p); err != nil {
 		return nil, nil, err
 	}
-	if err := s.insertDeliveries(ctx, tx, c.Deliveries); err != nil {
+	if err := s.insertDeliveries(ctx, tx, p.Deliveries); err != nil {
 		return nil, nil, err
 	}
-	if err := s.tellChunk(ctx, tx, c); err != nil {
+	if err := s.tellChunk(ctx, tx, p); err != nil {
 		return nil, nil, err
 	}
-	gone, err = s.supersede(ctx, tx, pendingOf(c), moved)
+	gone, err = s.supersede(ctx, tx, []*model.PendingSend{p}, moved)
 	return moved, gone, err
 }
 
 // tellChunk tells of what a chunk brings about.
-func (s *Store) tellChunk(ctx context.Context, tx bun.IDB, c model.Chunk) error {
-	heard, err := s.hears(ctx, tx, c.Send.EnvID, model.EventNotificationCreated, model.EventDeliverySkipped)
+func (s *Store) tellChunk(ctx context.Context, tx bun.IDB, p *model.PendingSend) error {
+	heard, err := s.hears(ctx, tx, p.Send.EnvID, model.EventNotificationCreated, model.EventDeliverySkipped)
 	if err != nil || !heard {
 		return err
 	}
-	return s.tell(ctx, tx, createdEvents(pendingOf(c)))
+	return s.tell(ctx, tx, createdEvents([]*model.PendingSend{p}))
 }

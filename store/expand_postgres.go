@@ -24,8 +24,8 @@ const chunkStatement = `with
 	select env_id, user_id, seq, total, unseen, unread from i`
 
 // insertChunkAtOnce writes the notifications of a chunk with one statement.
-func insertChunkAtOnce(ctx context.Context, db queryer, c model.Chunk) ([]movedInbox, error) {
-	m, list := c.Send, c.Notifications
+func insertChunkAtOnce(ctx context.Context, db queryer, p *model.PendingSend) ([]movedInbox, error) {
+	m, list := p.Send, p.Notifications
 	if len(list) == 0 {
 		return nil, nil
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // insertChunkInSteps writes the notifications of a chunk table by table.
-func (s *Store) insertChunkInSteps(ctx context.Context, tx bun.IDB, c model.Chunk) ([]movedInbox, error) {
-	rows, err := s.saveRows(pendingOf(c))
+func (s *Store) insertChunkInSteps(ctx context.Context, tx bun.IDB, p *model.PendingSend) ([]movedInbox, error) {
+	rows, err := s.saveRows([]*model.PendingSend{p})
 	if err != nil {
 		return nil, err
 	}

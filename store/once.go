@@ -116,9 +116,9 @@ func errKeyReused() error {
 }
 
 // ForgetAnswers drops the results of idempotency keys that are older than
-// model.OnceKept, at most limit of them, and returns how many; and as many dedupe
-// keys whose time is over. The work of a
-// sweeper: call it until it returns fewer than limit.
+// model.OnceKept, and dedupe keys whose time is over, at most limit of each, and
+// returns of which there were more, and how many. The work of a sweeper: call it
+// until it returns fewer than limit.
 func (s *Store) ForgetAnswers(ctx context.Context, limit int) (int, error) {
 	var n int64
 	err := s.write(ctx, "forgetting idempotency keys", func(ctx context.Context, tx bun.Tx) error {
@@ -131,7 +131,9 @@ func (s *Store) ForgetAnswers(ctx context.Context, limit int) (int, error) {
 		if n, err = res.RowsAffected(); err != nil {
 			return err
 		}
-		return forgetDedupes(ctx, tx, micros(s.now()), limit)
+		keys, err := s.forgetDedupes(ctx, tx, limit)
+		n = max(n, keys)
+		return err
 	})
 	return int(n), err
 }

@@ -41,11 +41,12 @@ func (s *Store) SaveSends(ctx context.Context, sends []model.PendingSend) (saved
 			if err := s.fire(ctx, tx, sends, saved); err != nil {
 				return fmt.Errorf("firing: %w", err)
 			}
-			open, err := s.deduplicate(ctx, tx, alive(sends, saved), func(id model.SendID, twice map[model.UserID]string) {
-				saved[slices.IndexFunc(sends, func(p model.PendingSend) bool { return p.Send.ID == id })].Twice = twice
-			})
+			open, twice, err := s.deduplicate(ctx, tx, alive(sends, saved))
 			if err != nil {
 				return fmt.Errorf("looking for duplicates: %w", err)
+			}
+			for i, p := range sends {
+				saved[i].Twice = twice[p.Send.ID]
 			}
 			if changes, err = s.saveWithin(ctx, tx, open); err != nil {
 				return err
