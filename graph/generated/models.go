@@ -1471,8 +1471,8 @@ type SendNotificationInput struct {
 	// A newer notification with the same key takes the place of the older one: in the inbox, where the older one goes, and on the channels that can do that. At most
 	// 64 bytes.
 	CollapseKey *string `json:"collapseKey,omitzero"`
-	// Leaves out whoever was sent something with the same key less than `dedupeSeconds` ago: they are `skipped` as `DUPLICATE`, and nothing is made for them. 1 to 255
-	// bytes. It goes with up to 100 recipients named one by one, and without `sendAt`. A dry run does not look.
+	// Leaves out whoever was sent something with the same key less than `dedupeSeconds` before it is their turn, which for a scheduled send is when it goes out: they
+	// count as `skipped`, those named one by one are listed as `DUPLICATE`, and nothing is made for them. 1 to 255 bytes. A dry run does not look.
 	DedupeKey *string `json:"dedupeKey,omitzero"`
 	// How long the `dedupeKey` counts for a user, in seconds from the send that made something: 1 to 2,592,000 (30 days); left out: 86,400.
 	DedupeSeconds *int32 `json:"dedupeSeconds,omitzero"`
