@@ -124,7 +124,7 @@ func (m *merging) lock(ctx context.Context, from, into string) error {
 	}
 	if m.from.ID == m.into.ID {
 		return &model.Error{Kind: model.KindInvalid, Message: "invalid input", Problems: []model.Problem{{
-			Code: model.ProblemInvalid, Path: []string{"into"}, Message: "must name another user than from: they are one already",
+			Code: model.ProblemInvalid, Path: []string{"into"}, Message: "must name another user: both names are one user's",
 		}}}
 	}
 	return nil

@@ -93,7 +93,8 @@ func (c *userChanging) find(ctx context.Context, id model.UserID) error {
 // match looks for the user by e-mail address, then by phone number; of several
 // the oldest counts.
 func (c *userChanging) match(ctx context.Context) (bool, error) {
-	for column, value := range map[string]string{"email": c.ch.Match.Email, "phone_number": c.ch.Match.Phone} {
+	for _, by := range [][2]string{{"email", c.ch.Match.Email}, {"phone_number", c.ch.Match.Phone}} {
+		column, value := by[0], by[1]
 		if value == "" {
 			continue
 		}

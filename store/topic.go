@@ -104,7 +104,8 @@ func (s *Store) DeleteTopic(ctx context.Context, env model.EnvID, o model.Once, 
 }
 
 // SubscribeToTopic puts users on a topic, or changes the channels of those who
-// are on it. Identifiers that name no user are listed in the result.
+// are on it. Of an archived topic it only notes who no longer wants it.
+// Identifiers that name no user are listed in the result.
 func (s *Store) SubscribeToTopic(ctx context.Context, env model.EnvID, o model.Once, identifier string, members []model.TopicMember) (model.Outcome[model.TopicChange], error) {
 	return once(ctx, s, env, o, "subscribing to topic", func(ctx context.Context, tx bun.Tx) (model.TopicChange, error) {
 		t, err := s.lockTopic(ctx, tx, env, identifier)
@@ -119,16 +120,17 @@ func (s *Store) SubscribeToTopic(ctx context.Context, env model.EnvID, o model.O
 		if err != nil {
 			return model.TopicChange{}, err
 		}
-		if t.Archived {
-			return model.TopicChange{}, model.Conflict("names a topic that is archived: nobody is put on it any more", "topic")
-		}
 		places := make(map[model.UserID]model.TopicMember, len(ids))
 		for _, m := range members {
 			if user, known := ids[m.Identifier]; known {
 				places[user] = m
 			}
 		}
-		n, err := s.putOnTopic(ctx, tx, t, places)
+		change := s.putOnTopic
+		if t.Archived {
+			change = leaveArchived
+		}
+		n, err := change(ctx, tx, t, places)
 		return model.TopicChange{Topic: t, Changed: n, NotFound: missing}, err
 	})
 }
@@ -150,6 +152,26 @@ func (s *Store) putOnTopic(ctx context.Context, tx bun.IDB, t model.Topic, place
 	res, err := tx.NewRaw("insert into topic_members (env_id, topic_id, user_id, channels, subscribed, created_at) values "+rows.String()+`
 		on conflict (env_id, topic_id, user_id) do update set channels = excluded.channels, subscribed = excluded.subscribed
 		where topic_members.channels is distinct from excluded.channels or topic_members.subscribed <> excluded.subscribed`, rows.args...).Exec(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, err := res.RowsAffected()
+	return int(n), err
+}
+
+// leaveArchived notes that users no longer want a topic that is archived, which
+// nobody is put on any more, and returns how many of them were on it.
+func leaveArchived(ctx context.Context, tx bun.IDB, t model.Topic, places map[model.UserID]model.TopicMember) (int, error) {
+	for _, place := range places {
+		if !place.Unsubscribed {
+			return 0, model.Conflict("names a topic that is archived: nobody is put on it any more", "topic")
+		}
+	}
+	if len(places) == 0 {
+		return 0, nil
+	}
+	res, err := tx.NewRaw("update topic_members set subscribed = ? where env_id = ? and topic_id = ? and user_id in (?) and subscribed",
+		false, t.EnvID, t.ID, bun.List(slices.Collect(maps.Keys(places)))).Exec(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -99,6 +99,24 @@ for (const setup of setups) {
       matches(await Engage.request('/users/nobody', null, 'GET'), { error: 'user names no user' });
     });
 
+    test('request sends messages, takes batches and manages lists', async () => {
+      assert.match((await Engage.request('/send/email', { to: 'fickledreams@yahoo.com', subject: 'Hello', html: '<p>Hello</p>' }, 'POST')).id, /^[0-9a-f-]{36}$/);
+      assert.match((await Engage.request('/send/sms', { from: 'Shop', to: '2348012345678', body: 'Hello', source: 'twilio' }, 'POST')).id, /^[0-9a-f-]{36}$/);
+      assert.match((await Engage.request('/send/email', { subject: 'Hello' }, 'POST')).error, /to is required/);
+      matches(await Engage.request('/batch', { data: [{ id: 'b1', first_name: 'B' }, { id: 'b1', event: 'seen' }] }, 'POST'), { status: 'queued', errors: undefined });
+      const list = await Engage.request('/lists', { title: 'News' }, 'POST');
+      matches(await Engage.request('/users/b1/lists', { lists: [list.id] }, 'POST'), { uid: 'b1', lists: [{ id: list.id, subscribed: true }] });
+      matches(await Engage.request(`/lists/${list.id}`, null, 'DELETE'), { status: 'ok' });
+      matches(await Engage.request('/lists', null, 'GET'), { data: [], has_more: false });
+      const data = await w.query(w.app.secretKey, '{ user(identifier: "b1") { profile { firstName } events(first: 1) { nodes { name } } } }');
+      assert.deepEqual([data.user.profile.firstName, data.user.events.nodes[0].name], ['B', 'seen']);
+    });
+
+    test('a key by itself leaves the secret that was given before', async () => {
+      Engage.init(credential.key);
+      matches(await Engage.request('/users/1234', null, 'GET'), { uid: id });
+    });
+
     test('the key alone does what clients may', async () => {
       // Another process of the vendor's would have forgotten the secret; this one keeps it, so it is asked without.
       const alone = (method, path, body) =>

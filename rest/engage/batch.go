@@ -65,7 +65,7 @@ func (c *call) work() error {
 	if !c.body.Has(named) && c.body.Has("uid") {
 		named = "uid"
 	}
-	identifier := uid(c.body.Raw(named), &c.check)
+	identifier := uid(c.body.Raw(named), &c.check, "id")
 	if err := c.check.Err(); err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ type API struct {
 func New(c Config) *API { return &API{Config: c} }
 
 // owned are the first segments of the dialect's paths.
-var owned = []string{"users", "lists", "account", "data", "send", "batch"}
+var owned = []string{"users", "lists", "account", "data", "send", "batch", "messages", "campaigns"}
 
 // Mount adds the routes, with /v1 in front and without.
 func (a *API) Mount(router *rest.Router) {

@@ -1,6 +1,7 @@
 package engage
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -24,7 +25,7 @@ func (c *call) change(identifier string) model.UserChange {
 	ch := model.UserChange{Identifier: identifier}
 	attributes := map[string]json.RawMessage{}
 	for _, field := range slices.Sorted(maps.Keys(profileFields)) {
-		if value := c.body.Text(field); value != "" {
+		if value := c.text(field); value != "" {
 			attributes[profileFields[field]] = quoted(value)
 		}
 	}
@@ -48,6 +49,14 @@ func (c *call) change(identifier string) model.UserChange {
 		ch.Guard = sameEmail(c.body.Text("email"))
 	}
 	return ch
+}
+
+// text reads a field. The build of an application may come as a number.
+func (c *call) text(field string) string {
+	if raw := c.body.Raw(field); strings.HasPrefix(field, "app_") && raw != nil && raw[0] >= '0' && raw[0] <= '9' {
+		return string(raw)
+	}
+	return c.body.Text(field)
 }
 
 // sameEmail refuses another e-mail address than a user has: for that the
@@ -147,7 +156,7 @@ func (c *call) date(name string) time.Time {
 		return time.Time{}
 	}
 	t, ok := model.ParseDate(s)
-	c.check.That(ok, "must be a date, such as 2021-01-12T05:24:39Z", name)
+	c.check.That(ok && !t.IsZero(), "must be a date, such as 2021-01-12T05:24:39Z", name)
 	return t
 }
 
@@ -202,7 +211,7 @@ func (c *call) accounts() []model.MembershipChange {
 	for i, raw := range c.body.List("accounts") {
 		at := c.check.At("accounts", strconv.Itoa(i))
 		m := rest.Object(raw, at)
-		ch := model.MembershipChange{Account: uid(m.Raw("id"), at)}
+		ch := model.MembershipChange{Account: uid(m.Raw("id"), at, "id")}
 		if m.Has("role") {
 			role := m.Text("role")
 			ch.Role = &role
@@ -213,16 +222,16 @@ func (c *call) accounts() []model.MembershipChange {
 }
 
 // uid reads an id of the application's, which may come as a number.
-func uid(raw json.RawMessage, c *model.Check) string {
+func uid(raw json.RawMessage, c *model.Check, path ...string) string {
 	var s string
 	switch {
 	case raw == nil:
-		c.Add(model.ProblemRequired, "is required", "id")
+		c.Add(model.ProblemRequired, "is required", path...)
 	case raw[0] == '"' && json.Unmarshal(raw, &s) == nil:
-	case raw[0] >= '0' && raw[0] <= '9':
+	case !bytes.ContainsFunc(raw, func(r rune) bool { return r < '0' || r > '9' }):
 		s = string(raw)
 	default:
-		c.Add(model.ProblemInvalid, "must be text or a number", "id")
+		c.Add(model.ProblemInvalid, "must be text or a whole number", path...)
 	}
 	return s
 }

@@ -2,19 +2,23 @@ package engage
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
+	"unicode/utf8"
 
 	"carillon/model"
 )
 
 type jsonValue = json.RawMessage
 
-// Limits of a list, in bytes.
+// Limits of a list, in characters.
 const (
 	maxTitle       = 64
 	maxDescription = 255
 )
+
+var errArchived = model.Errorf(model.KindConflict, "the list is archived: nobody is put on it any more")
 
 // list finds the list of the path.
 func (c *call) list() (model.Topic, error) {
@@ -49,9 +53,11 @@ func (c *call) listFields() model.TopicChanges {
 			continue
 		}
 		s := c.body.Text(f.name)
-		if m := model.CheckText(s, f.max); m != "" {
+		if m := model.CheckText(s, f.max*utf8.UTFMax); m != "" {
 			c.check.Add(model.ProblemInvalid, m, f.name)
 		}
+		n := utf8.RuneCountInString(s)
+		c.check.That(n <= f.max, fmt.Sprintf("must have at most %d characters, has %d", f.max, n), f.name)
 		*f.to = &s
 	}
 	if c.body.Has("double_optin") {
@@ -186,7 +192,7 @@ func (a *API) subscribe(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	if t.Archived {
-		return 0, nil, model.Errorf(model.KindConflict, "the list is archived: nobody is put on it any more")
+		return 0, nil, errArchived
 	}
 	ch.Topics = []model.TopicID{t.ID}
 	out, err := a.Users.Change(c.ctx(), c.env, c.once, ch)
@@ -204,6 +210,9 @@ func (a *API) setSubscribed(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	if err := c.subscriber(func(t model.Topic) (model.TopicChange, error) {
+		if t.Archived && subscribed {
+			return model.TopicChange{}, errArchived
+		}
 		out, err := a.Topics.Subscribe(c.ctx(), c.env, c.once, t.Identifier, []model.TopicMember{{Identifier: r.PathValue("uid"), Unsubscribed: !subscribed}})
 		return out.Value, err
 	}); err != nil {

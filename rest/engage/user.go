@@ -3,6 +3,7 @@ package engage
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"carillon/model"
@@ -26,7 +27,7 @@ func (a *API) createUser(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	id := uid(c.body.Raw("id"), &c.check)
+	id := uid(c.body.Raw("id"), &c.check, "id")
 	if err := c.check.Err(); err != nil {
 		return 0, nil, err
 	}
@@ -76,8 +77,29 @@ func (c *call) put(identifier string) (model.User, error) {
 	if err := c.check.Err(); err != nil {
 		return model.User{}, err
 	}
+	if err := c.given(&ch); err != nil {
+		return model.User{}, err
+	}
 	out, err := c.Users.Change(c.ctx(), c.env, c.once, ch)
-	return out.Value.User, err
+	return out.Value.User, renamed(err, [2]string{"newIdentifier", "id"}, [2]string{"identifier", "id"})
+}
+
+// given reads the id in the body, which clients repeat. It counts where the
+// user's uid was made up here, and is theirs from then on.
+func (c *call) given(ch *model.UserChange) error {
+	var ignored model.Check
+	id := uid(c.body.Raw("id"), &ignored, "id")
+	if id == "" || id == ch.Identifier {
+		return nil
+	}
+	u, err := c.Users.Find(c.ctx(), c.env, ch.Identifier)
+	if err == nil && u.Unassigned {
+		ch.Rename = id
+	}
+	if model.KindOf(err) == model.KindNotFound {
+		return nil
+	}
+	return err
 }
 
 // match finds a user by the e-mail address or number in the body.
@@ -109,7 +131,8 @@ func (a *API) listUsers(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	q := r.URL.Query()
-	filter, p := model.UserFilter{Email: q.Get("email")}, c.page(q)
+	// An address has no blank: one is a plus that was not escaped.
+	filter, p := model.UserFilter{Email: strings.ReplaceAll(q.Get("email"), " ", "+")}, c.page(q)
 	for _, list := range append(q["lists[]"], q["lists"]...) {
 		id, ok := parseID(list)
 		c.check.That(ok, "must be the id of a list", "lists")
@@ -123,7 +146,7 @@ func (a *API) listUsers(r *http.Request) (int, any, error) {
 		return found.Items, found.HasMore, err
 	}, func(u model.User) int64 { return int64(u.ID) })
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, renamed(err, [2]string{"filter.email", "email"})
 	}
 	objects, err := a.shown(c.ctx(), c.env, users...)
 	return http.StatusOK, page[userObject]{Data: objects, HasMore: out.HasMore, Next: out.Next, Previous: out.Previous}, err
@@ -195,11 +218,13 @@ func (a *API) convert(r *http.Request) (int, any, error) {
 		c.body.Required("type")
 		kind := model.UserPerson
 		switch c.body.Text("type") {
-		case "customer", "":
+		case "customer":
 		case "account":
 			kind = model.UserAccount
 		default:
-			c.check.Add(model.ProblemInvalid, "must be account or customer", "type")
+			if c.check.OK() { // else there is none
+				c.check.Add(model.ProblemInvalid, "must be account or customer", "type")
+			}
 		}
 		return model.UserChange{Kind: &kind}
 	}, (*call).user)
@@ -213,10 +238,13 @@ func (a *API) archive(r *http.Request) (int, any, error) {
 func (a *API) deleteAttribute(r *http.Request) (int, any, error) {
 	name := r.PathValue("name")
 	return a.simple(r, "patchProfile", func(c *call) model.UserChange {
+		gone := map[string]jsonValue{name: jsonValue("null")}
 		if field := profileFields[name]; field != "" {
-			name = field
+			gone = map[string]jsonValue{field: jsonValue("null")}
+		} else if name == attrNumber {
+			gone[model.AttrPhoneNumber] = jsonValue("null")
 		}
-		merge, problems := a.Users.Merge(r.PathValue("uid"), encoded(map[string]jsonValue{name: jsonValue("null")}))
+		merge, problems := a.Users.Merge(r.PathValue("uid"), encoded(gone))
 		c.wrong(problems)
 		return model.UserChange{Merge: merge}
 	}, (*call).user)
@@ -227,8 +255,7 @@ func (a *API) mergeUsers(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	c.body.Required("source", "destination")
-	from, into := c.body.Text("source"), c.body.Text("destination")
+	from, into := uid(c.body.Raw("source"), &c.check, "source"), uid(c.body.Raw("destination"), &c.check, "destination")
 	if err := c.check.Err(); err != nil {
 		return 0, nil, err
 	}
@@ -336,7 +363,9 @@ func (a *API) attributes(r *http.Request) (int, any, error) {
 	}
 	out := []attribute{}
 	for _, p := range all {
-		out = append(out, attribute{p.Name, p.Name})
+		if !slices.Contains(notMeta, p.Name) {
+			out = append(out, attribute{p.Name, p.Name})
+		}
 	}
 	return http.StatusOK, out, err
 }

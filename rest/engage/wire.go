@@ -61,7 +61,7 @@ const (
 
 // notMeta are the attributes that are no part of meta.
 var notMeta = []string{
-	model.AttrFirstName, model.AttrLastName, model.AttrEmail, model.AttrPhoneNumber, attrNumber, attrAppVersion, attrAppBuild, attrLastActive,
+	model.AttrFirstName, model.AttrLastName, model.AttrEmail, model.AttrPhoneNumber, model.AttrTimeZone, attrNumber, attrAppVersion, attrAppBuild, attrLastActive,
 }
 
 // objectID writes an internal id: 24 hexadecimal digits, in the order of

@@ -311,6 +311,9 @@ func (a *API) deleteChannel(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	in := c.removal(shown.ChannelRaw)
+	if slices.ContainsFunc(c.check.Problems(), func(p model.Problem) bool { return p.Code == model.ProblemNotFound }) {
+		return 0, nil, model.Errorf(model.KindInvalid, "Unable to delete channel since the channel does not exist") // the words that its clients know
+	}
 	if err := c.check.Err(); err != nil {
 		return 0, nil, err
 	}
@@ -345,7 +348,7 @@ func (c *call) removal(there map[string]any) channelInput {
 	switch names := raw != nil; {
 	case names && single > 0:
 		c.check.Add(model.ProblemInvalid, "must not be there together with tokens: name channels or tokens", "channel")
-	case !names && single == 0:
+	case single == 0 && (!names || string(raw) == "[]"):
 		c.check.Add(model.ProblemRequired, "must list the channels to delete, or push and inapp the tokens", "channel")
 	}
 	if raw != nil {

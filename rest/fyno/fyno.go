@@ -26,7 +26,7 @@ type Users interface {
 	Token(in model.DeviceInput, path ...string) (model.DeviceSave, []model.Problem)
 	Delete(ctx context.Context, env model.EnvID, once model.Once, identifier string) (model.Outcome[model.UserID], error)
 	MergeUsers(ctx context.Context, env model.EnvID, once model.Once, from, into string, dryRun bool) (model.Outcome[model.MergeResult], error)
-	Merges(ctx context.Context, env model.EnvID, user model.UserID) ([]model.Merge, error)
+	FormerIdentifiers(ctx context.Context, env model.EnvID, user model.UserID) ([]string, error)
 	Addresses(ctx context.Context, user model.UserRef) ([]model.Address, error)
 	Properties(ctx context.Context, env model.EnvID) ([]model.Property, error)
 	Preferences(ctx context.Context, env model.Environment, user model.UserID) ([]model.CategoryPreference, error)
@@ -161,11 +161,11 @@ func (a *API) authenticate(r *http.Request) (auth.Caller, error) {
 // envelope is the body of an error. Fyno knows 401, and 400 for all else that is
 // wrong with a request, an unknown profile included.
 func envelope(_ *http.Request, f *rest.Failure) any {
-	switch f.Status {
-	case http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
-		f.Status = http.StatusBadRequest
-	case http.StatusUnauthorized:
+	switch {
+	case f.Status == http.StatusUnauthorized:
 		f.Message = invalid
+	case f.Status >= 400 && f.Status < 500 && f.Status != http.StatusTooManyRequests:
+		f.Status = http.StatusBadRequest
 	}
 	return map[string]string{"status": "error", "_message": f.Message}
 }

@@ -91,9 +91,15 @@ func topicOf(p model.CategoryPreference, choices []model.Choice, out map[string]
 		}
 		t.Config[word] = config
 		for _, choice := range choices {
-			if choice.Category == p.Category.ID && (choice.Channel == ch.Channel || choice.Channel == 0 && t.Preference[word] == "") {
+			if choice.Category == p.Category.ID && choice.Channel == 0 {
 				t.Preference[word], t.UpdatedAt[word] = stated(choice.Enabled), moment(choice.UpdatedAt)
 			}
+		}
+	}
+	// What was chosen is shown of channels too that nothing can be sent over yet.
+	for _, choice := range choices {
+		if word := wordOf(choice.Channel); choice.Category == p.Category.ID && choice.Channel != 0 {
+			t.Preference[word], t.UpdatedAt[word] = stated(choice.Enabled), moment(choice.UpdatedAt)
 		}
 	}
 	return t

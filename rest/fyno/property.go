@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"carillon/model"
 	"carillon/rest"
@@ -23,7 +24,7 @@ type operator struct {
 
 // operators by the last segment of their path.
 var operators = map[string]operator{
-	"set":           {"$set", true, func(_, given json.RawMessage) json.RawMessage { return given }},
+	"set":           {"$set", true, func(_, given json.RawMessage) json.RawMessage { return distinct(given) }},
 	"set-once":      {"$once", true, once},
 	"numerical-add": {"$add", true, add},
 	"list-append":   {"$append", true, appended},
@@ -35,7 +36,22 @@ func once(now, given json.RawMessage) json.RawMessage {
 	if now != nil {
 		return nil
 	}
-	return given
+	return distinct(given)
+}
+
+// distinct is a value; of a list each value once.
+func distinct(given json.RawMessage) json.RawMessage {
+	list, ok := listOf(given)
+	if !ok || len(list) == 0 {
+		return given
+	}
+	var out []json.RawMessage
+	for _, v := range list {
+		if !contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return encoded(out)
 }
 
 // add adds numbers without loss.
@@ -80,8 +96,8 @@ func number(raw json.RawMessage) (*big.Rat, bool) {
 // appended is a list with one value more, unless it has it.
 func appended(now, given json.RawMessage) json.RawMessage {
 	list, ok := listOf(now)
-	switch t := model.PropertyTypeOf(given); {
-	case !ok, t != model.PropertyText && t != model.PropertyNumber && t != model.PropertyDate:
+	switch {
+	case !ok, !listable(given):
 		return nil
 	case contains(list, given):
 		return nil
@@ -110,15 +126,44 @@ func encoded(v any) json.RawMessage {
 	return raw
 }
 
-// maxText is how long a text property may be, in bytes.
+// maxText is how long a text may be, in characters.
 const maxText = 255
+
+func shortText(value json.RawMessage) bool {
+	var text string
+	return json.Unmarshal(value, &text) == nil && utf8.RuneCountInString(text) <= maxText
+}
+
+// listable reports whether a value may be in a list: text, numbers and dates may.
+func listable(value json.RawMessage) bool {
+	switch model.PropertyTypeOf(value) {
+	case model.PropertyText:
+		return shortText(value)
+	case model.PropertyNumber:
+		return string(value) != "null"
+	case model.PropertyDate:
+		return true
+	default:
+		return false
+	}
+}
 
 // fits reports whether a value may be stored in a property of a type; empty: of
 // none yet.
 func fits(value json.RawMessage, is model.PropertyType) bool {
 	t := model.PropertyTypeOf(value)
-	if t == model.PropertyObject || t == model.PropertyText && len(value) > maxText+2 {
+	switch t {
+	case model.PropertyObject:
 		return false
+	case model.PropertyText:
+		if !shortText(value) {
+			return false
+		}
+	case model.PropertyList:
+		if list, _ := listOf(value); slices.ContainsFunc(list, func(v json.RawMessage) bool { return !listable(v) }) {
+			return false
+		}
+	default:
 	}
 	return is == "" || t == is || is == model.PropertyText && t == model.PropertyDate
 }
@@ -231,7 +276,7 @@ func (c *call) changeProperties(once model.Once, p propertyChange) error {
 		for name, given := range p.values {
 			value := p.op.apply(now[name], given)
 			gone := p.op.member == "$unset" && now[name] != nil
-			if value == nil || name == attrKept || !gone && (string(value) == "null" || !fits(value, types[name])) {
+			if value == nil || slices.Contains(notProperties, name) || !gone && (string(value) == "null" || !fits(value, types[name])) {
 				continue
 			}
 			one, err := model.EncodeJSON(map[string]json.RawMessage{name: value})

@@ -2,7 +2,9 @@ package fyno
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"carillon/model"
 	"carillon/rest"
@@ -87,13 +89,17 @@ func (a *API) suppress(r *http.Request) (int, any, error) {
 		m.ExpiresAt = at
 	}
 	c.check.That(c.body.Has("distinct_id") || c.body.Has("destination"), "is required, or destination", "distinct_id")
-	id, destination := c.body.Text("distinct_id"), c.body.Text("destination")
+	id, destinations := c.body.Text("distinct_id"), []string{}
+	if destination := c.body.Text("destination"); id == "" && destination != "" && channel != 0 {
+		destinations = append(destinations, c.checked(channel, destination, c.check.At("destination")))
+	}
 	if err := c.check.Err(); err != nil {
 		return 0, nil, err
 	}
-	destinations, err := c.destinations(channel, id, destination)
-	if err != nil {
-		return 0, nil, err
+	if id != "" {
+		if destinations, err = c.destinations(channel, id); err != nil {
+			return 0, nil, err
+		}
 	}
 	for _, d := range destinations {
 		m.Address = d
@@ -101,7 +107,7 @@ func (a *API) suppress(r *http.Request) (int, any, error) {
 			return 0, nil, renamed(err)
 		}
 	}
-	return http.StatusOK, ok("Suppression added successfully"), nil
+	return http.StatusOK, ok("User has been added to the suppression!"), nil
 }
 
 // channel reads the name of a channel that has destinations.
@@ -111,17 +117,8 @@ func (c *call) channel(word string) model.Channel {
 	return channel
 }
 
-// destinations are those of a profile, which counts first, or the one named, in
-// the form in which it is kept.
-func (c *call) destinations(channel model.Channel, id, destination string) ([]string, error) {
-	if id == "" {
-		if kept, wrong := model.CheckAddress(channel, destination); wrong == "" {
-			destination = kept
-		} else if n := model.PhoneOf(destination); n != "" {
-			destination = n
-		}
-		return []string{destination}, nil
-	}
+// destinations are those that a profile has for a channel; 0: for all.
+func (c *call) destinations(channel model.Channel, id string) ([]string, error) {
 	u, err := c.profile(id)
 	if err != nil {
 		return nil, err
@@ -132,11 +129,11 @@ func (c *call) destinations(channel model.Channel, id, destination string) ([]st
 	}
 	var out []string
 	for _, a := range addresses {
-		if a.Channel == channel {
+		if (channel == 0 || a.Channel == channel) && !slices.Contains(out, a.Value) {
 			out = append(out, a.Value)
 		}
 	}
-	if len(out) == 0 {
+	if len(out) == 0 && channel != 0 {
 		return nil, model.Errorf(model.KindInvalid, "distinct_id %q has no data for the channel %s", id, wordOf(channel))
 	}
 	return out, nil
@@ -152,7 +149,6 @@ func (a *API) unsuppress(r *http.Request) (int, any, error) {
 	channel := c.channel(q.Get("channel"))
 	entry, id, destination := q.Get("_id"), q.Get("distinct_id"), q.Get("destination")
 	c.check.That(entry != "" || id != "" || destination != "", "is required, or distinct_id or destination", "_id")
-	c.check.That(entry != "" || id == "" || channel != 0, "is required with distinct_id", "channel")
 	if err := c.check.Err(); err != nil {
 		return 0, nil, err
 	}
@@ -171,9 +167,9 @@ func (a *API) unsuppress(r *http.Request) (int, any, error) {
 		}
 	}
 	if gone == 0 {
-		return 0, nil, model.Errorf(model.KindInvalid, "there is no such suppression")
+		return 0, nil, model.Errorf(model.KindInvalid, "Unable to delete non existing data!")
 	}
-	return http.StatusOK, ok("Suppression removed successfully"), nil
+	return http.StatusOK, ok(fmt.Sprintf("%d record(s) has been deleted!", gone)), nil
 }
 
 // entries finds the entries that are meant.
@@ -181,9 +177,12 @@ func (c *call) entries(channel model.Channel, entry, id, destination string) ([]
 	if entry != "" {
 		return []model.SuppressionID{model.SuppressionID(entry)}, nil
 	}
-	destinations, err := c.destinations(channel, id, destination)
-	if err != nil {
-		return nil, err
+	destinations := forms(destination)
+	if id != "" {
+		var err error
+		if destinations, err = c.destinations(channel, id); err != nil {
+			return nil, err
+		}
 	}
 	var out []model.SuppressionID
 	for _, d := range destinations {
@@ -196,6 +195,19 @@ func (c *call) entries(channel model.Channel, entry, id, destination string) ([]
 		}
 	}
 	return out, nil
+}
+
+// forms are those in which a destination may be kept: as it is, and as a phone
+// number or an e-mail address.
+func forms(destination string) []string {
+	out := []string{destination}
+	email, _ := model.CheckEmail(destination)
+	for _, form := range []string{email, model.PhoneOf(destination)} {
+		if form != "" && !slices.Contains(out, form) {
+			out = append(out, form)
+		}
+	}
+	return out
 }
 
 // renamed puts the paths of problems into Fyno's words.

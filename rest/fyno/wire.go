@@ -56,13 +56,13 @@ func (c *call) shown(u model.User) (profileObject, error) {
 	if err != nil {
 		return profileObject{}, err
 	}
-	former, err := c.Users.Merges(c.ctx(), c.env, u.ID)
+	former, err := c.Users.FormerIdentifiers(c.ctx(), c.env, u.ID)
 	if err != nil {
 		return profileObject{}, err
 	}
 	zone := u.Profile.Attribute(model.AttrTimeZone)
 	o := profileObject{
-		DistinctID: u.Identifier, ProfileID: hex24(int64(u.ID)), IDs: []string{}, Version: string(c.caller.Env.Kind),
+		DistinctID: u.Identifier, ProfileID: hex24(int64(u.ID)), IDs: former, Version: string(c.caller.Env.Kind),
 		Name:     text(strings.TrimSpace(u.Profile.Attribute(model.AttrFirstName) + " " + u.Profile.Attribute(model.AttrLastName))),
 		TimeZone: text(zone), Country: text(model.CountryOfPhone(u.Profile.Attribute(model.AttrPhoneNumber))),
 		Properties: attributes, CreatedAt: moment(u.SignedUpAt), UpdatedAt: moment(u.UpdatedAt),
@@ -72,9 +72,6 @@ func (c *call) shown(u model.User) (profileObject, error) {
 	}
 	if zone != "" {
 		o.TimeZoneOffset = text(model.UTCOffset(zone, c.Now()))
-	}
-	for _, m := range former {
-		o.IDs = append(o.IDs, m.From)
 	}
 	o.Channel, o.ChannelRaw = shownChannels(addresses, keptOf(attributes[attrKept]))
 	for _, name := range notProperties {
