@@ -162,8 +162,9 @@ func emptied(ctx context.Context, c *lab.Client) error {
 }
 
 func empty(ctx context.Context, c *lab.Client) error {
-	left, err := c.Deliveries(ctx, "QUEUED", "ATTEMPTING")
-	if err == nil && len(left) > 0 {
+	var out struct{ Deliveries struct{ Nodes []struct{ ID string } } }
+	err := c.Do(ctx, "{ deliveries(first: 1, filter: {states: [QUEUED, ATTEMPTING]}) { nodes { id } } }", nil, &out)
+	if err == nil && len(out.Deliveries.Nodes) > 0 {
 		err = errors.New("deliveries are left")
 	}
 	return err

@@ -19,6 +19,10 @@ const (
 	// sweepEvery is how often deliveries are ended whose time is over.
 	sweepEvery = 30 * time.Second
 	sweepBatch = 500
+	// maxBatch is how many results are recorded together, gatherTime how long one
+	// waits for others.
+	maxBatch   = 256
+	gatherTime = 5 * time.Millisecond
 )
 
 // worker is what a process that delivers remembers. Nothing is lost with it:
@@ -38,7 +42,7 @@ func (s *Service) prepare() *worker {
 	w := &s.worker
 	w.once.Do(func() {
 		w.bell = make(chan struct{}, 1)
-		w.finished = make(chan model.FinishedDelivery, 256)
+		w.finished = make(chan model.FinishedDelivery, maxBatch)
 		w.suspects.turn, w.suspects.lanes = make(chan struct{}, 1), map[model.Lane]bool{}
 		w.breakers.now = s.now
 	})
@@ -247,23 +251,35 @@ func release(c claimed, delay time.Duration) model.FinishedDelivery {
 func (s *Service) record(ctx context.Context) {
 	w := s.prepare()
 	for first := range w.finished {
-		batch := []model.FinishedDelivery{first}
-		for more := true; more && len(batch) < 256; {
-			select {
-			case f, open := <-w.finished:
-				if more = open; open {
-					batch = append(batch, f)
-				}
-			default:
-				more = false
-			}
-		}
+		batch := w.gather(first)
 		s.recordBatch(ctx, batch)
 		for _, f := range batch {
 			w.places.free(model.Lane{Env: f.EnvID, Channel: f.Channel})
 		}
 		w.ring()
 	}
+}
+
+// gather adds to the first result what has come besides. While more deliveries
+// are under way than have ended, it waits a little for them: each batch costs a
+// commit, and what is claimed into the places that it frees another. Alone, a
+// delivery waits for nobody.
+func (w *worker) gather(first model.FinishedDelivery) []model.FinishedDelivery {
+	batch := []model.FinishedDelivery{first}
+	enough := time.NewTimer(gatherTime)
+	defer enough.Stop()
+	for len(batch) < maxBatch && (len(w.finished) > 0 || w.places.taken() >= 2*len(batch)) {
+		select {
+		case f, open := <-w.finished:
+			if !open {
+				return batch
+			}
+			batch = append(batch, f)
+		case <-enough.C:
+			return batch
+		}
+	}
+	return batch
 }
 
 // recordBatch writes a batch, again and again until it is written or everything

@@ -146,7 +146,7 @@ func (s *Store) sendOptions(ctx context.Context, db bun.IDB, env model.EnvID, id
 		id   model.SendID
 		text string
 	)
-	rows, err := db.QueryContext(ctx, "select send_id, options from send_options where env_id = ? and send_id in (?)", env, bun.List(ids))
+	rows, err := db.QueryContext(ctx, keys(env, ids)+"select send_id, options from k cross join send_options where env_id = of_env and send_id = of_id")
 	err = scanEach(rows, err, []any{&id, &text}, func() error {
 		o, err := decodeOptions(sql.NullString{String: text, Valid: true})
 		out[id] = o
@@ -166,8 +166,12 @@ func decodeOptions(text sql.NullString) (o model.SendOptions, err error) {
 }
 
 func (s *Store) deliveries(ctx context.Context, db bun.IDB, rest string, args ...any) ([]model.Delivery, error) {
+	return readDeliveries(ctx, db.NewRaw("select "+deliveryColumns+" from deliveries d "+rest, args...))
+}
+
+func readDeliveries(ctx context.Context, q *bun.RawQuery) ([]model.Delivery, error) {
 	var rows []deliveryRow
-	if err := db.NewRaw("select "+deliveryColumns+" from deliveries d "+rest, args...).Scan(ctx, &rows); err != nil {
+	if err := q.Scan(ctx, &rows); err != nil {
 		return nil, err
 	}
 	return column(rows, deliveryRow.model), nil
@@ -193,7 +197,8 @@ func (s *Store) DeliveriesOf(ctx context.Context, env model.EnvID, ids []model.N
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	list, err := s.deliveries(ctx, s.r, "where env_id = ? and notification_id in (?) order by notification_id, channel, created_at, id", env, bun.List(ids))
+	list, err := readDeliveries(ctx, s.r.NewRaw(keys(env, ids)+"select "+deliveryColumns+` from k cross join deliveries d where d.env_id = of_env and d.notification_id = of_id
+		order by d.notification_id, d.channel, d.created_at, d.id`))
 	return list, s.fail("reading deliveries", err)
 }
 

@@ -31,8 +31,8 @@ const (
 const notificationColumns = "n.id, n.user_id, n.send_id, n.category_id, n.sort_at, n.seq, " + seenAt + ", " + readAt + `,
 	n.interacted_at, n.archived_at, n.expires_at, n.in_inbox, n.reason, n.state, s.title, s.content`
 
-// ofNotifications joins what notificationColumns speak of.
-const ofNotifications = ` from notifications n left join inboxes i on i.env_id = n.env_id and i.user_id = n.user_id
+// besideNotifications joins what notificationColumns speak of besides n.
+const besideNotifications = ` left join inboxes i on i.env_id = n.env_id and i.user_id = n.user_id
 	left join sends s on s.env_id = n.env_id and s.id = n.send_id `
 
 // notificationRow is a notification as a query gives it; all of it is null
@@ -121,12 +121,17 @@ func scanEach(rows *sql.Rows, err error, dest []any, each func() error) error {
 
 // notifications reads what the rest of the statement selects.
 func notifications(ctx context.Context, db bun.IDB, env model.EnvID, rest string, args ...any) ([]model.Notification, error) {
+	return notificationsOf(ctx, db, env, "", "notifications n", rest, args...)
+}
+
+// notificationsOf does so from what gives them as n, after a WITH.
+func notificationsOf(ctx context.Context, db bun.IDB, env model.EnvID, with, from, rest string, args ...any) ([]model.Notification, error) {
 	var (
 		row  notificationRow
 		out  []model.Notification
 		seen = contents{}
 	)
-	rows, err := db.QueryContext(ctx, "select "+notificationColumns+ofNotifications+rest, args...)
+	rows, err := db.QueryContext(ctx, with+"select "+notificationColumns+" from "+from+besideNotifications+rest, args...)
 	err = scanEach(rows, err, row.into(), func() error {
 		n, err := row.model(env, seen)
 		out = append(out, n)
@@ -148,7 +153,7 @@ func newestFirst(list []model.Notification) {
 func (s *Store) Notifications(ctx context.Context, env model.EnvID, ids []model.NotificationID) ([]model.Notification, error) {
 	var out []model.Notification
 	for chunk := range slices.Chunk(ids, lookupChunk) {
-		l, err := notifications(ctx, s.r, env, "where n.env_id = ? and n.id in (?) and n.deleted_at is null", env, bun.List(chunk))
+		l, err := notificationsOf(ctx, s.r, env, keys(env, chunk), "k cross join notifications n", " where n.env_id = of_env and n.id = of_id and n.deleted_at is null")
 		if err != nil {
 			return nil, s.fail("reading notifications", err)
 		}

@@ -86,7 +86,7 @@ func (s *Store) Sends(ctx context.Context, env model.EnvID, ids []model.SendID) 
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	list, err := s.sends(ctx, s.r, "where env_id = ? and id in (?)", env, bun.List(ids))
+	list, err := readSends(ctx, s.r.NewRaw(keys(env, ids)+"select "+sendColumns+" from k cross join sends where env_id = of_env and id = of_id"))
 	if err != nil {
 		return nil, s.fail("reading sends", err)
 	}
@@ -150,8 +150,12 @@ func (s *Store) sendPage(ctx context.Context, where conditions, column string, a
 }
 
 func (s *Store) sends(ctx context.Context, db bun.IDB, rest string, args ...any) ([]model.Send, error) {
+	return readSends(ctx, db.NewRaw("select "+sendColumns+" from sends "+rest, args...))
+}
+
+func readSends(ctx context.Context, q *bun.RawQuery) ([]model.Send, error) {
 	var rows []sendRow
-	if err := db.NewRaw("select "+sendColumns+" from sends "+rest, args...).Scan(ctx, &rows); err != nil {
+	if err := q.Scan(ctx, &rows); err != nil {
 		return nil, err
 	}
 	out := make([]model.Send, len(rows))

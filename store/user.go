@@ -62,11 +62,14 @@ func (s *Store) User(ctx context.Context, env model.EnvID, identifier string) (m
 func (s *Store) UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error) {
 	out := make([]model.User, 0, len(ids))
 	for chunk := range slices.Chunk(ids, lookupChunk) {
-		l, err := s.users(ctx, s.r, " where u.env_id = ? and u.id in (?)", env, bun.List(chunk))
-		if err != nil {
-			return nil, err
+		var rows []userRow
+		if err := s.r.NewRaw(keys(env, chunk)+"select "+userColumns+` from k cross join users u cross join profiles p
+			where u.env_id = of_env and u.id = of_id and p.env_id = u.env_id and p.user_id = u.id`).Scan(ctx, &rows); err != nil {
+			return nil, s.fail("reading users", err)
 		}
-		out = append(out, l...)
+		for _, r := range rows {
+			out = append(out, r.model())
+		}
 	}
 	return out, nil
 }

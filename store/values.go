@@ -2,9 +2,12 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/uptrace/bun"
+
+	"carillon/model"
 )
 
 // values builds the rows of a VALUES list: "(?, ?), (?, ?)" and their
@@ -41,4 +44,19 @@ func (v *values) insert(ctx context.Context, tx bun.IDB, into string) error {
 	}
 	_, err := tx.NewRaw(into+" values "+v.String(), v.args...).Exec(ctx)
 	return err
+}
+
+// keys is a WITH that names rows of an environment by their ids, as k (of_env,
+// of_id). By "env_id = 7 and id in (…)" a planner that has not heard of that
+// environment yet expects a handful of rows in it, and may read all of them;
+// joined to this it looks each up by its key, whatever the statistics say.
+func keys[T ~int64](env model.EnvID, ids []T) string {
+	b := []byte("with k (of_env, of_id) as materialized (values ")
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, "(%d,%d)", int64(env), int64(id))
+	}
+	return string(append(b, ") "...))
 }
