@@ -162,7 +162,9 @@ func emptied(ctx context.Context, c *lab.Client) error {
 }
 
 func empty(ctx context.Context, c *lab.Client) error {
-	var out struct{ Deliveries struct{ Nodes []struct{ ID string } } }
+	var out struct {
+		Deliveries struct{ Nodes []struct{ ID string } }
+	}
 	err := c.Do(ctx, "{ deliveries(first: 1, filter: {states: [QUEUED, ATTEMPTING]}) { nodes { id } } }", nil, &out)
 	if err == nil && len(out.Deliveries.Nodes) > 0 {
 		err = errors.New("deliveries are left")
