@@ -3,6 +3,7 @@ package graph_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"carillon/store/storetest"
 )
@@ -105,4 +106,52 @@ func TestRulesAreRefusedWithTheirPath(t *testing.T) {
 		wants(t, mutation+" from another", w.ask(t, "other", `mutation { `+mutation+` { userErrors { code path } } }`), `"code":"NOT_FOUND","path":`+path)
 	}
 	wants(t, "what is left of it", w.ask(t, "shop", `{ segment(identifier: "mine") { name } }`), `"name":"Mine"`)
+}
+
+// TestScheduledSendGoesToWhoIsInTheSegmentThen schedules a send to a segment, and
+// has users leave and enter it before the hour.
+func TestScheduledSendGoesToWhoIsInTheSegmentThen(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newWorld(t, url)
+		do := func(query string, want ...string) {
+			t.Helper()
+			wants(t, query, w.ask(t, "shop", query), want...)
+		}
+		fire := func() {
+			t.Helper()
+			if _, err := w.sends.FireDue(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.sends.ExpandAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, u := range []string{"stays", "leaves", "enters", "dies", "never"} {
+			tier := "gold"
+			if u == "enters" || u == "never" {
+				tier = "tin"
+			}
+			do(`mutation { identifyUser(input: {identifier: "`+u+`", profile: {tier: "`+tier+`"}}) { userErrors { message } } }`, `"userErrors":[]`)
+		}
+		do(`mutation { createSegment(input: {identifier: "gold", name: "Gold", rule: {attribute: {name: "tier", startsWith: "gold"}}}) { userErrors { message } } }`, `"userErrors":[]`)
+		at := w.clock.Now().Add(time.Hour)
+		do(`mutation { sendNotification(input: {to: {segments: ["gold"]}, title: "To the gold", sendAt: "`+at.Format(time.RFC3339)+`"}) { send { status progress { total } } userErrors { message } } }`,
+			`"status":"SCHEDULED"`, `"total":null`, `"userErrors":[]`)
+
+		w.clock.pass(time.Hour - time.Second)
+		do(`mutation { a: patchProfile(input: {user: "leaves", mergePatch: {tier: "tin"}}) { userErrors { message } } b: patchProfile(input: {user: "enters", mergePatch: {tier: "gold"}}) { userErrors { message } }
+			c: deleteUser(input: {user: "dies"}) { userErrors { message } } }`, `"a":{"userErrors":[]}`, `"b":{"userErrors":[]}`, `"c":{"userErrors":[]}`)
+		fire()
+		do(`{ sends(first: 1) { nodes { status progress { done } } } }`, `"status":"SCHEDULED","progress":{"done":0}`)
+		w.clock.pass(time.Second)
+		fire()
+		do(`{ sends(first: 1) { nodes { status progress { total done skipped failed } } } }`, `"status":"SENT","progress":{"total":2,"done":2,"skipped":0,"failed":0}`)
+		for user, total := range map[string]string{"stays": "1", "enters": "1", "leaves": "0", "never": "0"} {
+			do(`{ user(identifier: "`+user+`") { inbox(first: 2) { counters { total } nodes { title } } } }`, `"counters":{"total":`+total+`}`)
+		}
+		do(`mutation { patchProfile(input: {user: "never", mergePatch: {tier: "gold"}}) { userErrors { message } } }`, `"userErrors":[]`)
+		fire() // who enters afterwards is too late
+		do(`{ user(identifier: "never") { inbox(first: 2) { counters { total } } } }`, `"total":0`)
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"mime/quotedprintable"
 	"net"
 	"net/mail"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ const password = "correct horse battery"
 type peer struct {
 	mu    sync.Mutex
 	fault deliverytest.Fault
+	bare  string // how it refuses a recipient: a code and text; empty: it does not
 	mails []received
 	done  chan struct{} // closed when the test ends
 	plain bool          // without authentication
@@ -116,6 +118,12 @@ func (s *session) Mail(from string, _ *gosmtp.MailOptions) error {
 func (s *session) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 	if s.has(deliverytest.FaultGone) {
 		return &gosmtp.SMTPError{Code: 550, EnhancedCode: gosmtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code, text, refused := strings.Cut(s.bare, " "); refused {
+		n, _ := strconv.Atoi(code)
+		return &gosmtp.SMTPError{Code: n, EnhancedCode: gosmtp.NoEnhancedCode, Message: text}
 	}
 	s.to = to
 	return nil

@@ -155,30 +155,10 @@ func judge(err error) *delivery.Error {
 		}
 		return e
 	}
-	e.Class = classOf(e.Status, failed.EnhancedStatusCode(), failed.Reason)
-	e.Message = strings.TrimSpace("the mail server answered " + strconv.Itoa(e.Status) + " " + failed.EnhancedStatusCode())
 	e.Answer, _, _ = strings.Cut(failed.Error(), ", affected ")
+	e.Class = classOf(e.Status, failed.EnhancedStatusCode(), failed.Reason, e.Answer)
+	e.Message = strings.TrimSpace("the mail server answered " + strconv.Itoa(e.Status) + " " + failed.EnhancedStatusCode())
 	return e
 }
 
 func isAuth(code int) bool { return code == 530 || code == 534 || code == 535 || code == 538 }
-
-// classOf goes by the enhanced status codes of RFC 3463 where there are any: a bare
-// 550 may be a mailbox that is gone, and as well a policy.
-func classOf(code int, enhanced string, at gomail.SendErrReason) model.ErrorClass {
-	switch {
-	case isAuth(code):
-		return model.ClassAuth
-	case code < 500 && (strings.HasPrefix(enhanced, "4.7.") || enhanced == "4.5.3"):
-		return model.ClassRateLimited
-	case code < 500, enhanced == "5.2.2": // a mailbox that is full
-		return model.ClassTransient
-	case at == gomail.ErrSMTPMailFrom, enhanced == "5.1.7", enhanced == "5.1.8":
-		return model.ClassConfig // we may not send as this address
-	}
-	switch enhanced {
-	case "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1":
-		return model.ClassAddressDead
-	}
-	return model.ClassPermanent
-}

@@ -72,6 +72,46 @@ func TestSecurity(t *testing.T) {
 	}
 }
 
+// TestRefusalWithoutEnhancedCode is about servers that say no with three digits and
+// a text. An address is not used again only if there is certainly no such mailbox.
+func TestRefusalWithoutEnhancedCode(t *testing.T) {
+	t.Parallel()
+	p, account := start(t, "NONE")
+	s := open(t, account)
+	for answer, want := range map[string]model.ErrorClass{
+		"550 No such user here": model.ClassAddressDead,
+		"550 <ada@example.org>: Recipient address rejected: User unknown in local table": model.ClassAddressDead,
+		"550 sorry, no mailbox here by that name":                                        model.ClassAddressDead,
+		"550 Unrouteable address":                                                        model.ClassAddressDead,
+		"551 User not local; please try <ada@example.net>":                               model.ClassAddressDead,
+		"553 Invalid recipient ada@example.org":                                          model.ClassAddressDead,
+		"554 unknown user":                                                               model.ClassAddressDead,
+		"550 5.1.0 Address rejected: User unknown":                                       model.ClassAddressDead,
+		"556 example.org does not take mail":                                             model.ClassAddressDead,
+		"550 5.7.1 no such user for you":                                                 model.ClassPermanent,
+		"550 Requested action not taken: mailbox unavailable":                            model.ClassPermanent,
+		"550 Sender verify failed: no such user":                                         model.ClassPermanent,
+		"550 invalid recipient: relay not permitted":                                     model.ClassPermanent,
+		"553 sorry, that domain isn't in my list of allowed rcpthosts":                   model.ClassPermanent,
+		"554 Blocked by policy: unknown user or listed host":                             model.ClassPermanent,
+		"521 no mail from here":                                                          model.ClassPermanent,
+		"552 mailbox full":                                                               model.ClassTransient,
+		"450 User unknown, perhaps later":                                                model.ClassTransient,
+		"530 authentication required":                                                    model.ClassAuth,
+	} {
+		p.mu.Lock()
+		p.bare = answer
+		p.mu.Unlock()
+		_, err := s.Send(t.Context(), deliverytest.Message(model.ChannelEmail, delivery.Target{Address: "ada@example.org"}))
+		if e := delivery.Classify(err); e == nil || e.Class != want || !strings.Contains(e.Answer, answer[4:]) {
+			t.Errorf("%q: %+v, want %s with the answer", answer, e, want)
+		}
+	}
+	if n := len(p.all()); n != 0 {
+		t.Errorf("%d mails were taken", n)
+	}
+}
+
 func TestNothingIsSentInTheClearUnasked(t *testing.T) {
 	t.Parallel()
 	p, account := start(t, "NONE")
