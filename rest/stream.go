@@ -3,7 +3,6 @@ package rest
 import (
 	"io"
 	"net/http"
-	"time"
 )
 
 // Stream is the body of an answer that is written as it is made, such as a
@@ -15,16 +14,13 @@ type Stream struct {
 	Write    func(w io.Writer) error
 }
 
-// slowest is how long a client may take to read what is in the way.
-const slowest = 30 * time.Second
-
 // stream answers with a stream.
 func (s *Surface) stream(w http.ResponseWriter, r *http.Request, status int, body Stream) {
 	out := &streaming{w: w, control: http.NewResponseController(w), status: status, body: body}
-	defer func() { _ = out.control.SetWriteDeadline(time.Time{}) }() // the connection's next answer has its own time
 	switch err := body.Write(out); {
 	case err == nil:
-		out.begin() // it may have been empty
+		out.begin()           // it may have been empty
+		writable(out.control) // what is still held back
 	case !out.begun:
 		s.fail(w, r, err)
 	default:
@@ -55,7 +51,6 @@ func (s *streaming) begin() {
 
 func (s *streaming) Write(p []byte) (int, error) {
 	s.begin()
-	// A writer that cannot set a deadline is one of a test.
-	_ = s.control.SetWriteDeadline(time.Now().Add(slowest))
+	writable(s.control)
 	return s.w.Write(p)
 }

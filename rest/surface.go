@@ -65,6 +65,7 @@ type Surface struct {
 const (
 	defaultTimeout = 10 * time.Second
 	bodyWithin     = 30 * time.Second // for the body of a request to arrive
+	writeWithin    = 30 * time.Second // for the client to read what is in the way
 )
 
 // serve takes a request through a route.
@@ -80,8 +81,10 @@ func (s *Surface) serve(w http.ResponseWriter, r *http.Request, route *Route) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), routeKey{}, route), timeout)
 	defer cancel()
-	// A writer that cannot set a deadline is one of a test.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin))
+	if r.ContentLength != 0 { // without a body, net/http reads already, and a deadline would end the request
+		// A writer that cannot set a deadline is one of a test.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin))
+	}
 	r = r.WithContext(ctx)
 	status, body, err := s.answer(w, r, route)
 	if err != nil {
@@ -140,8 +143,7 @@ func (s *Surface) write(w http.ResponseWriter, r *http.Request, status int, body
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(page)) // a client that is gone needs no answer
+		send(w, status, []byte(page))
 		return
 	}
 	encoded, err := json.Marshal(body)
@@ -152,8 +154,20 @@ func (s *Surface) write(w http.ResponseWriter, r *http.Request, status int, body
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(encoded)))
+	send(w, status, encoded)
+}
+
+// send writes a body, and does not wait for ever for somebody to read it.
+func send(w http.ResponseWriter, status int, body []byte) {
+	writable(http.NewResponseController(w))
 	w.WriteHeader(status)
-	_, _ = w.Write(encoded) // a client that is gone needs no answer
+	_, _ = w.Write(body) // a client that is gone needs no answer
+}
+
+// writable gives the client time to read what is written next. The next answer
+// on its connection begins without a deadline: net/http sees to that.
+func writable(control *http.ResponseController) {
+	_ = control.SetWriteDeadline(time.Now().Add(writeWithin)) // a writer that cannot is one of a test
 }
 
 // open lets pages of any origin read the answer, and nobody keep it.
@@ -182,8 +196,7 @@ func (s *Surface) preflight(w http.ResponseWriter, methods []string) {
 	h.Set("Access-Control-Max-Age", "7200")
 	h.Set("Allow", strings.Join(methods, ", ")+", OPTIONS")
 	h.Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write([]byte("{}"))
+	send(w, http.StatusOK, []byte("{}"))
 }
 
 func (s *Surface) log() *slog.Logger {

@@ -40,9 +40,13 @@ func Upload(r *http.Request, limit int64, types ...string) (io.Reader, error) {
 type upload struct {
 	from    io.Reader
 	control *http.ResponseController // nil in tests
+	ended   error                    // what reading ended with
 }
 
 func (u *upload) Read(p []byte) (int, error) {
+	if u.ended != nil {
+		return 0, u.ended // after the body a deadline would end the request
+	}
 	if u.control != nil {
 		_ = u.control.SetReadDeadline(time.Now().Add(slowestPart)) // a writer that cannot is one of a test
 	}
@@ -50,5 +54,6 @@ func (u *upload) Read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = unread(err)
 	}
+	u.ended = err
 	return n, err
 }

@@ -42,7 +42,8 @@ func SetRoute(ctx context.Context, route string) {
 type Observe func(route, method string, status int, took time.Duration)
 
 // Middleware logs requests and catches panics: a handler that panics before it
-// answered gives a bare 500 with the request's id.
+// answered gives a bare 500 with the request's id. [http.ErrAbortHandler] goes
+// on, so that the connection is cut.
 type Middleware struct {
 	Log     *slog.Logger
 	IDs     *id.Source
@@ -64,7 +65,9 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 		start := time.Now()
 		ctx := context.WithValue(r.Context(), key{}, req)
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a recovered value, not an error in flight
+			p := recover()
+			cut := p == http.ErrAbortHandler //nolint:errorlint // a recovered value, not an error in flight
+			if p != nil && !cut {
 				m.Log.ErrorContext(ctx, "panic", "request", req.id, "panic", p, "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -73,6 +76,9 @@ func (m *Middleware) Wrap(next http.Handler) http.Handler {
 				}
 			}
 			m.end(ctx, r, req, rec, time.Since(start))
+			if cut {
+				panic(p)
+			}
 		}()
 		next.ServeHTTP(rec, r.WithContext(ctx))
 	})
