@@ -16,8 +16,8 @@ import (
 const (
 	pageUsersByTime = 'u'
 	pageUsersByName = 'i'
-	pageUsersSigned = 'g'
-	pageUsersSeen   = 'w'
+	pageUsersSigned = 'j'
+	pageUsersSeen   = 'v'
 	pageUsersMail   = 'a'
 	pageLog         = 'n'
 	pageSends       = 's'

@@ -2,7 +2,11 @@ package graph
 
 import (
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +59,32 @@ func TestPageArguments(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestEachListHasCursorsOfItsOwn reads the constants where they stand, so that a
+// new one is among them.
+func TestEachListHasCursorsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "connection.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		constant, ok := n.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(constant.Names[0].Name, "page") {
+			return true
+		}
+		letter := constant.Values[0].(*ast.BasicLit).Value
+		if other := kinds[letter]; other != "" {
+			t.Errorf("%s and %s are both %s", other, constant.Names[0].Name, letter)
+		}
+		kinds[letter] = constant.Names[0].Name
+		return true
+	})
+	if kinds["'u'"] != "pageUsersByTime" {
+		t.Errorf("found %v", kinds)
 	}
 }
 

@@ -56,6 +56,17 @@ func dialTimed(t *testing.T, pattern string, access rest.Access, h rest.Handler,
 	return ours
 }
 
+// readAnswer reads an answer and returns its body, and whether that was cut.
+func readAnswer(t *testing.T, conn net.Conn) ([]byte, error) {
+	t.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return io.ReadAll(res.Body)
+}
+
 func wait(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // a bubble's time
 
 // download is a handler whose answer is a stream.
@@ -78,11 +89,7 @@ func TestADownloadMayTakeAsLongAsItsRouteSays(t *testing.T) {
 			}
 			return nil
 		}), "")
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, err := io.ReadAll(res.Body); len(body) != 100_000 || err != nil {
+		if body, err := readAnswer(t, conn); len(body) != 100_000 || err != nil {
 			t.Errorf("%d bytes, %v", len(body), err)
 		}
 	})
@@ -103,11 +110,7 @@ func TestAnUploadThatIsWholeIsNoLongerTimed(t *testing.T) {
 			wait(5 * time.Minute)
 			return http.StatusOK, string(body), r.Context().Err()
 		}, "a,b")
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, err := io.ReadAll(res.Body); string(body) != `"a,b"` || err != nil {
+		if body, err := readAnswer(t, conn); string(body) != `"a,b"` || err != nil {
 			t.Errorf("%s, %v", body, err)
 		}
 	})
@@ -120,11 +123,7 @@ func TestADownloadThatFailsIsSeenToBeCut(t *testing.T) {
 			io.WriteString(w, strings.Repeat("x", 10_000))
 			return errors.New("the database is gone")
 		}), "")
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, err := io.ReadAll(res.Body); err == nil {
+		if body, err := readAnswer(t, conn); err == nil {
 			t.Errorf("%d bytes look like all of it", len(body))
 		}
 	})
@@ -165,11 +164,7 @@ func TestTheEndOfADownloadHasItsOwnTime(t *testing.T) {
 			wait(5 * time.Minute)
 			return err
 		}), "")
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, err := io.ReadAll(res.Body); len(body) != 100 || err != nil {
+		if body, err := readAnswer(t, conn); len(body) != 100 || err != nil {
 			t.Errorf("%d bytes, %v", len(body), err)
 		}
 	})
