@@ -2,7 +2,10 @@ package audience
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"carillon/model"
@@ -22,6 +25,9 @@ const (
 	// are due get their turn.
 	changesAtOnce = 1000
 	changesInTurn = 50
+	// failedAgain is after how long a rule is tried again that could not be
+	// evaluated.
+	failedAgain = time.Minute
 	// look is how often it is looked for work.
 	look = time.Second
 )
@@ -53,18 +59,14 @@ func (s *Segments) log() *slog.Logger {
 
 // Refresh evaluates what is due: segments over everyone, and all segments of an
 // environment for the users that changed, or that time changed. They take turns,
-// and so do environments.
+// and so do environments. What fails keeps nothing else from its turn, and is
+// part of the error.
 func (s *Segments) Refresh(ctx context.Context) error {
 	for more := true; more && ctx.Err() == nil; {
 		whole, err := s.refreshDue(ctx)
-		if err != nil {
-			return err
-		}
-		if err := s.follow(ctx); err != nil {
-			return err
-		}
-		changed, err := s.refreshChanged(ctx)
-		if err != nil {
+		followErr := s.follow(ctx)
+		changed, changedErr := s.refreshChanged(ctx)
+		if err := errors.Join(err, followErr, changedErr); err != nil {
 			return err
 		}
 		more = whole || changed
@@ -73,48 +75,75 @@ func (s *Segments) Refresh(ctx context.Context) error {
 }
 
 // refreshDue evaluates one segment over everyone; more is false when none was due
-// or another process is at it.
+// or another process is at it. One that fails is put off.
 func (s *Segments) refreshDue(ctx context.Context) (more bool, err error) {
-	m, found, err := s.Store.DueSegment(ctx)
+	env, id, found, err := s.Store.DueSegment(ctx)
 	if err != nil || !found {
 		return false, err
 	}
-	return s.Store.RefreshSegment(ctx, m.EnvID, m.ID, wholeEvery, datesEvery, false)
+	more, err = s.Store.RefreshSegment(ctx, env, id, wholeEvery, datesEvery, false)
+	if err == nil || ctx.Err() != nil {
+		return more, err
+	}
+	return false, errors.Join(fmt.Errorf("segment %d of environment %d: %w", id, env, err), s.Store.PostponeSegment(ctx, env, id, failedAgain))
 }
 
-// follow notes whom the passing of time concerns.
+// follow notes whom the passing of time concerns. A segment that fails is passed
+// over until the next call.
 func (s *Segments) follow(ctx context.Context) error {
+	var (
+		passed []model.SegmentID
+		failed []error
+	)
 	for ctx.Err() == nil {
-		env, id, found, err := s.Store.UnfollowedSegment(ctx, followEvery)
+		env, id, found, err := s.Store.UnfollowedSegment(ctx, followEvery, passed)
 		if err != nil || !found {
-			return err
+			return errors.Join(append(failed, err)...)
 		}
 		if err := s.Store.FollowTime(ctx, env, id); err != nil {
-			return err
+			passed = append(passed, id)
+			failed = append(failed, fmt.Errorf("segment %d of environment %d: %w", id, env, err))
 		}
 	}
 	return ctx.Err()
 }
 
-// refreshChanged evaluates changes of users; more tells that some may be left.
+// refreshChanged evaluates changes of users; more tells that some may be left
+// that can be evaluated now. Environments take turns; those that fail, or that
+// another process is at, are passed over.
 func (s *Segments) refreshChanged(ctx context.Context) (more bool, err error) {
-	var last model.EnvID
-	for range changesInTurn {
+	var (
+		last   model.EnvID
+		passed []model.EnvID
+		failed []error
+	)
+	for turns, idle := 0, 0; turns < changesInTurn && idle <= len(passed); {
 		env, found, err := s.Store.ChangedEnvironment(ctx, last)
 		if err != nil || !found {
-			return false, err
-		}
-		n, err := s.Store.RefreshChanged(ctx, env, changesAtOnce)
-		if err != nil || n == 0 {
-			return false, err
+			return false, errors.Join(append(failed, err)...)
 		}
 		last = env
+		if slices.Contains(passed, env) {
+			idle++
+			continue
+		}
+		n, err := s.Store.RefreshChanged(ctx, env, changesAtOnce)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("environment %d: %w", env, err))
+		}
+		if err != nil || n == 0 {
+			passed = append(passed, env)
+			continue
+		}
+		turns, idle = turns+1, 0
+		more = turns == changesInTurn
 	}
-	return true, ctx.Err()
+	return more, errors.Join(append(failed, ctx.Err())...)
 }
 
 // Settle has the members of segments be as users are now: what is known to
-// have changed is evaluated, and where that does not tell, everyone.
+// have changed is evaluated, and where that does not tell, everyone, unless that
+// was done a moment ago. It may take minutes.
 func (s *Segments) Settle(ctx context.Context, env model.EnvID, ids []model.SegmentID) error {
 	for _, id := range ids {
 		m, err := s.Store.SegmentByID(ctx, env, id)
@@ -133,10 +162,21 @@ func (s *Segments) Settle(ctx context.Context, env model.EnvID, ids []model.Segm
 			return err
 		}
 	}
-	for {
+	return s.settleChanged(ctx, env)
+}
+
+// settleChanged evaluates the changes of users that there are now, and not those
+// that go on being made.
+func (s *Segments) settleChanged(ctx context.Context, env model.EnvID) error {
+	first, last, err := s.Store.SegmentChanges(ctx, env)
+	for err == nil && first != 0 && first <= last {
 		n, err := s.Store.RefreshChanged(ctx, env, changesAtOnce)
 		if err != nil || n < changesAtOnce {
 			return err
 		}
+		if first, _, err = s.Store.SegmentChanges(ctx, env); err != nil {
+			return err
+		}
 	}
+	return err
 }

@@ -23,10 +23,12 @@ type SegmentStore interface {
 	PreviewRule(ctx context.Context, env model.EnvID, r model.SegmentRule, limit int) (model.SegmentPreview, error)
 	Properties(ctx context.Context, env model.EnvID) ([]model.Property, error)
 
-	DueSegment(ctx context.Context) (m model.Segment, found bool, err error)
+	DueSegment(ctx context.Context) (env model.EnvID, id model.SegmentID, found bool, err error)
+	PostponeSegment(ctx context.Context, env model.EnvID, id model.SegmentID, by time.Duration) error
 	RefreshSegment(ctx context.Context, env model.EnvID, id model.SegmentID, next, sooner time.Duration, wait bool) (done bool, err error)
-	UnfollowedSegment(ctx context.Context, longer time.Duration) (env model.EnvID, id model.SegmentID, found bool, err error)
+	UnfollowedSegment(ctx context.Context, longer time.Duration, except []model.SegmentID) (env model.EnvID, id model.SegmentID, found bool, err error)
 	FollowTime(ctx context.Context, env model.EnvID, id model.SegmentID) error
+	SegmentChanges(ctx context.Context, env model.EnvID) (first, last int64, err error)
 	ChangedEnvironment(ctx context.Context, after model.EnvID) (env model.EnvID, found bool, err error)
 	RefreshChanged(ctx context.Context, env model.EnvID, limit int) (n int, err error)
 }

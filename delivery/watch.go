@@ -58,7 +58,7 @@ type Stream struct {
 	// Of the one who calls Next.
 	at      model.DeliveryMark                      // where to read on
 	reading bool                                    // there may be something behind at
-	newest  int64                                   // the highest time that was read, or where the stream began
+	newest  int64                                   // up to when everything was read, but for late commits
 	told    map[model.DeliveryID]model.DeliveryMark // those at most overlap older than newest, and a few more
 	room    int                                     // size of told at which older ones are dropped
 	began   bool                                    // the first event is out
@@ -100,12 +100,15 @@ func (s *Service) WatchDeliveries(ctx context.Context, env model.EnvID, o WatchO
 // skip takes what has happened by now for told.
 func (w *Stream) skip(ctx context.Context) error {
 	for more := true; more; {
+		began := w.service.now()
 		marks, err := w.service.Store.DeliveryMarks(ctx, w.env, w.o.Filter, w.at, markPage)
 		if err != nil {
 			return err
 		}
 		w.pass(marks)
-		more = len(marks) == markPage
+		if more = len(marks) == markPage; !more {
+			w.arrive(began)
+		}
 	}
 	return nil
 }
@@ -205,7 +208,7 @@ func (w *Stream) goBack(to int64) {
 // read reads a page of marks, and the deliveries that were not told as they
 // are marked.
 func (w *Stream) read(ctx context.Context) ([]model.Delivery, error) {
-	store := w.service.Store
+	store, began := w.service.Store, w.service.now()
 	marks, err := store.DeliveryMarks(ctx, w.env, w.o.Filter, w.at, markPage)
 	if err != nil {
 		return nil, err
@@ -227,8 +230,20 @@ func (w *Stream) read(ctx context.Context) ([]model.Delivery, error) {
 		return nil, err
 	}
 	w.pass(marks)
+	if !more {
+		w.arrive(began)
+	}
 	w.reading = more
 	return list, nil
+}
+
+// arrive notes that nothing was left to read at a time. Without it a stream whose
+// filter chooses little would walk, each time, past all that it does not tell.
+func (w *Stream) arrive(at time.Time) {
+	w.newest = max(w.newest, at.UnixMicro())
+	if from := w.newest - overlap.Microseconds(); w.at.UpdatedAt < from {
+		w.at = model.DeliveryMark{UpdatedAt: from}
+	}
 }
 
 // pass takes marks for told.

@@ -160,3 +160,38 @@ func TestStreamOfAUserEnds(t *testing.T) {
 		}
 	})
 }
+
+// markReads notes from where marks are read.
+type markReads struct {
+	delivery.Store
+	from time.Time
+}
+
+func (m *markReads) DeliveryMarks(ctx context.Context, env model.EnvID, f model.DeliveryFilter, after model.DeliveryMark, limit int) ([]model.DeliveryMark, error) {
+	m.from = time.UnixMicro(after.UpdatedAt)
+	return m.Store.DeliveryMarks(ctx, env, f, after, limit)
+}
+
+// TestStreamDoesNotWalkThroughWhatItDoesNotTell has time pass over a stream whose
+// filter chooses nothing.
+func TestStreamDoesNotWalkThroughWhatItDoesNotTell(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		reads, now := &markReads{Store: f.store}, time.Now()
+		f.Store, f.Now = reads, func() time.Time { return now }
+		for name, o := range map[string]delivery.WatchOptions{"FromNow": {}, "Resumed": {After: now.Add(-time.Minute)}} {
+			o.Filter = model.DeliveryFilter{States: []model.DeliveryState{model.DeliveryFailed}}
+			w := f.watch(t, f.Service, o)
+			w.read(t)
+			for range 3 {
+				now = now.Add(time.Hour)
+				w.Offer(model.Hint{}) // what the hub says now and then
+				w.read(t)
+			}
+			now = now.Add(time.Second)
+			w.Offer(model.Hint{})
+			if w.read(t); now.Sub(reads.from) > time.Minute {
+				t.Errorf("%s: after hours without anything to tell it reads from %s ago", name, now.Sub(reads.from))
+			}
+		}
+	})
+}

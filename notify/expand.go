@@ -13,6 +13,9 @@ import (
 const (
 	// chunkTime bounds what is done for one chunk.
 	chunkTime = 30 * time.Second
+	// settleTime bounds what brings the segments of a send up to date before
+	// its first chunk.
+	settleTime = 10 * time.Minute
 	// maxYield is how long an expander stands back at most, after a chunk, for
 	// sends that wait.
 	maxYield = 250 * time.Millisecond
@@ -143,6 +146,11 @@ func (e *expander) passedOver() []model.SendID {
 
 // expand serves the next chunk of a send, and publishes what it changed.
 func (e *expander) expand(ctx context.Context, x model.Expansion) (saved bool, err error) {
+	if x.Send.Progress.Total < 0 {
+		if err := e.settleFirst(ctx, x); err != nil {
+			return false, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, chunkTime)
 	defer cancel()
 	for try := 1; ; try++ {
@@ -168,6 +176,14 @@ func (e *expander) expand(ctx context.Context, x model.Expansion) (saved bool, e
 			return false, err
 		}
 	}
+}
+
+// settleFirst has the segments of a send be as users are now. It has a time of
+// its own: a rule that is evaluated over everyone may need longer than a chunk.
+func (e *expander) settleFirst(ctx context.Context, x model.Expansion) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	return e.settle(ctx, x.Send.EnvID, x.Audience.Segments)
 }
 
 // certain reports whether an error says for sure that trying again cannot do
@@ -200,9 +216,6 @@ func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk,
 	}
 	m := &c.Send
 	if m.Progress.Total < 0 {
-		if err := e.settle(ctx, x.Send.EnvID, x.Audience.Segments); err != nil {
-			return c, err
-		}
 		n, err := e.Store.AudienceSize(ctx, q)
 		if err != nil {
 			return c, err

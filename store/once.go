@@ -135,5 +135,8 @@ func (s *Store) ForgetAnswers(ctx context.Context, limit int) (int, error) {
 		n = max(n, keys)
 		return err
 	})
-	return int(n), err
+	if err != nil {
+		return 0, err
+	}
+	return int(n), nil
 }

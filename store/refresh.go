@@ -38,14 +38,22 @@ func (s *Store) PreviewRule(ctx context.Context, env model.EnvID, r model.Segmen
 }
 
 // DueSegment finds a segment that is due to be evaluated over everyone.
-func (s *Store) DueSegment(ctx context.Context) (m model.Segment, found bool, err error) {
-	var rows []segmentRow
-	err = s.r.NewRaw("select env_id, id, identifier, name, description, rule, size, refreshed_at, created_at, updated_at from segments where due_at <= ? order by due_at, env_id, id limit 1", micros(s.now())).Scan(ctx, &rows)
-	if err != nil || len(rows) == 0 {
-		return m, false, s.fail("finding a segment to refresh", err)
+func (s *Store) DueSegment(ctx context.Context) (env model.EnvID, id model.SegmentID, found bool, err error) {
+	err = s.r.NewRaw("select env_id, id from segments where due_at <= ? order by due_at, env_id, id limit 1", micros(s.now())).Scan(ctx, &env, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, 0, false, nil
 	}
-	m, err = rows[0].model()
-	return m, true, err
+	return env, id, err == nil, s.fail("finding a segment to refresh", err)
+}
+
+// PostponeSegment has a segment that is due, and could not be evaluated, be due
+// again after a time, so that others get their turn.
+func (s *Store) PostponeSegment(ctx context.Context, env model.EnvID, id model.SegmentID, by time.Duration) error {
+	return s.write(ctx, "postponing segment", func(ctx context.Context, tx bun.Tx) error {
+		now := s.now()
+		_, err := tx.NewRaw("update segments set due_at = ? where env_id = ? and id = ? and due_at <= ?", micros(now.Add(by)), env, id, micros(now)).Exec(ctx)
+		return err
+	})
 }
 
 // RefreshSegment evaluates the rule of a segment over everyone and makes those
@@ -53,7 +61,8 @@ func (s *Store) DueSegment(ctx context.Context) (m model.Segment, found bool, er
 // this time; sooner where only looking at everyone tells whom time changes, and
 // after the first time, for what transactions change that were under way. done is
 // false, and nothing happened, when it is gone or another process is at it. With
-// wait the other is waited for, and what it did is not done again.
+// wait the other is waited for, and what it did is not done again, nor what was
+// done within the time of sooner.
 func (s *Store) RefreshSegment(ctx context.Context, env model.EnvID, id model.SegmentID, next, sooner time.Duration, wait bool) (done bool, err error) {
 	lock := s.dialect.forChange
 	if lock != "" && !wait {
@@ -73,9 +82,10 @@ func (s *Store) RefreshSegment(ctx context.Context, env model.EnvID, id model.Se
 		}
 		m, now := l[0], s.now()
 		_, followed := m.Rule.Windows()
-		if wait && followed && !m.RefreshedAt.IsZero() {
-			done = true
-			return nil
+		if wait && !m.RefreshedAt.IsZero() {
+			if done, err = s.evaluatedSince(ctx, tx, m, now.Add(-sooner)); done || err != nil {
+				return err
+			}
 		}
 		if _, err := s.evaluate(ctx, tx, m, now, nil); err != nil {
 			return err
@@ -83,13 +93,26 @@ func (s *Store) RefreshSegment(ctx context.Context, env model.EnvID, id model.Se
 		if !followed || m.RefreshedAt.IsZero() {
 			next = min(next, sooner)
 		}
-		_, err = tx.NewRaw(`update segments set refreshed_at = ?, due_at = ?,
+		_, err = tx.NewRaw(`update segments set refreshed_at = ?, evaluated_at = ?, due_at = ?,
 				size = (select count(*) from segment_members where env_id = ? and segment_id = ?) where env_id = ? and id = ?`,
-			micros(now), micros(now.Add(next)), env, id, env, id).Exec(ctx)
+			micros(now), micros(now), micros(now.Add(next)), env, id, env, id).Exec(ctx)
 		done = err == nil
 		return err
 	})
 	return done, err
+}
+
+// evaluatedSince reports whether the members of a segment, whose rule was
+// evaluated over everyone before, are those who matched since a time, but for
+// changes that are noted. When they were refreshed does not say: that may have
+// been for users who changed.
+func (s *Store) evaluatedSince(ctx context.Context, tx bun.Tx, m model.Segment, t time.Time) (bool, error) {
+	if _, followed := m.Rule.Windows(); followed {
+		return true, nil // changes told of the rest
+	}
+	var at sql.NullInt64
+	err := tx.NewRaw("select evaluated_at from segments where env_id = ? and id = ?", m.EnvID, m.ID).Scan(ctx, &at)
+	return at.Int64 > micros(t), err
 }
 
 // allowMuch gives a transaction more of PostgreSQL than what answers callers
@@ -120,7 +143,9 @@ func (s *Store) hashOnly(ctx context.Context, tx bun.Tx) error {
 }
 
 // evaluate makes those of users, or with nil of all, members who match, and the
-// others not. It returns by how many there are more.
+// others not. It returns by how many there are more. On PostgreSQL users may be
+// erased meanwhile: they are locked, which passes over those who are gone, since
+// one alone would fail all.
 func (s *Store) evaluate(ctx context.Context, tx bun.Tx, m model.Segment, now time.Time, users []model.UserID) (more int64, err error) {
 	q := s.compileRule(m.EnvID, m.Rule, now, users).matching("u.id")
 	env, id, about := sqlf("?", m.EnvID), sqlf("?", m.ID), fragment{}
@@ -131,11 +156,13 @@ func (s *Store) evaluate(ctx context.Context, tx bun.Tx, m model.Segment, now ti
 		f := with(`with m as materialized (%s), gone as (
 				delete from segment_members where env_id = %s and segment_id = %s%s and not exists (select 1 from m where m.id = user_id) returning 1
 			), come as (
-				insert into segment_members (env_id, segment_id, user_id) select %s, %s, id from m
-					where not exists (select 1 from segment_members o where o.env_id = %s and o.segment_id = %s and o.user_id = m.id)
+				insert into segment_members (env_id, segment_id, user_id) select %s, %s, u.id from (
+						select u.id from m join users u on u.env_id = %s and u.id = m.id
+						where not exists (select 1 from segment_members o where o.env_id = %s and o.segment_id = %s and o.user_id = m.id)
+						for key share of u) u
 					on conflict do nothing returning 1
 			)
-			select (select count(*) from come) - (select count(*) from gone)`, q, env, id, about, env, id, env, id)
+			select (select count(*) from come) - (select count(*) from gone)`, q, env, id, about, env, id, env, env, id)
 		err := tx.NewRaw(f.sql, f.args...).Scan(ctx, &more)
 		return more, err
 	}
@@ -147,6 +174,14 @@ func (s *Store) evaluate(ctx context.Context, tx bun.Tx, m model.Segment, now ti
 	f = with("insert into segment_members (env_id, segment_id, user_id) select %s, %s, id from (%s) m where true on conflict do nothing", env, id, q)
 	come, err := affected(tx.NewRaw(f.sql, f.args...).Exec(ctx))
 	return come - gone, err
+}
+
+// SegmentChanges are the ids of the first and the last change of an environment's
+// users that were not evaluated; 0 without any. A change that comes later has a
+// higher one, other than those of transactions that overlap.
+func (s *Store) SegmentChanges(ctx context.Context, env model.EnvID) (first, last int64, err error) {
+	err = s.r.NewRaw("select coalesce(min(id), 0), coalesce(max(id), 0) from segment_changes where env_id = ?", env).Scan(ctx, &first, &last)
+	return first, last, s.fail("looking for changed users", err)
 }
 
 // ChangedEnvironment is the first environment after one, or else the first of
@@ -233,9 +268,14 @@ func followedAt(r model.SegmentRule, from time.Time) sql.NullInt64 {
 }
 
 // UnfollowedSegment finds a segment for which it has not been followed for a time
-// whom its passing concerns.
-func (s *Store) UnfollowedSegment(ctx context.Context, longer time.Duration) (env model.EnvID, id model.SegmentID, found bool, err error) {
-	err = s.r.NewRaw("select env_id, id from segments where followed_at <= ? order by followed_at, env_id, id limit 1", micros(s.now().Add(-longer))).Scan(ctx, &env, &id)
+// whom its passing concerns, but for some.
+func (s *Store) UnfollowedSegment(ctx context.Context, longer time.Duration, except []model.SegmentID) (env model.EnvID, id model.SegmentID, found bool, err error) {
+	where := conditions{}
+	where.add("followed_at <= ?", micros(s.now().Add(-longer)))
+	if len(except) > 0 {
+		where.add("id not in (?)", bun.List(except))
+	}
+	err = s.r.NewRaw("select env_id, id from segments "+where.sql()+" order by followed_at, env_id, id limit 1", where.args...).Scan(ctx, &env, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, 0, false, nil
 	}

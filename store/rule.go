@@ -260,7 +260,7 @@ func (q *ruleQuery) number(doc, name string) fragment {
 			when json_typeof(j.v) = 'number' and length(j.v #>> '{}') <= 99 and j.v #>> '{}' ~ '^[-+0-9.]+([eE][-+]{0,1}[0-9]{1,2}){0,1}$'
 			then cast(j.v #>> '{}' as double precision) end`))
 	}
-	return sqlf("(select case when abs(j.value) < 1e99 then cast(j.value as real) end from json_each("+doc+") j where j.key = ? and j.type in ('integer', 'real'))", name)
+	return sqlf("(select case when abs(cast(j.value as real)) < 1e99 then cast(j.value as real) end from json_each("+doc+") j where j.key = ? and j.type in ('integer', 'real'))", name)
 }
 
 func (q *ruleQuery) reachable(c model.Channel) fragment {

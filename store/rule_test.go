@@ -122,7 +122,7 @@ func (p *person) did(e model.EventCondition, now time.Time) bool {
 // values are what attributes and properties of the test have, odd ones among
 // them: none of them may make a rule fail.
 var values = []string{
-	`"gold"`, `"Gold"`, `"go'ld"`, `"gö"`, `""`, `3`, `3.5`, `-3`, `1e400`, `1e98`, `-1e99`, `0`, `true`, `false`, `[1]`, `{"gold":1}`,
+	`"gold"`, `"Gold"`, `"go'ld"`, `"gö"`, `""`, `3`, `3.5`, `-3`, `1e400`, `1e98`, `-1e99`, `-9223372036854775808`, `0`, `true`, `false`, `[1]`, `{"gold":1}`,
 	`"2026-01-01"`, `"2026-02-30"`, `"2026-01-01T10:00:00Z"`, `"2026-01-01T10:00:00+02:00"`, `"2026-01-01T10:00:00.1234567Z"`, `"2026-13-01"`, `"now"`,
 }
 

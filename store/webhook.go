@@ -140,16 +140,16 @@ func (s *Store) UpdateWebhookEndpoint(ctx context.Context, env model.EnvID, o mo
 	return out, err
 }
 
-// DeleteWebhookEndpoint deletes an endpoint with all that it was and would be
-// told.
+// DeleteWebhookEndpoint deletes an endpoint. What it was and would be told goes
+// by [Store.ForgetDeletedEndpoint]: there may be more of it than one transaction
+// can do.
 func (s *Store) DeleteWebhookEndpoint(ctx context.Context, env model.EnvID, o model.Once, id model.WebhookEndpointID) (model.Outcome[model.WebhookEndpointID], error) {
 	out, err := once(ctx, s, env, o, "deleting webhook endpoint", func(ctx context.Context, tx bun.Tx) (model.WebhookEndpointID, error) {
 		if _, err := s.endpoint(ctx, tx, env, id, s.dialect.forUpdate); err != nil {
 			return id, err
 		}
 		for _, statement := range []string{
-			"delete from webhook_attempts where env_id = ? and endpoint_id = ?",
-			"delete from webhook_events where env_id = ? and endpoint_id = ?",
+			"insert into webhook_leftovers (env_id, endpoint_id) values (?, ?) on conflict do nothing",
 			"delete from webhook_endpoints where env_id = ? and id = ?",
 		} {
 			if _, err := tx.NewRaw(statement, env, id).Exec(ctx); err != nil {

@@ -157,6 +157,39 @@ func TestNobodyListens(t *testing.T) {
 	})
 }
 
+// TestADeletedEndpointLeavesNothing deletes an endpoint that was told more than
+// one transaction drops.
+func TestADeletedEndpointLeavesNothing(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		f := newSends(t, s, 1)
+		gone, kept := endpoint(t, s, f.env, "gone"), endpoint(t, s, f.env, "kept")
+		for range 3 {
+			f.mustSave(t, f.pending(t, f.users...))
+		}
+		_, events := toldOf(t, s, gone)
+		if _, err := s.DeleteWebhookEndpoint(ctx, f.env, model.Once{}, gone.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ReplayWebhookEvent(ctx, gone, model.Once{}, events[0].ID); model.KindOf(err) != model.KindNotFound {
+			t.Errorf("an event of a deleted endpoint is replayed: %v", err)
+		}
+		for found := true; found; {
+			var err error
+			if found, err = s.ForgetDeletedEndpoint(ctx, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := store.RowsOf(ctx, s, "webhook_events", f.env, f.users[0].ID); err != nil || n != 3 {
+			t.Errorf("%d events are left, %v; want the 3 of the other endpoint", n, err)
+		}
+		if types, _ := toldOf(t, s, kept); len(types) != 3 {
+			t.Errorf("the other endpoint is told %q", types)
+		}
+	})
+}
+
 func TestWebhookQueue(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -125,6 +127,9 @@ func (s *Store) ReplayWebhookEvent(ctx context.Context, ref model.WebhookEndpoin
 		case list[0].State == model.WebhookAttempting:
 			return list[0], model.Conflict("names an event that is being told at this moment", "id")
 		}
+		if _, err := s.endpoint(ctx, tx, ref.Env, ref.ID, ""); err != nil {
+			return model.WebhookEvent{}, err
+		}
 		if _, err := s.replayWebhooks(ctx, tx, "env_id = ? and endpoint_id = ? and id = ?", ref.Env, ref.ID, id); err != nil {
 			return model.WebhookEvent{}, err
 		}
@@ -164,23 +169,55 @@ func (s *Store) replayWebhooks(ctx context.Context, tx bun.Tx, where string, arg
 // with their attempts, at most limit of them, and returns how many. The work of
 // a sweeper: call it until it returns fewer than limit.
 func (s *Store) ForgetWebhookEvents(ctx context.Context, before time.Time, limit int) (n int, err error) {
-	err = s.write(ctx, "forgetting webhook events", func(ctx context.Context, tx bun.Tx) error {
-		var rows []struct {
-			EnvID      model.EnvID
-			EndpointID model.WebhookEndpointID
-			ID         model.WebhookEventID
-		}
-		err := tx.NewRaw(`delete from webhook_events where (env_id, endpoint_id, id) in (
-			select env_id, endpoint_id, id from webhook_events where occurred_at < ? order by occurred_at limit ?) returning env_id, endpoint_id, id`, micros(before), limit).Scan(ctx, &rows)
-		if n = len(rows); err != nil || n == 0 {
-			return err
-		}
-		var keys values
-		for _, r := range rows {
-			keys.row(r.EnvID, string(r.EndpointID), string(r.ID))
-		}
-		_, err = tx.NewRaw("delete from webhook_attempts where (env_id, endpoint_id, event_id) in (values "+keys.String()+")", keys.args...).Exec(ctx)
+	err = s.write(ctx, "forgetting webhook events", func(ctx context.Context, tx bun.Tx) (err error) {
+		n, err = forgetWebhooks(ctx, tx, "select env_id, endpoint_id, id from webhook_events where occurred_at < ? order by occurred_at limit ?", micros(before), limit)
 		return err
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// ForgetDeletedEndpoint drops up to limit events of one endpoint that was
+// deleted, with their attempts. found is false when there is no such endpoint. The
+// work of a sweeper: call it until then.
+func (s *Store) ForgetDeletedEndpoint(ctx context.Context, limit int) (found bool, err error) {
+	err = s.write(ctx, "forgetting a webhook endpoint", func(ctx context.Context, tx bun.Tx) error {
+		var ref model.WebhookEndpointRef
+		err := tx.NewRaw("select env_id, endpoint_id from webhook_leftovers order by env_id, endpoint_id limit 1"+s.dialect.skipLocked).Scan(ctx, &ref.Env, &ref.ID)
+		if found = err == nil; errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		n, err := forgetWebhooks(ctx, tx, "select env_id, endpoint_id, id from webhook_events where env_id = ? and endpoint_id = ? order by id limit ?", ref.Env, ref.ID, limit)
+		if err != nil || n == limit {
+			return err
+		}
+		_, err = tx.NewRaw("delete from webhook_leftovers where env_id = ? and endpoint_id = ?", ref.Env, ref.ID).Exec(ctx)
+		return err
+	})
+	return found && err == nil, err
+}
+
+// forgetWebhooks drops the events that a query selects, with their attempts, and
+// returns how many.
+func forgetWebhooks(ctx context.Context, tx bun.Tx, selected string, args ...any) (int, error) {
+	var rows []struct {
+		EnvID      model.EnvID
+		EndpointID model.WebhookEndpointID
+		ID         model.WebhookEventID
+	}
+	err := tx.NewRaw("delete from webhook_events where (env_id, endpoint_id, id) in ("+selected+") returning env_id, endpoint_id, id", args...).Scan(ctx, &rows)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	var keys values
+	for _, r := range rows {
+		keys.row(r.EnvID, string(r.EndpointID), string(r.ID))
+	}
+	_, err = tx.NewRaw("delete from webhook_attempts where (env_id, endpoint_id, event_id) in (values "+keys.String()+")", keys.args...).Exec(ctx)
+	return len(rows), err
 }

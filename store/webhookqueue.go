@@ -28,6 +28,11 @@ func (s *Store) DueWebhookEndpoints(ctx context.Context) ([]model.WebhookEndpoin
 func (s *Store) ClaimWebhookEvents(ctx context.Context, ref model.WebhookEndpointRef, limit int, lease time.Duration) (out []model.ClaimedWebhookEvent, err error) {
 	err = s.write(ctx, "claiming webhook events", func(ctx context.Context, tx bun.Tx) error {
 		out = nil
+		if s.dialect.arrays {
+			if err := byIndex(ctx, tx); err != nil {
+				return err
+			}
+		}
 		clock := s.dialect.clock
 		if clock == "" {
 			clock = fmt.Sprint(micros(s.now()))
@@ -62,6 +67,11 @@ func (s *Store) ClaimWebhookEvents(ctx context.Context, ref model.WebhookEndpoin
 // and says why; true reports that it was.
 func (s *Store) FinishWebhookEvents(ctx context.Context, done []model.FinishedWebhookEvent, health model.WebhookHealth, giveUp time.Duration) (disabled bool, err error) {
 	err = s.write(ctx, "finishing webhook events", func(ctx context.Context, tx bun.Tx) error {
+		if s.dialect.arrays {
+			if err := byIndex(ctx, tx); err != nil {
+				return err
+			}
+		}
 		for chunk := range slices.Chunk(done, saveChunk/4) {
 			if err := s.finishWebhooks(ctx, tx, chunk); err != nil {
 				return err

@@ -38,6 +38,7 @@ type Store interface {
 	ClaimWebhookEvents(ctx context.Context, ref model.WebhookEndpointRef, limit int, lease time.Duration) ([]model.ClaimedWebhookEvent, error)
 	FinishWebhookEvents(ctx context.Context, done []model.FinishedWebhookEvent, health model.WebhookHealth, giveUp time.Duration) (disabled bool, err error)
 	ForgetWebhookEvents(ctx context.Context, before time.Time, limit int) (int, error)
+	ForgetDeletedEndpoint(ctx context.Context, limit int) (found bool, err error)
 	UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error)
 }
 
@@ -181,7 +182,7 @@ func (s *Service) Rotate(ctx context.Context, env model.EnvID, once model.Once, 
 	return issued(out, secret), err
 }
 
-// Delete deletes an endpoint with all that it was and would be told.
+// Delete deletes an endpoint. What it was and would be told is deleted soon after.
 func (s *Service) Delete(ctx context.Context, env model.EnvID, once model.Once, id model.WebhookEndpointID) (model.Outcome[model.WebhookEndpointID], error) {
 	return s.Store.DeleteWebhookEndpoint(ctx, env, once, id)
 }

@@ -64,14 +64,10 @@ func (s *Service) Run(ctx context.Context) {
 	w := s.prepare()
 	var working sync.WaitGroup
 	defer working.Wait()
-	var swept time.Time
+	working.Go(func() { s.runForgetting(ctx) })
 	for ctx.Err() == nil {
 		if err := s.begin(ctx, &working); err != nil && ctx.Err() == nil {
 			s.log().WarnContext(ctx, "looking for due webhook events", "error", err)
-		}
-		if time.Since(swept) >= forgetEvery {
-			swept = time.Now()
-			s.forget(ctx)
 		}
 		timer := time.NewTimer(orDefault(s.Tick, DefaultTick))
 		select {
@@ -83,7 +79,28 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
+// runForgetting forgets now and then, however long it takes: nobody waits for it.
+func (s *Service) runForgetting(ctx context.Context) {
+	tick := time.NewTicker(forgetEvery)
+	defer tick.Stop()
+	for {
+		s.forget(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// forget drops what deleted endpoints have left, and events that are too old.
 func (s *Service) forget(ctx context.Context) {
+	for found := true; found && ctx.Err() == nil; {
+		var err error
+		if found, err = s.Store.ForgetDeletedEndpoint(ctx, forgetBatch); err != nil && ctx.Err() == nil {
+			s.log().WarnContext(ctx, "forgetting what deleted webhook endpoints were told", "error", err)
+		}
+	}
 	for n := forgetBatch; n == forgetBatch && ctx.Err() == nil; {
 		var err error
 		if n, err = s.Store.ForgetWebhookEvents(ctx, s.now().Add(-orDefault(s.Keep, DefaultKeep)), forgetBatch); err != nil && ctx.Err() == nil {
