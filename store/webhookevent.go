@@ -66,6 +66,7 @@ func (s *Store) ListWebhookEvents(ctx context.Context, ref model.WebhookEndpoint
 	where := conditions{}
 	where.add("env_id = ?", ref.Env)
 	where.add("endpoint_id = ?", ref.ID)
+	where.add("exists (select 1 from webhook_endpoints e where e.env_id = webhook_events.env_id and e.id = webhook_events.endpoint_id)")
 	if states != nil {
 		where.add("state in (?)", bun.List(column(states, func(s model.WebhookState) int16 { return int16(s) })))
 	}
