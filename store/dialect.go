@@ -78,7 +78,7 @@ var postgresDialect = dialect{
 		{"profiles", "user_id", `lower((attributes::json ->> 'firstName') collate "C")`},
 		{"profiles", "user_id", `lower((attributes::json ->> 'lastName') collate "C")`},
 	},
-	document:    "profile_document(env_id, attributes) @> ?::jsonb",
+	document:    "profile_document(env_id, attributes) @> (select ?::jsonb)",
 	contains:    "strpos(p.attributes, ?) > 0",
 	isUnique:    func(err error) bool { return pgCode(err) == "23505" },
 	isForeign:   func(err error) bool { return pgCode(err) == "23503" },

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,7 @@ func TestListsOfUsersGoByIndexes(t *testing.T) {
 			"topic":      {model.UserFilter{Topic: 7}, 0},
 			"account":    {model.UserFilter{Account: 7}, 0},
 			"attributes": {model.UserFilter{Properties: []model.PropertyFilter{{Name: "plan", Type: model.PropertyText, Value: json.RawMessage(`"rare"`)}}}, 20},
+			"common":     {model.UserFilter{Properties: []model.PropertyFilter{{Name: "plan", Type: model.PropertyText, Value: json.RawMessage(`"free"`)}}}, 20},
 			"nobodyHas":  {model.UserFilter{Properties: []model.PropertyFilter{{Name: "plan", Type: model.PropertyText, Value: json.RawMessage(`"none"`)}}}, 0},
 		} {
 			for _, by := range []model.UserOrderKey{model.ByCreation, model.ByIdentifier, model.BySignUp, model.ByLastSeen, model.ByEmail} {
@@ -92,5 +94,31 @@ func TestListsOfUsersGoByIndexes(t *testing.T) {
 				}
 			}
 		}
+
+		t.Run("inParallel", func(t *testing.T) {
+			eager := storetest.Open(t, store.Config{URL: eagerly(t, url), MaxConns: 4})
+			for value, want := range map[string]int{`"free"`: 20, `"rare"`: 20} {
+				f := model.UserFilter{Properties: []model.PropertyFilter{{Name: "plan", Type: model.PropertyText, Value: json.RawMessage(value)}}}
+				page, err := eager.ListUsers(ctx, env, f, model.UserOrder{}, model.PageRequest{Limit: 20})
+				if err != nil || len(page.Items) != want {
+					t.Errorf("plan %s: %d users, %v; want %d", value, len(page.Items), err, want)
+				}
+			}
+		})
 	})
+}
+
+// eagerly is the URL of a database that makes parallel plans wherever it can.
+func eagerly(t *testing.T, at string) string {
+	t.Helper()
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	for _, setting := range []string{"parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size", "min_parallel_index_scan_size"} {
+		q.Set(setting, "0")
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
 }

@@ -75,14 +75,18 @@ func (l *userList) narrowing() []candidate {
 	return append(all, l.documents()...)
 }
 
-// documents find attributes by value.
+// documents find attributes by value. The value is hidden from PostgreSQL's
+// planner: for one that it takes for common it would read the table from its
+// beginning until it has found enough, however far on they are. The document
+// begins with the environment; as a plain condition beside it, the environment
+// would have all its users looked up in another index to be compared.
 func (l *userList) documents() []candidate {
 	var all []candidate
 	for _, p := range l.f.Properties {
 		byValue := p.Test == model.PropertyEquals && (p.Type == model.PropertyText || p.Type == model.PropertyBoolean || p.Type == model.PropertyNumber)
 		if name, err := model.EncodeJSON(p.Name); l.s.dialect.document != "" && byValue && err == nil {
 			all = append(all, candidate{
-				"select user_id from profiles where env_id = ? and " + l.s.dialect.document,
+				"select user_id from profiles where env_id + 0 = ? and " + l.s.dialect.document,
 				[]any{l.env, fmt.Sprintf(`{"%d":{%s:%s}}`, int64(l.env), name, p.Value)},
 			})
 		}

@@ -1,0 +1,1 @@
+alter function profile_document(bigint, text) parallel safe;

@@ -1,0 +1,2 @@
+-- SQLite has no index of documents.
+select 1;
