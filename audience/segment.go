@@ -20,7 +20,8 @@ type SegmentStore interface {
 	SegmentMembers(ctx context.Context, env model.EnvID, id model.SegmentID, page model.PageRequest) (model.Page[model.UserID], error)
 	SegmentsOfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.SegmentMembership, error)
 	SuppressInSegment(ctx context.Context, env model.EnvID, o model.Once, identifier, user string, suppressed bool) (model.Outcome[model.UserID], error)
-	PreviewRule(ctx context.Context, env model.EnvID, r model.SegmentRule, limit int) (model.SegmentPreview, error)
+	PreviewRule(ctx context.Context, env model.EnvID, r model.SegmentRule, users []model.UserID, limit int, within time.Duration) (out model.SegmentPreview, done bool, err error)
+	SampleUsers(ctx context.Context, env model.EnvID, most int, within time.Duration) (users []model.UserID, of int64, done bool, err error)
 	Properties(ctx context.Context, env model.EnvID) ([]model.Property, error)
 
 	DueSegment(ctx context.Context) (env model.EnvID, id model.SegmentID, found bool, err error)
@@ -130,18 +131,6 @@ func (s *Segments) Suppress(ctx context.Context, env model.EnvID, o model.Once, 
 		return none, err
 	}
 	return s.Store.SuppressInSegment(ctx, env, o, identifier, user, suppressed)
-}
-
-// Preview evaluates a rule over everyone and keeps nothing of it.
-func (s *Segments) Preview(ctx context.Context, env model.EnvID, r model.SegmentRule, limit int) (model.SegmentPreview, error) {
-	var c model.Check
-	if err := s.checkRule(ctx, &c, env, r); err != nil {
-		return model.SegmentPreview{}, err
-	}
-	if err := c.Err(); err != nil {
-		return model.SegmentPreview{}, err
-	}
-	return s.Store.PreviewRule(ctx, env, r, limit)
 }
 
 // Find reads a segment by identifier.

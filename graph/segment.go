@@ -57,7 +57,7 @@ func (q *query) PreviewSegment(ctx context.Context, rule model.SegmentRule, firs
 		return nil, err
 	}
 	users, _, err := q.present(ctx, caller.Env.ID, found.Users)
-	return &generated.SegmentPreview{Count: int32(min(found.Count, 1<<31-1)), Sample: users}, err
+	return &generated.SegmentPreview{Count: int32(min(found.Count, 1<<31-1)), Exact: found.Exact, Sample: users}, err
 }
 
 // present reads users, and leaves out those who were deleted meanwhile.

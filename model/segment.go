@@ -52,9 +52,11 @@ type SegmentMembership struct {
 }
 
 // SegmentPreview is what a rule matches now: how many users, and the newest of
-// them.
+// them. Where it is not exact, the rule was evaluated over some of the users:
+// the count is what that comes to for all, and the users are of those.
 type SegmentPreview struct {
 	Count int64
+	Exact bool
 	Users []UserID
 }
 

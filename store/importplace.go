@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -56,26 +57,42 @@ func (i *importing) places(ctx context.Context, tx bun.Tx, left []int, results [
 			continue
 		}
 		row := i.w.Work[left[n]]
-		unknown := 0
+		var unknown []string
 		for _, name := range row.Topics {
 			t, known := topics[name]
 			at := topicPlace{t, r.User.ID}
 			switch {
 			case !known:
-				unknown++
+				unknown = append(unknown, name)
 			case !there[at]:
 				there[at], p.news[r.User.ID] = true, true
 				p.rows.row(i.env, t, r.User.ID, true, micros(i.s.now()))
 			}
 		}
-		if unknown > 0 {
+		if len(unknown) > 0 {
 			i.wrong(model.ImportError{
 				Line: row.Line, Column: i.w.Import.Header(model.ImportTopics),
-				Message: fmt.Sprintf("must name topics that exist and are not archived, and %d of %d do not; the row is taken without them", unknown, len(row.Topics)),
+				Message: "must name topics that exist and are not archived; the row is taken without " + firstOf(unknown),
 			})
 		}
 	}
 	return p, nil
+}
+
+// toldTopics is how many topics an error names, at most.
+const toldTopics = 5
+
+// firstOf lists names, the first of them where there are many.
+func firstOf(names []string) string {
+	told := make([]string, 0, toldTopics)
+	for _, name := range names[:min(len(names), toldTopics)] {
+		told = append(told, fmt.Sprintf("%.40q", name))
+	}
+	text := strings.Join(told, ", ")
+	if more := len(names) - toldTopics; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // topicPlace is the place of a user on a topic.

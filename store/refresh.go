@@ -20,23 +20,6 @@ const (
 	wholeMemory = "128MB"
 )
 
-// PreviewRule counts who matches a rule now, and lists the newest of them.
-func (s *Store) PreviewRule(ctx context.Context, env model.EnvID, r model.SegmentRule, limit int) (out model.SegmentPreview, err error) {
-	q := s.compileRule(env, r, s.now(), nil).matching("u.id")
-	var id model.UserID
-	err = s.r.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.allowMuch(ctx, tx); err != nil {
-			return err
-		}
-		rows, err := tx.QueryContext(ctx, "with m as ("+q.sql+") select id, (select count(*) from m) from m order by id desc limit ?", append(q.args, limit)...)
-		return scanEach(rows, err, []any{&id, &out.Count}, func() error {
-			out.Users = append(out.Users, id)
-			return nil
-		})
-	})
-	return out, s.fail("evaluating a rule", err)
-}
-
 // DueSegment finds a segment that is due to be evaluated over everyone.
 func (s *Store) DueSegment(ctx context.Context) (env model.EnvID, id model.SegmentID, found bool, err error) {
 	err = s.r.NewRaw("select env_id, id from segments where due_at <= ? order by due_at, env_id, id limit 1", micros(s.now())).Scan(ctx, &env, &id)
@@ -70,7 +53,7 @@ func (s *Store) RefreshSegment(ctx context.Context, env model.EnvID, id model.Se
 	}
 	err = s.write(ctx, "refreshing segment", func(ctx context.Context, tx bun.Tx) error {
 		done = false
-		if err := s.allowMuch(ctx, tx); err != nil {
+		if err := s.allowMuch(ctx, tx, wholeTime); err != nil {
 			return err
 		}
 		l, err := s.segments(ctx, tx, " and id = ?"+lock, env, id)
@@ -116,13 +99,14 @@ func (s *Store) evaluatedSince(ctx context.Context, tx bun.Tx, m model.Segment, 
 }
 
 // allowMuch gives a transaction more of PostgreSQL than what answers callers
-// gets.
-func (s *Store) allowMuch(ctx context.Context, tx bun.Tx) error {
+// gets, and each of its statements so much time, locks included. It compiles no
+// expressions: that takes longer than it saves.
+func (s *Store) allowMuch(ctx context.Context, tx bun.Tx, within time.Duration) error {
 	if !s.dialect.arrays {
 		return nil
 	}
 	for setting, value := range map[string]string{
-		"statement_timeout": fmt.Sprint(wholeTime.Milliseconds()), "lock_timeout": fmt.Sprint(wholeTime.Milliseconds()), "work_mem": wholeMemory,
+		"statement_timeout": fmt.Sprint(within.Milliseconds()), "lock_timeout": "0", "work_mem": wholeMemory, "jit": "off",
 	} {
 		if _, err := tx.NewRaw("select set_config(?, ?, true)", setting, value).Exec(ctx); err != nil {
 			return err
@@ -208,7 +192,7 @@ func (s *Store) ChangedEnvironment(ctx context.Context, after model.EnvID) (env 
 // after this one has looked stands in a row that is left for the next.
 func (s *Store) RefreshChanged(ctx context.Context, env model.EnvID, limit int) (n int, err error) {
 	err = s.write(ctx, "refreshing segments", func(ctx context.Context, tx bun.Tx) error {
-		if err := s.allowMuch(ctx, tx); err != nil {
+		if err := s.allowMuch(ctx, tx, wholeTime); err != nil {
 			return err
 		}
 		segments, err := s.segments(ctx, tx, " order by id"+s.dialect.forChange, env)
@@ -287,7 +271,7 @@ func (s *Store) UnfollowedSegment(ctx context.Context, longer time.Duration, exc
 // done last. A segment that does not need it is left alone.
 func (s *Store) FollowTime(ctx context.Context, env model.EnvID, id model.SegmentID) error {
 	return s.write(ctx, "following time", func(ctx context.Context, tx bun.Tx) error {
-		if err := s.allowMuch(ctx, tx); err != nil {
+		if err := s.allowMuch(ctx, tx, wholeTime); err != nil {
 			return err
 		}
 		l, err := s.segments(ctx, tx, " and id = ? and followed_at is not null"+s.dialect.forChange, env, id)

@@ -94,7 +94,7 @@ func (q *ruleQuery) rule(r model.SegmentRule) fragment {
 		return with("not %s", q.rule(*r.Not))
 	case r.Attribute != nil:
 		q.profile = true
-		return q.member("p.attributes", *r.Attribute)
+		return q.member(profileText, *r.Attribute)
 	case r.Event != nil:
 		return q.event(*r.Event)
 	case r.Topic != nil:
@@ -189,6 +189,9 @@ func (q *ruleQuery) member(doc string, a model.AttributeCondition) fragment {
 	return joined(list, " and ")
 }
 
+// profileText is what holds the attributes of a user, as canonical JSON.
+const profileText = "p.attributes"
+
 // double writes a number so that both databases compare it as a double.
 func double(n float64) fragment {
 	return sqlf("cast(? as double precision)", strconv.FormatFloat(n, 'g', -1, 64))
@@ -217,6 +220,29 @@ func (q *ruleQuery) oneOf(doc, name string, values []json.RawMessage) fragment {
 	}
 	if len(list) == 0 {
 		return sqlf("(1 = 0)")
+	}
+	return with("(%s and %s)", q.mention(doc, name, values), joined(list, " or "))
+}
+
+// mention is true of a profile whose text holds one of these values of a member,
+// somewhere: most that do not are found out before they are read as JSON. Numbers
+// may be written in several ways.
+func (q *ruleQuery) mention(doc, name string, values []json.RawMessage) fragment {
+	key, err := model.EncodeJSON(name)
+	if err != nil || doc != profileText {
+		return sqlf("(1 = 1)")
+	}
+	list := make([]fragment, len(values))
+	for i, value := range values {
+		text := string(key) + ":"
+		if v, is := model.ScalarOf(value).(string); is {
+			encoded, err := model.EncodeJSON(v)
+			if err != nil {
+				return sqlf("(1 = 1)")
+			}
+			text += string(encoded)
+		}
+		list[i] = sqlf(q.d.contains, text)
 	}
 	return joined(list, " or ")
 }

@@ -305,9 +305,9 @@ func TestRulesInSQLMeanWhatTheyMeanInGo(t *testing.T) {
 			if err := c.Err(); err != nil {
 				t.Fatalf("%s: %v", text, err)
 			}
-			got, err := s.PreviewRule(ctx, env, r, 100)
-			if err != nil {
-				t.Fatalf("%s: %v", text, err)
+			got, done, err := s.PreviewRule(ctx, env, r, nil, 100, time.Minute)
+			if err != nil || !done {
+				t.Fatalf("%s: %v, %v", text, done, err)
 			}
 			slices.Sort(got.Users)
 			if want := expected(r); !slices.Equal(got.Users, want) || got.Count != int64(len(want)) {

@@ -168,9 +168,9 @@ func TestMembersFollowEveryChange(t *testing.T) {
 // as many as the segment says.
 func (k *keeping) holds(t *testing.T, m model.Segment, round int) {
 	t.Helper()
-	want, err := k.s.PreviewRule(t.Context(), m.EnvID, m.Rule, 100)
-	if err != nil {
-		t.Fatal(err)
+	want, done, err := k.s.PreviewRule(t.Context(), m.EnvID, m.Rule, nil, 100, time.Minute)
+	if err != nil || !done {
+		t.Fatal(done, err)
 	}
 	got, err := k.s.SegmentMembers(t.Context(), m.EnvID, m.ID, model.PageRequest{Limit: 100})
 	if err != nil {

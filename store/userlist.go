@@ -13,14 +13,16 @@ import (
 )
 
 // few is how many users an index may yield so that they are read one by one and
-// put in order; of more, so many of all users are meant that walking through
-// the list finds a page soon.
-const few = 2000
-
-// windows are the parts of a list that are looked through for a page, one after
-// the other: small ones first, since most pages are found in these. After the
-// last the page ends, with what was found.
-var windows = []int{1000, 9000, 40_000}
+// put in order at once; of more, so many of all users are meant that walking
+// through the list finds a page soon. Where it turns out that it does not, some
+// may be read so.
+const (
+	few  = 2000
+	some = 20_000
+	// soon is how many users are walked through rather than asking indexes
+	// for more.
+	soon = 15_000
+)
 
 // ListUsers reads a page of an environment's users, by the index of its order.
 //
@@ -33,20 +35,15 @@ func (s *Store) ListUsers(ctx context.Context, env model.EnvID, f model.UserFilt
 		found, err := l.read(ctx, l.from(l.start()), page.Limit+1)
 		return pageOf(found, page), err
 	}
-	ids, narrow, err := l.candidates(ctx)
+	found, reached, err := l.find(ctx, page.Limit+1)
 	if err != nil {
 		return model.Page[model.User]{}, err
 	}
-	if narrow {
-		found, err := l.read(ctx, l.among(ids), page.Limit+1)
-		return pageOf(found, page), err
-	}
-	found, reached, err := l.walk(ctx, page.Limit+1)
 	out := pageOf(found, page)
 	if reached != nil && !out.HasMore {
 		out.HasMore, out.Reached = true, reached
 	}
-	return out, err
+	return out, nil
 }
 
 // CountUsers counts the users that a list has, up to model.MaxUserTotal, as far
@@ -57,17 +54,50 @@ func (s *Store) CountUsers(ctx context.Context, env model.EnvID, f model.UserFil
 	if l.plain() {
 		return l.countAll(ctx)
 	}
-	ids, narrow, err := l.candidates(ctx)
-	if err != nil {
-		return model.UserTotal{}, err
-	}
-	if narrow {
-		_, err := l.read(ctx, l.among(ids), few+1)
-		return model.UserTotal{Count: l.count, Exact: true}, err
-	}
-	_, reached, err := l.walk(ctx, model.MaxUserTotal+1)
+	_, reached, err := l.find(ctx, model.MaxUserTotal+1)
 	return l.total(reached == nil), err
 }
+
+// find reads so many users: those whom an index leaves for one of the filters,
+// if they are few, or else what walking through the list finds. It walks part by
+// part, small ones first, since most pages are found in these, and asks indexes
+// for more users in between. After the last part it ends with what was found, and
+// reached says where.
+func (l *userList) find(ctx context.Context, most int) (found []model.User, reached *model.PageKey, err error) {
+	looked, reached := 0, l.start()
+	for _, step := range []struct {
+		walk int // users, at first
+		by   func(most int) []candidate
+		most int
+	}{{0, l.narrowing, few}, {1000, l.documents, some}, {9000, l.narrowing, some}, {10_000, nil, 0}, {30_000, nil, 0}} {
+		if looked += step.walk; step.walk > 0 {
+			more, end, err := l.walk(ctx, reached, step.walk, most-l.found(found))
+			if err != nil {
+				return nil, nil, err
+			}
+			if found = append(found, more...); end == nil || l.found(found) >= most {
+				return found, nil, nil
+			}
+			reached = end
+		}
+		if step.by == nil || l.found(found)*soon > most*looked && looked > 0 {
+			continue
+		}
+		ids, narrow, err := l.candidates(ctx, step.by(step.most), step.most)
+		if err != nil {
+			return nil, nil, err
+		}
+		if narrow {
+			l.count = 0
+			found, err = l.read(ctx, l.among(ids), most)
+			return found, nil, err
+		}
+	}
+	return found, reached, nil
+}
+
+// found is how many users were found or counted.
+func (l *userList) found(users []model.User) int { return max(len(users), int(l.count)) }
 
 func (l *userList) countAll(ctx context.Context) (model.UserTotal, error) {
 	where := l.base()
@@ -243,29 +273,18 @@ func beginning(where *conditions, column, prefix string) {
 	}
 }
 
-// walk looks through the list window by window until it has found so many; with
-// reached it has looked its fill before the end.
-func (l *userList) walk(ctx context.Context, most int) (found []model.User, reached *model.PageKey, err error) {
-	from := l.start()
-	for _, size := range windows {
-		end, err := l.windowEnd(ctx, from, size)
-		if err != nil {
-			return nil, nil, err
-		}
-		where := l.from(from)
-		if end != nil {
-			l.beyond(&where, *end, !l.ascending(), true)
-		}
-		more, err := l.read(ctx, where, most-max(len(found), int(l.count)))
-		if err != nil {
-			return nil, nil, err
-		}
-		if found = append(found, more...); end == nil || max(len(found), int(l.count)) >= most {
-			return found, nil, nil
-		}
-		from = end
+// walk looks through so many users of the list from a place on, and finds so many
+// at most. end is where it has come to; nil at the end of the list.
+func (l *userList) walk(ctx context.Context, from *model.PageKey, users, most int) (found []model.User, end *model.PageKey, err error) {
+	if end, err = l.windowEnd(ctx, from, users); err != nil {
+		return nil, nil, err
 	}
-	return found, from, nil
+	where := l.from(from)
+	if end != nil {
+		l.beyond(&where, *end, !l.ascending(), true)
+	}
+	found, err = l.read(ctx, where, most)
+	return found, end, err
 }
 
 // windowEnd is the place of the last user of a window; nil when the list ends
@@ -302,6 +321,12 @@ func (l *userList) windowEnd(ctx context.Context, from *model.PageKey, size int)
 // read reads users within a part of the list, in its order, who pass the filter.
 func (l *userList) read(ctx context.Context, where conditions, most int) ([]model.User, error) {
 	l.filters(&where)
+	if l.counting && len(l.f.Properties) == 0 {
+		var n int64
+		err := l.s.r.NewRaw("select count(*) from (select 1"+l.tables()+where.sql()+" limit ?) found", append(where.args, most)...).Scan(ctx, &n)
+		l.count += n
+		return nil, l.s.fail("counting users", err)
+	}
 	query, args := "select "+userColumns+l.tables()+where.sql()+l.orderBy(), where.args
 	if len(l.f.Properties) == 0 {
 		query, args = query+" limit ?", append(args, most)

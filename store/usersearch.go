@@ -19,24 +19,24 @@ type candidate struct {
 	args  []any
 }
 
-// candidates are the users whom a filter leaves, when an index yields only a few
-// for one. narrow is false when none does.
-func (l *userList) candidates(ctx context.Context) (ids []model.UserID, narrow bool, err error) {
-	for _, c := range l.narrowing() {
+// candidates are the users whom a filter leaves, when an index yields at most so
+// many for one. narrow is false when none does.
+func (l *userList) candidates(ctx context.Context, all []candidate, most int) (ids []model.UserID, narrow bool, err error) {
+	for _, c := range all {
 		ids = ids[:0]
-		if err := l.s.r.NewRaw(c.query+" limit ?", append(c.args, few+1)...).Scan(ctx, &ids); err != nil {
+		if err := l.s.r.NewRaw(c.query+" limit ?", append(c.args, most+1)...).Scan(ctx, &ids); err != nil {
 			return nil, false, l.s.fail("reading users", err)
 		}
-		if len(ids) <= few {
+		if len(ids) <= most {
 			return ids, true, nil
 		}
 	}
 	return nil, false, nil
 }
 
-// narrowing are the filters that an index can answer, those first that leave
-// the fewest.
-func (l *userList) narrowing() []candidate {
+// narrowing are the filters that an index can answer with so many users soon,
+// those first that leave the fewest.
+func (l *userList) narrowing(most int) []candidate {
 	var all []candidate
 	add := func(query string, args ...any) { all = append(all, candidate{query, args}) }
 	f := l.f
@@ -44,7 +44,7 @@ func (l *userList) narrowing() []candidate {
 		add("select user_id from profiles where env_id = ? and email = ?", l.env, f.Email)
 	}
 	if f.Search != "" {
-		all = append(all, l.searching())
+		all = append(all, l.searching(most)...)
 	}
 	if f.Account != 0 {
 		add("select user_id from memberships where env_id = ? and account_id = ?", l.env, f.Account)
@@ -72,15 +72,15 @@ func (l *userList) narrowing() []candidate {
 	ranged(f.IdentifierPrefix != "", "identifier", func(w *conditions, column string) { beginning(w, column, f.IdentifierPrefix) })
 	ranged(!f.CreatedAt.IsZero(), "created_at", func(w *conditions, column string) { within(w, column, f.CreatedAt) })
 	ranged(!f.SignedUpAt.IsZero(), "coalesce(signed_up_at, created_at)", func(w *conditions, column string) { within(w, column, f.SignedUpAt) })
-	return append(all, l.documents()...)
+	return all
 }
 
-// documents find attributes by value. The value is hidden from PostgreSQL's
+// documents find attributes by value, however many. The value is hidden from PostgreSQL's
 // planner: for one that it takes for common it would read the table from its
 // beginning until it has found enough, however far on they are. The document
 // begins with the environment; as a plain condition beside it, the environment
 // would have all its users looked up in another index to be compared.
-func (l *userList) documents() []candidate {
+func (l *userList) documents(int) []candidate {
 	var all []candidate
 	for _, p := range l.f.Properties {
 		byValue := p.Test == model.PropertyEquals && (p.Type == model.PropertyText || p.Type == model.PropertyBoolean || p.Type == model.PropertyNumber)
@@ -94,24 +94,39 @@ func (l *userList) documents() []candidate {
 	return all
 }
 
-// searching yields who may pass the search: whose something begins with its
-// first word.
-func (l *userList) searching() candidate {
+// searching yields, for each word of the search, who may pass: whose something
+// begins with it, or with the whole text.
+func (l *userList) searching(most int) []candidate {
+	words := model.SearchWords(l.f.Search)
+	whole := strings.TrimSpace(model.LowerASCII(l.f.Search))
+	var all []candidate
+	for i, word := range words {
+		beginnings := []string{word}
+		if i > 0 { // what begins with the whole text begins with its first word
+			beginnings = append(beginnings, whole)
+		}
+		all = append(all, l.beginningWith(beginnings, most))
+	}
+	return all
+}
+
+func (l *userList) beginningWith(beginnings []string, most int) candidate {
 	var c candidate
 	var parts []string
 	part := func(table, id, column, prefix string) {
 		where := conditions{}
 		where.add("env_id = ?", l.env)
 		beginning(&where, column, prefix)
-		parts = append(parts, fmt.Sprintf("select * from (select %s as id from %s %s order by %s limit %d) s%d", id, table, where.sql(), column, few+1, len(parts)))
+		parts = append(parts, fmt.Sprintf("select * from (select %s as id from %s %s order by %s limit %d) s%d", id, table, where.sql(), column, most+1, len(parts)))
 		c.args = append(c.args, where.args...)
 	}
-	first := model.SearchWords(l.f.Search)[0]
-	for _, s := range l.s.dialect.searched {
-		part(s.table, s.id, s.column, first)
-	}
-	if phone := model.PhonePrefix(first); phone != "" {
-		part("profiles", "user_id", l.phone(), phone)
+	for _, text := range beginnings {
+		for _, s := range l.s.dialect.searched {
+			part(s.table, s.id, s.column, text)
+		}
+		if phone := model.PhonePrefix(text); phone != "" {
+			part("profiles", "user_id", l.phone(), phone)
+		}
 	}
 	c.query = "select distinct id from (" + strings.Join(parts, " union all ") + ") found"
 	return c

@@ -17591,6 +17591,29 @@ func (ec *executionContext) fieldContext_SegmentPreview_count(_ context.Context,
 	return graphql.NewScalarFieldContext("SegmentPreview", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _SegmentPreview_exact(ctx context.Context, field graphql.CollectedField, obj *SegmentPreview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SegmentPreview_exact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Exact, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SegmentPreview_exact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SegmentPreview", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _SegmentPreview_sample(ctx context.Context, field graphql.CollectedField, obj *SegmentPreview) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -36151,6 +36174,11 @@ func (ec *executionContext) _SegmentPreview(ctx context.Context, sel ast.Selecti
 			out.Values[i] = graphql.MarshalString("SegmentPreview")
 		case "count":
 			out.Values[i] = ec._SegmentPreview_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "exact":
+			out.Values[i] = ec._SegmentPreview_exact(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
