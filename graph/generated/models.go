@@ -1407,9 +1407,11 @@ type SegmentMemberEdge struct {
 
 // What a rule matches.
 type SegmentPreview struct {
-	// How many users match.
+	// How many users match; an estimate unless `exact`.
 	Count int32 `json:"count"`
-	// The newest of them.
+	// Whether the rule was evaluated over everyone. If not, a count of 0 means few or none.
+	Exact bool `json:"exact"`
+	// Some of them: the newest where `exact`.
 	Sample []*view.User `json:"sample"`
 }
 

@@ -446,7 +446,11 @@ type Query {
   ): SegmentConnection!
   "A segment by identifier; null when there is none. Secret key only."
   segment("The application's own name for it." identifier: String!): Segment
-  "How many users match a rule now, and some of them; nothing is kept. It costs an evaluation over everyone. Secret key only."
+  """
+  How many users match a rule now, and some of them; nothing is kept. What cannot be evaluated over everyone in a third of the time that a request may take is
+  evaluated over up to 10,000 users, spread over all, and estimated from them. Where not even that can be done, the error has the code LIMIT_EXCEEDED: save the rule with
+  ` + "`" + `createSegment` + "`" + `, and read ` + "`" + `size` + "`" + ` once ` + "`" + `refreshedAt` + "`" + ` is set. Secret key only.
+  """
   previewSegment(
     "The rule."
     rule: SegmentRule!
@@ -1493,9 +1497,11 @@ type UserSegment {
 
 "What a rule matches."
 type SegmentPreview {
-  "How many users match."
+  "How many users match; an estimate unless ` + "`" + `exact` + "`" + `."
   count: Int!
-  "The newest of them."
+  "Whether the rule was evaluated over everyone. If not, a count of 0 means few or none."
+  exact: Boolean!
+  "Some of them: the newest where ` + "`" + `exact` + "`" + `."
   sample: [User!]!
 }
 
@@ -5783,6 +5789,8 @@ func (ec *executionContext) childFields_SegmentPreview(ctx context.Context, fiel
 	switch field.Name {
 	case "count":
 		return ec.fieldContext_SegmentPreview_count(ctx, field)
+	case "exact":
+		return ec.fieldContext_SegmentPreview_exact(ctx, field)
 	case "sample":
 		return ec.fieldContext_SegmentPreview_sample(ctx, field)
 	}
