@@ -99,7 +99,7 @@ var errMoreIDs = &model.Error{Kind: model.KindUnavailable, RetryAfter: time.Seco
 func (s *Store) usersNamed(ctx context.Context, db bun.IDB, env model.EnvID, names []string, lock string) (map[string]model.User, error) {
 	found := make(map[string]model.User, len(names))
 	for chunk := range slices.Chunk(names, lookupChunk) {
-		l, err := s.users(ctx, db, " where u.env_id = ? and u.identifier in (?) order by u.identifier"+lock, env, bun.List(chunk))
+		l, err := s.users(ctx, db, " where u.env_id = "+anyEnv+" and u.identifier in (?) order by u.identifier"+lock, env, bun.List(chunk))
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func (s *Store) addAliased(ctx context.Context, db bun.IDB, env model.EnvID, nam
 			continue
 		}
 		ids := slices.Sorted(maps.Values(now))
-		l, err := s.users(ctx, db, " where u.env_id = ? and u.id in (?) order by u.identifier"+lock, env, bun.List(slices.Compact(ids)))
+		l, err := s.users(ctx, db, " where u.env_id = "+anyEnv+" and u.id in (?) order by u.identifier"+lock, env, bun.List(slices.Compact(ids)))
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,9 @@ func TestIDsAreLookedUpOneByOne(t *testing.T) {
 		if err != nil || len(users) != 3 {
 			t.Fatalf("got %d users, %v", len(users), err)
 		}
+		if _, err := s.User(ctx, env, "user-19000"); err != nil {
+			t.Fatal(err)
+		}
 		for _, q := range queries {
 			rows, err := db.Query(ctx, "explain (analyze, timing off) "+q)
 			if err != nil {

@@ -168,7 +168,7 @@ func (s *Store) Notifications(ctx context.Context, env model.EnvID, ids []model.
 // on the largest table.
 func (s *Store) NotificationLog(ctx context.Context, env model.EnvID, f model.NotificationFilter, page model.PageRequest) (model.Page[model.Notification], error) {
 	where := conditions{}
-	where.add("n.env_id = ?", env)
+	where.add("n.env_id = "+anyEnv, env)
 	where.add("n.deleted_at is null")
 	if f.User != 0 {
 		where.add("n.user_id = ?", f.User)

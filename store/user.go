@@ -134,9 +134,9 @@ func (s *Store) SetUserEnabled(ctx context.Context, env model.EnvID, o model.Onc
 
 // user reads a user by an identifier that they have, or had before; lock is what locks the row, or "".
 func (s *Store) user(ctx context.Context, db bun.IDB, env model.EnvID, identifier, lock string) (model.User, error) {
-	l, err := s.users(ctx, db, " where u.env_id = ? and u.identifier = ?"+lock, env, identifier)
+	l, err := s.users(ctx, db, " where u.env_id = "+anyEnv+" and u.identifier = ?"+lock, env, identifier)
 	if err == nil && len(l) == 0 {
-		l, err = s.users(ctx, db, " where u.env_id = ?0 and u.id = (select user_id from user_aliases where env_id = ?0 and identifier = ?1)"+lock, env, identifier)
+		l, err = s.users(ctx, db, " where u.env_id = (select ?0) and u.id = (select user_id from user_aliases where env_id = ?0 and identifier = ?1)"+lock, env, identifier)
 	}
 	if err != nil {
 		return model.User{}, err

@@ -46,6 +46,12 @@ func (v *values) insert(ctx context.Context, tx bun.IDB, into string) error {
 	return err
 }
 
+// anyEnv stands for an environment where others than the best index begin with
+// it too. PostgreSQL's planner does not look into it, and reckons with an
+// environment of middling size: of one that has come after statistics were
+// gathered it expects a single row, and any index will do to find that.
+const anyEnv = "(select ?)"
+
 // keys is a WITH that names rows of an environment by their ids, as k (of_env,
 // of_id). By "env_id = 7 and id in (…)" a planner that has not heard of that
 // environment yet expects a handful of rows in it, and may read all of them;
