@@ -42,7 +42,7 @@ func (c importStory) run(ctx context.Context, s *lab.Setup) (report importReport
 	if err := c.cut(ctx, w); err != nil {
 		return report, err
 	}
-	client := lab.NewPatientClient(w.servers[0].URL, w.env.SecretKey, time.Minute)
+	client := lab.NewPatientClient(w.servers[0].URL, w.env.SecretKey, 10*time.Minute)
 	began := time.Now()
 	i, err := client.Upload(ctx, lab.ImportFile(c.rows))
 	if err != nil {
@@ -75,7 +75,7 @@ func (c importStory) run(ctx context.Context, s *lab.Setup) (report importReport
 
 // cut kills the server while a file arrives.
 func (c importStory) cut(ctx context.Context, w *world) error {
-	client := lab.NewPatientClient(w.servers[0].URL, w.env.SecretKey, time.Minute)
+	client := lab.NewPatientClient(w.servers[0].URL, w.env.SecretKey, 10*time.Minute)
 	failed := make(chan error, 1)
 	go func() {
 		_, err := client.Upload(ctx, lab.ImportFile(5_000_000))

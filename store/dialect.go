@@ -138,6 +138,7 @@ func openPostgres(cfg Config, g *generation) (writer, reader *sql.DB, err error)
 		"lock_timeout":                        "5s",
 		"statement_timeout":                   "30s",
 		"idle_in_transaction_session_timeout": "60s",
+		"jit":                                 "off", // compiling takes longer than it saves, and is tried for each look through a large table
 	} {
 		if _, set := pc.RuntimeParams[name]; !set {
 			pc.RuntimeParams[name] = value

@@ -99,14 +99,13 @@ func (s *Store) evaluatedSince(ctx context.Context, tx bun.Tx, m model.Segment, 
 }
 
 // allowMuch gives a transaction more of PostgreSQL than what answers callers
-// gets, and each of its statements so much time, locks included. It compiles no
-// expressions: that takes longer than it saves.
+// gets, and each of its statements so much time, locks included.
 func (s *Store) allowMuch(ctx context.Context, tx bun.Tx, within time.Duration) error {
 	if !s.dialect.arrays {
 		return nil
 	}
 	for setting, value := range map[string]string{
-		"statement_timeout": fmt.Sprint(within.Milliseconds()), "lock_timeout": "0", "work_mem": wholeMemory, "jit": "off",
+		"statement_timeout": fmt.Sprint(within.Milliseconds()), "lock_timeout": "0", "work_mem": wholeMemory,
 	} {
 		if _, err := tx.NewRaw("select set_config(?, ?, true)", setting, value).Exec(ctx); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -27,8 +28,8 @@ const (
 // ListUsers reads a page of an environment's users, by the index of its order.
 //
 // Where an index yields only a few users for one of the filters, those are read;
-// else the list is walked through, at most 50,000 users a page: a page may then
-// be short, or empty, with HasMore and Reached.
+// else the list is walked through, at most 50,000 users a page, in a third of the
+// caller's time: a page may then be short, or empty, with HasMore and Reached.
 func (s *Store) ListUsers(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error) {
 	l := s.userList(env, f, o, page)
 	if l.plain() {
@@ -61,15 +62,18 @@ func (s *Store) CountUsers(ctx context.Context, env model.EnvID, f model.UserFil
 // find reads so many users: those whom an index leaves for one of the filters,
 // if they are few, or else what walking through the list finds. It walks part by
 // part, small ones first, since most pages are found in these, and asks indexes
-// for more users in between. After the last part it ends with what was found, and
-// reached says where.
+// for more users in between. After the last part, or a third of the caller's time, it
+// ends with what was found, and reached says where.
 func (l *userList) find(ctx context.Context, most int) (found []model.User, reached *model.PageKey, err error) {
-	looked, reached := 0, l.start()
+	looked, reached, late := 0, l.start(), lateness(ctx)
 	for _, step := range []struct {
 		walk int // users, at first
 		by   func(most int) []candidate
 		most int
-	}{{0, l.narrowing, few}, {1000, l.documents, some}, {9000, l.narrowing, some}, {10_000, nil, 0}, {30_000, nil, 0}} {
+	}{{0, l.narrowing, few}, {1000, l.documents, some}, {9000, l.narrowing, some}, {10_000, nil, 0}, {10_000, nil, 0}, {10_000, nil, 0}, {10_000, nil, 0}} {
+		if looked > 0 && late() {
+			break
+		}
 		if looked += step.walk; step.walk > 0 {
 			more, end, err := l.walk(ctx, reached, step.walk, most-l.found(found))
 			if err != nil {
@@ -88,12 +92,22 @@ func (l *userList) find(ctx context.Context, most int) (found []model.User, reac
 			return nil, nil, err
 		}
 		if narrow {
-			l.count = 0
+			l.count, l.sorted = 0, step.most > few
 			found, err = l.read(ctx, l.among(ids), most)
 			return found, nil, err
 		}
 	}
 	return found, reached, nil
+}
+
+// lateness tells whether a third of the time that a caller gives has passed.
+func lateness(ctx context.Context) func() bool {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return func() bool { return false }
+	}
+	until := time.Now().Add(time.Until(end) / 3)
+	return func() bool { return time.Now().After(until) }
 }
 
 // found is how many users were found or counted.
@@ -121,6 +135,7 @@ type userList struct {
 	page     model.PageRequest
 	columns  []string // of the order
 	counting bool     // count, and keep nothing
+	sorted   bool     // what is read is put in order, whatever index has that order
 	count    int64
 }
 
@@ -246,12 +261,25 @@ func (l *userList) beyond(where *conditions, k model.PageKey, above, orAt bool) 
 	where.add("("+strings.Join(l.columns, ", ")+") "+operator+" (?)", bun.List(l.place(k)))
 }
 
+// orderBy is the order in which rows are read. For some users among many
+// PostgreSQL would go through the index of the order until it has met enough of
+// them, which may be never, since it does not know how many pass the other filters.
 func (l *userList) orderBy() string {
 	direction := " desc"
 	if l.ascending() {
 		direction = " asc"
 	}
-	return " order by " + strings.Join(l.columns, direction+", ") + direction
+	columns := slices.Clone(l.columns)
+	if l.sorted {
+		for i, c := range columns {
+			if l.o.By == model.ByIdentifier || l.o.By == model.ByEmail && i == 0 {
+				columns[i] = c + " || ''"
+			} else {
+				columns[i] = c + " + 0"
+			}
+		}
+	}
+	return " order by " + strings.Join(columns, direction+", ") + direction
 }
 
 func within(where *conditions, column string, r model.TimeRange) {
