@@ -20,6 +20,10 @@ const (
 // linger reads what handlers leave of large bodies and throws it away. A
 // connection that is closed while its client still sends is reset, and many
 // clients then never read the answer that says what was wrong.
+//
+// net/http leaves such bodies alone then, and takes what remains of them for the
+// next request. So an answer that goes out before the body was read to its end
+// says that the connection is closed after it.
 func linger(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		large := r.ContentLength < 0 || r.ContentLength > lingerOver || r.Close && r.ContentLength > 0
@@ -32,7 +36,9 @@ func linger(next http.Handler) http.Handler {
 		body := &remaining{ReadCloser: r.Body}
 		inner := *r // net/http looks into the body of the request that it made
 		inner.Body = body
-		next.ServeHTTP(w, &inner)
+		answer := &answering{ResponseWriter: w, body: body}
+		next.ServeHTTP(answer, &inner)
+		answer.begin()
 		body.discard(control, r.Header.Get("Expect") != "")
 	})
 }
@@ -40,15 +46,52 @@ func linger(next http.Handler) http.Handler {
 // remaining is a body that knows what was read of it.
 type remaining struct {
 	io.ReadCloser
-	begun, ended bool
+	begun bool
+	ended bool // there is no more, or it cannot be read
+	whole bool // it was read to its end
 }
 
 func (b *remaining) Read(p []byte) (int, error) {
 	b.begun = true
 	n, err := b.ReadCloser.Read(p)
 	b.ended = b.ended || err != nil
+	b.whole = b.whole || errors.Is(err, io.EOF)
 	return n, err
 }
+
+// answering closes the connection after an answer that did not wait for the end
+// of the body.
+type answering struct {
+	http.ResponseWriter
+	body  *remaining
+	begun bool
+}
+
+func (a *answering) begin() {
+	if !a.begun && !a.body.whole {
+		a.Header().Set("Connection", "close")
+	}
+	a.begun = true
+}
+
+func (a *answering) WriteHeader(status int) {
+	a.begin()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answering) Write(p []byte) (int, error) {
+	a.begin()
+	return a.ResponseWriter.Write(p)
+}
+
+// FlushError sends what is held back, the head too.
+func (a *answering) FlushError() error {
+	a.begin()
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+// Unwrap lets [http.ResponseController] reach what is beneath.
+func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // discard sends the answer off and reads on, within bounds. A client that waits
 // to be told to send has nothing on its way.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -80,6 +81,74 @@ func TestRefusalsOfLargeBodiesAreRead(t *testing.T) {
 				t.Errorf("status %d, %s, %v", res.StatusCode, body, err)
 			}
 		})
+	}
+	t.Run("WhatFollowsIsNoRequest", func(t *testing.T) {
+		t.Parallel()
+		const hidden = "GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
+		for _, tt := range []struct {
+			path, header, body string
+			status             int
+		}{
+			{"/graphql", bearer, "zz\r\n" + hidden, 400},
+			{"/graphql", bearer, "2\r\n{}and more\r\n" + hidden, 400},
+			{"/graphql", bearer, "0\r\nno trailer\r\n" + hidden, 400},
+			{"/graphql", "Authorization: Bearer sk_test_wrong", "zz\r\n" + hidden, 401},
+			{"/v3/notifications", "X-ENGAGESPOT-API-KEY: k", "zz\r\n" + hidden, 401},
+			{"/nowhere", bearer, "zz\r\n" + hidden, 404},
+			{"/import/users.csv", bearer, "zz\r\n" + hidden, 415},
+			{"/healthz", bearer, "zz\r\n" + hidden, 405},
+		} {
+			c := dialSmall(t, e.url)
+			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n%s", tt.path, tt.header, tt.body)
+			in := bufio.NewReader(c)
+			res, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = io.ReadAll(res.Body)
+			res.Body.Close()
+			if err != nil || res.StatusCode != tt.status || !res.Close {
+				t.Errorf("%s, %q: status %d, closes %t, %v", tt.path, tt.body, res.StatusCode, res.Close, err)
+			}
+			_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+			if more, _ := io.ReadAll(in); len(more) > 0 {
+				t.Errorf("%s, %q: then came %s", tt.path, tt.body, more)
+			}
+		}
+	})
+}
+
+// TestConnectionsAreKeptWhileBodiesAreWhole sends requests over one connection;
+// it ends with the one of whose body too much is left.
+func TestConnectionsAreKeptWhileBodiesAreWhole(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(linger(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/whole" {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+		w.WriteHeader(http.StatusAccepted)
+	})))
+	t.Cleanup(server.Close)
+	c := dialSmall(t, server.URL)
+	in := bufio.NewReader(c)
+	for _, tt := range []struct {
+		path, length, body string
+		closes             bool
+	}{
+		{"/whole", "Content-Length: 300000", strings.Repeat("x", 300_000), false},
+		{"/whole", "Transfer-Encoding: chunked", "1\r\nx\r\n0\r\n\r\n", false},
+		{"/left", "Content-Length: 3", "abc", false},                            // which net/http reads
+		{"/left", "Content-Length: 300000", strings.Repeat("x", 100_000), true}, // and the rest never comes
+	} {
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: here\r\n%s\r\n\r\n%s", tt.path, tt.length, tt.body)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.Close != tt.closes {
+			t.Errorf("%s, %s: closes %t", tt.path, tt.length, res.Close)
+		}
 	}
 }
 
