@@ -75,18 +75,20 @@ func (s *Service) spread(ctx context.Context, env model.EnvID, id model.SendID) 
 	return more, err
 }
 
-// EditDue tells all inboxes of what was edited and they have not been told. Any
+// editDue tells inboxes of what was edited and they have not been told, until none
+// is left or it has done so much that others get a turn, and there may be more. Any
 // number of processes may do so at once.
-func (s *Service) EditDue(ctx context.Context) error {
-	for {
+func (s *Service) editDue(ctx context.Context) (more bool, err error) {
+	for range sweepAtOnce {
 		within, cancel := context.WithTimeout(ctx, sweepTime)
 		env, id, found, err := s.Store.EditedSend(within)
 		cancel()
 		if err != nil || !found {
-			return err
+			return false, err
 		}
 		if _, err := s.spread(ctx, env, id); err != nil {
-			return err
+			return false, err
 		}
 	}
+	return true, nil
 }

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"carillon/model"
@@ -12,6 +13,9 @@ const (
 	// recallAtOnce is how many batches a call itself takes away; the sweeper has
 	// the rest.
 	recallAtOnce = 4
+	// sweepAtOnce is how many batches of what is recalled, or of what was edited,
+	// the sweeper does before it looks after the rest of its work.
+	sweepAtOnce = 20
 )
 
 // RecallSend takes a send back: what waits or is being expanded is cancelled, its
@@ -26,42 +30,55 @@ func (s *Service) RecallSend(ctx context.Context, env model.EnvID, once model.On
 	}
 	m := out.Value
 	s.Live.Publish(context.WithoutCancel(ctx), model.Hint{Key: model.SendKey(m.EnvID, m.ID), Seq: m.Head()})
-	s.recallSome(ctx)
+	s.recallSome(ctx, env, id)
 	return out, nil
 }
 
 // recallSome takes the first batches away. The recall stands whatever fails: the
 // sweeper goes on with it.
-func (s *Service) recallSome(ctx context.Context) {
+func (s *Service) recallSome(ctx context.Context, env model.EnvID, id model.SendID) {
 	for range recallAtOnce {
-		found, err := s.recallNext(ctx)
+		more, err := s.recallNext(ctx, env, id)
 		if err != nil {
 			s.logger().WarnContext(ctx, "recalling notifications; the sweeper goes on", "error", err)
 		}
-		if err != nil || !found {
+		if err != nil || !more {
 			return
 		}
 	}
 }
 
-func (s *Service) recallNext(ctx context.Context) (found bool, err error) {
+func (s *Service) recallNext(ctx context.Context, env model.EnvID, id model.SendID) (more bool, err error) {
 	within, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
-	found, hints, err := s.Store.RecallNext(within, recallBatch)
+	more, hints, err := s.Store.RecallNext(within, env, id, recallBatch)
 	if err == nil {
 		s.Live.Publish(context.WithoutCancel(ctx), hints...)
 	}
-	return found, err
+	return more, err
 }
 
-// RecallDue takes all notifications away whose sends have been recalled. Any
-// number of processes may do so at once.
-func (s *Service) RecallDue(ctx context.Context) error {
-	for {
-		if found, err := s.recallNext(ctx); err != nil || !found {
-			return err
+// recallDue takes notifications away whose sends have been recalled, until none is
+// left or it has done so much that others get a turn, and there may be more. Sends
+// take turns; one that fails is passed over until the next call. Any number of
+// processes may do so at once.
+func (s *Service) recallDue(ctx context.Context) (more bool, err error) {
+	var (
+		passed []model.SendID
+		failed []error
+	)
+	for range sweepAtOnce {
+		within, cancel := context.WithTimeout(ctx, sweepTime)
+		env, id, found, err := s.Store.RecallingSend(within, passed)
+		cancel()
+		if err != nil || !found {
+			return false, errors.Join(append(failed, err)...)
+		}
+		if _, err := s.recallNext(ctx, env, id); err != nil {
+			passed, failed = append(passed, id), append(failed, err)
 		}
 	}
+	return true, errors.Join(failed...)
 }
 
 // RecallNotifications takes 1 to model.MaxRecall notifications of an environment

@@ -31,7 +31,8 @@ type Store interface {
 	NotificationOwner(ctx context.Context, env model.EnvID, id model.NotificationID) (model.UserID, error)
 	ExpireNotifications(ctx context.Context, limit int) (int, []model.Hint, error)
 	RecallSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID) (model.Outcome[model.Send], error)
-	RecallNext(ctx context.Context, limit int) (found bool, hints []model.Hint, err error)
+	RecallingSend(ctx context.Context, except []model.SendID) (env model.EnvID, id model.SendID, found bool, err error)
+	RecallNext(ctx context.Context, env model.EnvID, id model.SendID, limit int) (more bool, hints []model.Hint, err error)
 	RecallNotifications(ctx context.Context, env model.EnvID, o model.Once, ids []model.NotificationID) (model.Outcome[model.Recalled], []model.Hint, error)
 
 	// What an edit needs.

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -31,6 +32,19 @@ func (s *Service) ExpireDue(ctx context.Context) (n int, err error) {
 	}
 }
 
+// sweep does what there is to do, in turns: what fails, or is much, keeps nothing
+// else from its turn.
+func (s *Service) sweep(ctx context.Context) error {
+	for {
+		_, err := s.ExpireDue(ctx)
+		recalls, recallErr := s.recallDue(ctx)
+		edits, editErr := s.editDue(ctx)
+		if err = errors.Join(err, recallErr, editErr); err != nil || !recalls && !edits {
+			return err
+		}
+	}
+}
+
 // RunSweeper expires what is due, and goes on with what is being recalled or was
 // edited, every second until ctx is done. An error is logged once, until it is
 // over.
@@ -44,13 +58,7 @@ func (s *Service) RunSweeper(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		_, err := s.ExpireDue(ctx)
-		if err == nil {
-			err = s.RecallDue(ctx)
-		}
-		if err == nil {
-			err = s.EditDue(ctx)
-		}
+		err := s.sweep(ctx)
 		if ctx.Err() != nil {
 			return
 		}

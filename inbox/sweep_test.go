@@ -35,8 +35,17 @@ func (f *expiringStore) ExpireNotifications(_ context.Context, limit int) (int, 
 	return n, []model.Hint{{Key: model.InboxKey(theEnv, theUser), Seq: 1}}, nil
 }
 
-func (*expiringStore) RecallNext(context.Context, int) (bool, []model.Hint, error) {
-	return false, nil, nil
+// RecallingSend finds a send while something fails, whose recall does.
+func (f *expiringStore) RecallingSend(_ context.Context, except []model.SendID) (model.EnvID, model.SendID, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return theEnv, 9, f.fail != nil && len(except) == 0, nil
+}
+
+func (f *expiringStore) RecallNext(context.Context, model.EnvID, model.SendID, int) (bool, []model.Hint, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return false, nil, f.fail
 }
 
 func (f *expiringStore) EditedSend(context.Context) (model.EnvID, model.SendID, bool, error) {
@@ -56,6 +65,12 @@ func (f *expiringStore) set(due int, fail error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.due, f.fail = due, fail
+}
+
+func (f *expiringStore) edit(batches int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.edited = batches
 }
 
 func (f *expiringStore) left() int {
@@ -84,8 +99,12 @@ func TestSweeperDrainsEverySecond(t *testing.T) {
 			t.Errorf("%d items are left after a second, want none", n)
 		}
 		store.set(3, errors.New("away"))
+		store.edit(3)
 		for range 5 {
 			second()
+		}
+		if n := store.left(); n != 3 {
+			t.Errorf("%d are left while items cannot expire, want those 3: edits go on", n)
 		}
 		store.set(3, nil)
 		second()

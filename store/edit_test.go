@@ -159,7 +159,7 @@ func TestEditOfWhatIsRecalledOrCancelled(t *testing.T) {
 		}
 		for found := true; found; {
 			var err error
-			if found, _, err = s.RecallNext(ctx, 10); err != nil {
+			if found, _, err = s.RecallNext(ctx, f.env, p.Send.ID, 10); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -123,18 +123,23 @@ func (s *Store) lockInboxes(ctx context.Context, tx bun.IDB, due []dueNotificati
 }
 
 // countGone finds, under the locks, which of the items are still there, and
-// what each inbox loses with them. An item whose inbox is gone, since its user
-// is, counts nowhere.
+// what each inbox loses with them. One that a merge has moved to another user
+// since it was read is left alone: that one's inbox is not locked. An item whose
+// inbox is gone, since its user is, counts nowhere.
 func countGone(ctx context.Context, tx bun.IDB, due []dueNotification, condition string, inboxes map[inboxKey]*losingInbox) ([]dueNotification, error) {
 	var rows []struct {
 		dueNotification
 		InInbox, Counted, Unseen, Unread bool
 	}
-	err := tx.NewRaw(`with k (env_id, id) as (values `+keysOf(due).String()+`)
+	var keys values
+	for _, d := range due {
+		keys.row(d.EnvID, d.ID, d.UserID)
+	}
+	err := tx.NewRaw(`with k (env_id, id, user_id) as (values `+keys.String()+`)
 		select n.env_id, n.user_id, n.id, n.send_id, n.in_inbox, n.archived_at is null as counted, coalesce(`+isUnseen+`, false) as unseen, coalesce(`+isUnread+`, false) as unread
-		from k join notifications n on n.env_id = k.env_id and n.id = k.id
+		from k join notifications n on n.env_id = k.env_id and n.id = k.id and n.user_id = k.user_id
 		left join inboxes i on i.env_id = n.env_id and i.user_id = n.user_id
-		where n.deleted_at is null and `+condition, keysOf(due).args...).Scan(ctx, &rows)
+		where n.deleted_at is null and `+condition, keys.args...).Scan(ctx, &rows)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -116,6 +117,37 @@ func TestRowsOfADeletedUserDoNotHoldTheSweeperUp(t *testing.T) {
 		}
 		if n, _, err := s.ExpireNotifications(ctx, 10); err != nil || n != 0 {
 			t.Errorf("ExpireNotifications again = %d, %v; want nothing", n, err)
+		}
+	})
+}
+
+// TestExpiryBesideAMerge has a merge move an item between its being found and its
+// inbox being locked: the counters of the other inbox follow it.
+func TestExpiryBesideAMerge(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	storetest.EachWith(t, store.Config{Now: func() time.Time { return now }}, func(t *testing.T, s *store.Store) {
+		ctx, env := t.Context(), newEnvironment(t, s)
+		ada, bob := storetest.User(t, s, env, "ada"), storetest.User(t, s, env, "bob")
+		storetest.Send(t, s, env, storetest.Sent{ExpiresAt: now}, ada)
+		stays, _ := storetest.Send(t, s, env, storetest.Sent{}, bob)
+		_, err := store.ExpireAfter(ctx, s, func() error {
+			_, err := s.MergeUsers(ctx, env, model.Once{}, "m", "ada", "bob", func(_, into json.RawMessage) (json.RawMessage, model.MergeDecision, error) {
+				return into, model.MergeDecision{}, nil
+			}, false)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown(t, s, env, bob); t.Failed() {
+			return
+		}
+		if _, _, err := s.ExpireNotifications(ctx, 100); err != nil {
+			t.Fatal(err)
+		}
+		if got := shown(t, s, env, bob); !slices.Equal(got, idsOf(stays)) {
+			t.Errorf("after the next round the inbox shows %v, want %v", got, idsOf(stays))
 		}
 	})
 }

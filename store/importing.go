@@ -171,7 +171,10 @@ func (i *importing) users(ctx context.Context, tx bun.Tx, left []int, ids []int6
 // attributes.
 func (i *importing) tally(ctx context.Context, tx bun.Tx, left []int, results []model.IdentifyResult, before map[model.UserID]model.User) error {
 	enabled, kinds := map[bool][]model.UserID{}, map[model.UserKind][]model.UserID{}
-	var signed []signUp
+	var (
+		signed []signUp
+		told   []*model.User // whose attributes have not told of them
+	)
 	places, err := i.places(ctx, tx, left, results)
 	if err != nil {
 		return err
@@ -183,7 +186,7 @@ func (i *importing) tally(ctx context.Context, tx bun.Tx, left []int, results []
 			i.wrong(i.w.Explain(left[n], r.Problems))
 			continue
 		}
-		other := places.news[r.User.ID]
+		var other bool
 		if e := row.Enabled; e != nil && *e != r.User.Enabled {
 			other, enabled[*e] = true, append(enabled[*e], r.User.ID)
 		}
@@ -193,10 +196,14 @@ func (i *importing) tally(ctx context.Context, tx bun.Tx, left []int, results []
 		if at := row.SignedUpAt; at != nil && !at.Equal(r.User.SignedUpAt.Truncate(time.Second)) {
 			other, signed = true, append(signed, signUp{r.User.ID, micros(*at)})
 		}
+		patched := before[r.User.ID].Profile.Version != r.User.Profile.Version
+		if other && !patched && !r.Created {
+			told = append(told, &results[n].User)
+		}
 		switch {
 		case r.Created:
 			i.counts.Created++
-		case other || before[r.User.ID].Profile.Version != r.User.Profile.Version:
+		case other || patched || places.news[r.User.ID]:
 			i.counts.Changed++
 		default:
 			i.counts.Same++
@@ -222,7 +229,7 @@ func (i *importing) tally(ctx context.Context, tx bun.Tx, left []int, results []
 			return err
 		}
 	}
-	return nil
+	return i.s.tellUser(ctx, tx, model.EventUserUpdated, told...)
 }
 
 func (i *importing) save(ctx context.Context, tx bun.Tx) error {

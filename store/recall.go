@@ -37,31 +37,46 @@ func (s *Store) RecallSend(ctx context.Context, env model.EnvID, o model.Once, i
 	})
 }
 
-// RecallNext goes on with a send, of any environment, that is being recalled: it
-// turns the notifications of up to limit users into tombstones, moves their
-// inboxes, and cancels what waits to go out. found is false when there is no such
-// send. Several processes may do this at once.
-func (s *Store) RecallNext(ctx context.Context, limit int) (found bool, hints []model.Hint, err error) {
-	var next []struct {
-		EnvID         model.EnvID
-		ID            model.SendID
-		RecallReached model.UserID
+// RecallingSend finds a send, of any environment, that is being recalled: the one
+// that has come least far, but for some.
+func (s *Store) RecallingSend(ctx context.Context, except []model.SendID) (env model.EnvID, id model.SendID, found bool, err error) {
+	where := conditions{}
+	where.add("recall = 1")
+	if len(except) > 0 {
+		where.add("id not in (?)", bun.List(except))
 	}
-	if err := s.r.NewRaw("select env_id, id, recall_reached from sends where recall = 1 order by env_id, id limit 1").Scan(ctx, &next); err != nil || len(next) == 0 {
-		return false, nil, s.fail("finding what is being recalled", err)
+	err = s.r.NewRaw("select env_id, id from sends "+where.sql()+" order by recall_reached, env_id, id limit 1", where.args...).Scan(ctx, &env, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, 0, false, nil
 	}
-	send := next[0]
+	return env, id, err == nil, s.fail("finding what is being recalled", err)
+}
+
+// RecallNext goes on with a send that is being recalled: it turns the
+// notifications of up to limit users into tombstones, moves their inboxes, and
+// cancels what waits to go out. more is false when nothing is left of it, or it is
+// not being recalled. Several processes may do this at once.
+func (s *Store) RecallNext(ctx context.Context, env model.EnvID, id model.SendID, limit int) (more bool, hints []model.Hint, err error) {
+	var reached model.UserID
+	err = s.r.NewRaw("select recall_reached from sends where env_id = ? and id = ? and recall = 1", env, id).Scan(ctx, &reached)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil, nil
+	}
+	if err != nil {
+		return false, nil, s.fail("reading how far a recall has come", err)
+	}
 	var due []dueNotification
 	err = s.r.NewRaw("select env_id, user_id, id, send_id from notifications where env_id = ? and send_id = ? and user_id > ? order by user_id limit ?",
-		send.EnvID, send.ID, send.RecallReached, limit).Scan(ctx, &due)
+		env, id, reached, limit).Scan(ctx, &due)
 	if err != nil {
 		return false, nil, s.fail("reading what is to be recalled", err)
 	}
 	err = s.write(ctx, "recalling notifications", func(ctx context.Context, tx bun.Tx) (err error) {
-		hints = nil
-		if len(due) == 0 {
-			return s.endRecall(ctx, tx, send.EnvID, send.ID)
+		if hints = nil; len(due) == 0 {
+			more, err = s.endRecall(ctx, tx, env, id)
+			return err
 		}
+		more = true
 		if _, hints, err = s.takeAwayIn(ctx, tx, model.CauseRecalled, due, "true"); err != nil {
 			return err
 		}
@@ -71,21 +86,24 @@ func (s *Store) RecallNext(ctx context.Context, limit int) (found bool, hints []
 		}
 		hints = append(hints, canceled...)
 		reached := due[len(due)-1].UserID
-		_, err = tx.NewRaw("update sends set recall_reached = ? where env_id = ? and id = ? and recall = 1 and recall_reached < ?", reached, send.EnvID, send.ID, reached).Exec(ctx)
+		_, err = tx.NewRaw("update sends set recall_reached = ? where env_id = ? and id = ? and recall = 1 and recall_reached < ?", reached, env, id, reached).Exec(ctx)
 		return err
 	})
-	return err == nil, hints, err
+	if err != nil {
+		return false, nil, err
+	}
+	return more, hints, nil
 }
 
 // endRecall ends the walk through the users of a send or, when a merge has moved
 // what was left to a user whom it had passed, begins it anew.
-func (s *Store) endRecall(ctx context.Context, tx bun.Tx, env model.EnvID, id model.SendID) error {
+func (s *Store) endRecall(ctx context.Context, tx bun.Tx, env model.EnvID, id model.SendID) (more bool, err error) {
 	var left int
 	if err := tx.NewRaw("select count(*) from (select 1 from notifications where env_id = ? and send_id = ? and deleted_at is null limit 1) x", env, id).Scan(ctx, &left); err != nil {
-		return err
+		return false, err
 	}
-	_, err := tx.NewRaw("update sends set recall = ?, recall_reached = 0 where env_id = ? and id = ? and recall = 1", 2-left, env, id).Exec(ctx)
-	return err
+	_, err = tx.NewRaw("update sends set recall = ?, recall_reached = 0 where env_id = ? and id = ? and recall = 1", 2-left, env, id).Exec(ctx)
+	return left > 0, err
 }
 
 // RecallNotifications takes notifications of an environment back, whosever they
@@ -96,8 +114,8 @@ func (s *Store) RecallNotifications(ctx context.Context, env model.EnvID, o mode
 	var hints []model.Hint
 	out, err := once(ctx, s, env, o, "recalling notifications", func(ctx context.Context, tx bun.Tx) (out model.Recalled, err error) {
 		hints = nil
-		var due []dueNotification
-		if err := tx.NewRaw("select env_id, user_id, id, send_id from notifications where env_id = ? and id in (?) and deleted_at is null", env, bun.List(ids)).Scan(ctx, &due); err != nil {
+		due, err := notificationsLeft(ctx, tx, env, ids)
+		if err != nil {
 			return out, err
 		}
 		there := make(map[model.NotificationID]bool, len(due))
@@ -111,20 +129,34 @@ func (s *Store) RecallNotifications(ctx context.Context, env model.EnvID, o mode
 				out.NotFound = append(out.NotFound, id)
 			}
 		}
-		if len(due) == 0 {
-			return out, nil
+		for len(due) > 0 { // again for what a merge moves meanwhile
+			n, more, err := s.takeAwayIn(ctx, tx, model.CauseRecalled, due, "true")
+			if err != nil {
+				return out, err
+			}
+			canceled, err := s.cancelDeliveries(ctx, tx, due)
+			if err != nil {
+				return out, err
+			}
+			if hints = append(append(hints, more...), canceled...); n == len(due) {
+				break
+			}
+			if due, err = notificationsLeft(ctx, tx, env, ids); err != nil {
+				return out, err
+			}
 		}
-		if _, hints, err = s.takeAwayIn(ctx, tx, model.CauseRecalled, due, "true"); err != nil {
-			return out, err
-		}
-		canceled, err := s.cancelDeliveries(ctx, tx, due)
-		hints = append(hints, canceled...)
-		return out, err
+		return out, nil
 	})
 	if err != nil || out.Replayed {
 		hints = nil
 	}
 	return out, hints, err
+}
+
+// notificationsLeft are those of notifications that are there.
+func notificationsLeft(ctx context.Context, tx bun.Tx, env model.EnvID, ids []model.NotificationID) (left []dueNotification, err error) {
+	err = tx.NewRaw("select env_id, user_id, id, send_id from notifications where env_id = ? and id in (?) and deleted_at is null", env, bun.List(ids)).Scan(ctx, &left)
+	return left, err
 }
 
 // cancelDeliveries ends what waits to go out for notifications of an environment.

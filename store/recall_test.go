@@ -49,7 +49,7 @@ func TestRecall(t *testing.T) {
 		told, watched := 0, 0
 		for found := true; found; {
 			var hints []model.Hint
-			if found, hints, err = s.RecallNext(ctx, 2); err != nil {
+			if found, hints, err = s.RecallNext(ctx, f.env, p.Send.ID, 2); err != nil {
 				t.Fatal(err)
 			}
 			for _, h := range hints {
@@ -87,6 +87,40 @@ func TestRecall(t *testing.T) {
 		types, events := toldOf(t, s, hook)
 		if len(types) != 5 || events[0].Data.Cause != model.CauseRecalled {
 			t.Errorf("told of %q", types)
+		}
+	})
+}
+
+// TestRecallsTakeTurns has two tenants recall at once: the later one's call does
+// its own work, and neither waits for the other to end, or for one that fails.
+func TestRecallsTakeTurns(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		first, second := newSends(t, s, 3), newSendsIn(t, s, newEnvironmentOf(t, s, "other"), 3)
+		var ids []model.SendID
+		for _, f := range []*sends{first, second} {
+			p := f.pending(t, f.users...)
+			f.mustSave(t, p)
+			if _, err := s.RecallSend(ctx, f.env, model.Once{}, p.Send.ID); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, p.Send.ID)
+		}
+		if more, _, err := s.RecallNext(ctx, second.env, ids[0], 10); err != nil || more {
+			t.Errorf("another environment goes on with a recall: %t, %v", more, err)
+		}
+		for _, want := range []model.SendID{ids[0], ids[1]} {
+			env, id, found, err := s.RecallingSend(ctx, nil)
+			if err != nil || !found || id != want {
+				t.Fatalf("the turn is %d's, %t, %v; want %d", id, found, err, want)
+			}
+			if more, _, err := s.RecallNext(ctx, env, id, 2); err != nil || !more {
+				t.Fatalf("recalling: %t, %v", more, err)
+			}
+		}
+		if _, id, _, err := s.RecallingSend(ctx, []model.SendID{ids[0]}); err != nil || id != ids[1] {
+			t.Errorf("past one that fails the turn is %d's, %v", id, err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"carillon/model"
@@ -79,11 +80,14 @@ func (l *userList) narrowing(most int) []candidate {
 // planner: for one that it takes for common it would read the table from its
 // beginning until it has found enough, however far on they are. The document
 // begins with the environment; as a plain condition beside it, the environment
-// would have all its users looked up in another index to be compared.
+// would have all its users looked up in another index to be compared. Numbers that
+// the database's own JSON may not hold are left out: whoever has one is found by
+// looking at everyone.
 func (l *userList) documents(int) []candidate {
 	var all []candidate
 	for _, p := range l.f.Properties {
 		byValue := p.Test == model.PropertyEquals && (p.Type == model.PropertyText || p.Type == model.PropertyBoolean || p.Type == model.PropertyNumber)
+		byValue = byValue && (p.Type != model.PropertyNumber || modest(string(p.Value)))
 		if name, err := model.EncodeJSON(p.Name); l.s.dialect.document != "" && byValue && err == nil {
 			all = append(all, candidate{
 				"select user_id from profiles where env_id + 0 = ? and " + l.s.dialect.document,
@@ -92,6 +96,18 @@ func (l *userList) documents(int) []candidate {
 		}
 	}
 	return all
+}
+
+// modest reports whether a number is written with few digits and a small
+// exponent.
+func modest(number string) bool {
+	const most = 300
+	_, exponent, large := strings.Cut(strings.ToLower(number), "e")
+	if !large {
+		return len(number) <= most
+	}
+	n, err := strconv.Atoi(exponent)
+	return err == nil && len(number) <= most && -most <= n && n <= most
 }
 
 // searching yields, for each word of the search, who may pass: whose something

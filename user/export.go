@@ -17,7 +17,7 @@ const exportPage = 100
 // Export writes all that is held about one user, as one JSON object, and holds
 // a page of it at most: profile, addresses and devices without tokens, choices,
 // topics, segments, accounts, former identifiers, merges, events, notifications with what
-// they say, and deliveries with their attempts. It begins to write when the user
+// they say and what was filled in there, and deliveries with their attempts. It begins to write when the user
 // was found; an error after that leaves the object unfinished.
 func (s *Service) Export(ctx context.Context, env model.EnvID, identifier string, w io.Writer) error {
 	u, err := s.Find(ctx, env, identifier)
@@ -152,11 +152,12 @@ type exportedUser struct {
 	SignedUpAt time.Time       `json:"signedUpAt"`
 	CreatedAt  time.Time       `json:"createdAt"`
 	UpdatedAt  time.Time       `json:"updatedAt"`
+	LastSeenAt *time.Time      `json:"lastSeenAt"`
 }
 
 func (e *exporting) user(context.Context) error {
 	u := e.u
-	return e.value(exportedUser{u.Identifier, u.Enabled, u.Kind, u.Archived, u.Profile.Version, u.Profile.Attributes, u.SignedUpAt, u.CreatedAt, u.UpdatedAt})
+	return e.value(exportedUser{u.Identifier, u.Enabled, u.Kind, u.Archived, u.Profile.Version, u.Profile.Attributes, u.SignedUpAt, u.CreatedAt, u.UpdatedAt, unlessZero(u.LastSeenAt)})
 }
 
 func (e *exporting) formerIdentifiers(ctx context.Context) error {

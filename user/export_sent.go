@@ -39,16 +39,45 @@ type exportedNotification struct {
 	ReadAt       *time.Time           `json:"readAt"`
 	InteractedAt *time.Time           `json:"interactedAt"`
 	ArchivedAt   *time.Time           `json:"archivedAt"`
+	Interactions []exportedDeed       `json:"interactions,omitempty"`
+}
+
+// exportedDeed is what a user did with a notification, and filled in there.
+type exportedDeed struct {
+	State string          `json:"state"`
+	Data  json.RawMessage `json:"data,omitempty"`
+	At    time.Time       `json:"at"`
+}
+
+// deeds are what the user did with notifications.
+func (e *exporting) deeds(ctx context.Context, list []model.Notification) (map[model.NotificationID][]exportedDeed, error) {
+	ids := make([]model.NotificationID, len(list))
+	for i, n := range list {
+		ids[i] = n.ID
+	}
+	found, err := e.s.Store.Interactions(ctx, e.u.EnvID, ids)
+	out := make(map[model.NotificationID][]exportedDeed, len(found))
+	for id, list := range found {
+		for _, i := range list {
+			out[id] = append(out[id], exportedDeed{i.State, i.Data, i.At})
+		}
+	}
+	return out, err
 }
 
 func (e *exporting) notifications(ctx context.Context) error {
 	return e.list(func(after *model.PageKey) ([]any, *model.PageKey, error) {
 		page, err := e.s.Store.NotificationLog(ctx, e.u.EnvID, model.NotificationFilter{User: e.u.ID}, model.PageRequest{After: after, Limit: exportPage})
+		if err != nil {
+			return nil, nil, err
+		}
+		deeds, err := e.deeds(ctx, page.Items)
 		rows := make([]any, len(page.Items))
 		for i, n := range page.Items {
 			rows[i] = exportedNotification{
 				ID: n.ID, Title: n.Content.Title, Body: n.Content.Body, URL: n.Content.URL, Data: n.Content.Data, InInbox: n.InInbox, State: n.State,
 				CreatedAt: n.CreatedAt, SeenAt: unlessZero(n.SeenAt), ReadAt: unlessZero(n.ReadAt), InteractedAt: unlessZero(n.InteractedAt), ArchivedAt: unlessZero(n.ArchivedAt),
+				Interactions: deeds[n.ID],
 			}
 		}
 		return rows, nextKey(page, func(n model.Notification) model.PageKey { return model.PageKey{At: n.SortAt, ID: int64(n.ID)} }), err

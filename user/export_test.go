@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"carillon/model"
 	"carillon/store/storetest"
@@ -21,10 +22,21 @@ func TestExportsGoThroughPages(t *testing.T) {
 		for i := range n {
 			storetest.Send(t, f.store, f.env.ID, storetest.Sent{Title: fmt.Sprintf("title %d", i)}, ada.ID)
 		}
-		for i := range n - 1 {
+		for i := range n - 2 {
 			f.identify(t, fmt.Sprintf("user-%03d", i), `{"plan":"-1+1"}`)
 		}
 		f.identifyIn(t, f.other, "elsewhere", "")
+		sent, _ := storetest.Send(t, f.store, f.env.ID, storetest.Sent{Title: "a form"}, f.identify(t, "bob", "").ID)
+		if _, _, err := f.store.SetNotificationState(t.Context(), f.env.ID, model.Once{}, sent[0].UserID, sent[0].ID, model.StateChange{State: "sent in", Data: json.RawMessage(`{"answer":"yes"}`)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.store.SaveSeen(t.Context(), map[model.UserRef]time.Time{{Env: f.env.ID, ID: sent[0].UserID}: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}); err != nil {
+			t.Fatal(err)
+		}
+		b, err := f.ExportLimited(t.Context(), f.env.ID, "bob", 1<<20)
+		if err != nil || !bytes.Contains(b, []byte(`"lastSeenAt":"2026-01-01T00:00:00Z"`)) || !bytes.Contains(b, []byte(`"data":{"answer":"yes"}`)) {
+			t.Errorf("what was filled in, or when bob was seen, is not in %s, %v", b, err)
+		}
 		var one, all bytes.Buffer
 		if err := f.Export(t.Context(), f.env.ID, "ada", &one); err != nil {
 			t.Fatal(err)

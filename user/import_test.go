@@ -290,6 +290,36 @@ func TestImportKnowsWhenUsersSignedUp(t *testing.T) {
 	})
 }
 
+// TestImportTellsOfEveryChange wants webhooks to hear of who changed, whatever it
+// was, once.
+func TestImportTellsOfEveryChange(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		for _, identifier := range []string{"ada", "bob", "cleo", "same"} {
+			f.identify(t, identifier, `{"plan":"gold"}`)
+		}
+		hook, err := f.store.CreateWebhookEndpoint(t.Context(), model.Once{}, model.WebhookEndpoint{EnvID: f.env.ID, ID: "hook", URL: "https://hooks.example.com", Types: []string{"user.updated"}, Enabled: true, Sealed: []byte("s")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := "id,enabled,userKind,signedUpAt,plan\nada,false,,,\nbob,,ACCOUNT,,\ncleo,,,2019-01-01,silver\nsame,true,PERSON,,gold\n"
+		wantCounts(t, f.imported(t, file, true), 0, 3, 1, 0, 0)
+		wantCounts(t, f.imported(t, file, false), 0, 3, 1, 0, 0)
+		page, err := f.store.ListWebhookEvents(t.Context(), model.WebhookEndpointRef{Env: f.env.ID, ID: hook.Value.ID}, nil, model.PageRequest{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := map[model.UserID]int{}
+		for _, e := range page.Items {
+			told[e.UserID]++
+		}
+		for identifier, want := range map[string]int{"ada": 1, "bob": 1, "cleo": 1, "same": 0} {
+			if got := told[f.find(t, identifier).ID]; got != want {
+				t.Errorf("webhooks are told of %s %d times, want %d", identifier, got, want)
+			}
+		}
+	})
+}
+
 // TestCanceledImportKeepsWhatWasDone: an import that is canceled between two
 // parts has the users and the counts of the first, and leaves no part behind.
 func TestCanceledImportKeepsWhatWasDone(t *testing.T) {

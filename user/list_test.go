@@ -90,6 +90,7 @@ func TestListFilters(t *testing.T) {
 			"TextEquals":       {properties(property("plan", model.PropertyEquals, `"gold"`)), []string{"ada"}},
 			"TextContains":     {properties(property("plan", model.PropertyContains, `"GOLD"`)), []string{"ada", "bob"}},
 			"NumberEquals":     {properties(property("seats", model.PropertyEquals, `5`)), []string{"ada", "Cleo"}},
+			"NumberTiny":       {properties(property("seats", model.PropertyEquals, `1e-400000`)), nil},
 			"NumberGreater":    {properties(property("seats", model.PropertyGreater, `5`)), []string{"bob"}},
 			"NumberLess":       {properties(property("seats", model.PropertyLess, `1e1`)), []string{"ada", "Cleo"}},
 			"DateEquals":       {properties(property("since", model.PropertyEquals, `"2026-01-01T23:00:00Z"`)), []string{"bob"}},

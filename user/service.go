@@ -98,6 +98,7 @@ type Store interface {
 		plan func([]model.Category) ([]model.ChoiceChange, error), show func([]model.Category, []model.Choice) []model.CategoryPreference,
 	) (model.Outcome[[]model.CategoryPreference], error)
 	Recipients(ctx context.Context, q model.RecipientQuery) ([]model.Recipient, error)
+	Interactions(ctx context.Context, env model.EnvID, ids []model.NotificationID) (map[model.NotificationID][]model.Interaction, error)
 }
 
 // Publisher wakes streams; *live.Hub is one.
