@@ -108,7 +108,7 @@ func (p *parts) build(ctx context.Context, cfg config.Config, log *slog.Logger) 
 	}
 	p.sends.Deliver = p.delivery.Wake
 	p.webhooks = &webhook.Service{
-		Store: p.store, Box: box, HTTP: out.HTTP(), Guard: out.Guard, Show: view.WebhookData, Name: view.WebhookEventID, Keep: cfg.WebhooksKept, Log: log,
+		Store: p.store, Box: box, HTTP: out.HTTP(), Guard: out.Guard, Show: view.WebhookData, Name: view.WebhookEventID, Keep: cfg.WebhooksKept, Lease: cfg.Lease, Log: log,
 	}
 	return nil
 }

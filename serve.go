@@ -205,6 +205,7 @@ func (s *server) gauges() {
 		return r[shed.Reading] + r[shed.Sending] + r[shed.Searching]
 	})
 	s.deliveryGauges()
+	s.webhookGauges()
 	gauge("carillon_bus_up", "1 while hints of other processes are thought to arrive.", func() int64 {
 		if s.parts.hub.Healthy() {
 			return 1

@@ -17,6 +17,7 @@ import (
 // is made, and twice only where its worker died while it was under way, under
 // the same id.
 type deliveriesStory struct {
+	carry   cargo
 	kills   int
 	senders int
 	every   time.Duration // from one send of a sender to its next
@@ -26,8 +27,28 @@ type deliveriesStory struct {
 	seed    uint64
 }
 
+// cargo is what the workers of a story carry.
+type cargo struct {
+	name string
+	sink func(take func(context.Context, lab.Call)) (*lab.Sink, error)
+	// order has it brought to url for users. done waits until none waits any more,
+	// and sees that each has arrived.
+	order func(ctx context.Context, c *lab.Client, url string, users []string) (done func(context.Context) error, err error)
+	title func(promise) string // of what arrives of a send
+}
+
+// deliveries go out over a channel.
+var deliveries = cargo{
+	name: "deliveries", sink: lab.NewSink, title: func(p promise) string { return p.key },
+	order: func(ctx context.Context, c *lab.Client, url string, users []string) (func(context.Context) error, error) {
+		err := hook(ctx, c, hookConcurrency, map[string][]string{url: users})
+		return func(ctx context.Context) error { return delivered(ctx, c) }, err
+	},
+}
+
 // deliveriesReport is what the story found.
 type deliveriesReport struct {
+	carry      cargo
 	load       *load
 	deliveries int
 	twice      int // deliveries that arrived more than once
@@ -39,7 +60,7 @@ type deliveriesReport struct {
 type span struct{ from, to time.Time }
 
 func (r deliveriesReport) String() string {
-	return fmt.Sprintf("%s; %d deliveries, %d of them more than once after %d kills, all within %s", r.load, r.deliveries, r.twice, len(r.kills), round(r.settled))
+	return fmt.Sprintf("%s; %d %s, %d of them more than once after %d kills, all within %s", r.load, r.deliveries, r.carry.name, r.twice, len(r.kills), round(r.settled))
 }
 
 const (
@@ -57,8 +78,8 @@ func hookSettings(lease time.Duration, role string) []string {
 
 // run tells the story on s. The error says which promise was broken.
 func (d deliveriesStory) run(ctx context.Context, s *lab.Setup) (report deliveriesReport, err error) {
-	report.load = &load{seed: d.seed, every: d.every}
-	sink, err := lab.NewSink(func(ctx context.Context, _ lab.Call) { _ = pause(ctx, hookTakes) })
+	report.carry, report.load = d.carry, &load{seed: d.seed, every: d.every}
+	sink, err := d.carry.sink(func(ctx context.Context, _ lab.Call) { _ = pause(ctx, hookTakes) })
 	if err != nil {
 		return report, err
 	}
@@ -82,7 +103,8 @@ func (d deliveriesStory) run(ctx context.Context, s *lab.Setup) (report deliveri
 		}
 	}
 	c := w.client(0)
-	if err := hook(ctx, c, hookConcurrency, map[string][]string{sink.URL: w.users}); err != nil {
+	done, err := d.carry.order(ctx, c, sink.URL, w.users)
+	if err != nil {
 		return report, err
 	}
 	l := report.load
@@ -94,7 +116,7 @@ func (d deliveriesStory) run(ctx context.Context, s *lab.Setup) (report deliveri
 		return report, err
 	}
 	began := time.Now()
-	if err := delivered(ctx, c); err != nil {
+	if err := done(ctx); err != nil {
 		return report, err
 	}
 	report.settled = time.Since(began)
@@ -184,13 +206,13 @@ func (r *deliveriesReport) judge(calls []lab.Call) error {
 	r.deliveries = len(before)
 	for _, p := range r.load.kept {
 		for _, u := range p.to {
-			if ids[whose{p.key, u}] == "" {
-				errs = append(errs, fmt.Errorf("%s was acknowledged and never came to %s", p.key, u))
+			if ids[whose{r.carry.title(p), u}] == "" {
+				errs = append(errs, fmt.Errorf("%s was acknowledged and its part of the %s never came to %s", p.key, r.carry.name, u))
 			}
 		}
 	}
 	if most := hookConcurrency * len(r.kills); r.twice > most {
-		errs = append(errs, fmt.Errorf("%d deliveries came more than once, and at most %d were under way", r.twice, most))
+		errs = append(errs, fmt.Errorf("%d %s came more than once, and at most %d were under way", r.twice, r.carry.name, most))
 	}
 	return errors.Join(errs...)
 }

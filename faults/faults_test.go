@@ -237,7 +237,7 @@ func TestDeliveriesSurviveKills(t *testing.T) {
 	t.Parallel()
 	onProduction(t, built(t), func(t *testing.T, name, binary string) { // embedded, there are no two workers
 		report := tell(t, name, binary, deliveriesStory{
-			kills: 4, senders: 3, every: 20 * time.Millisecond, users: 12, lease: 3 * time.Second, seed: 1,
+			carry: deliveries, kills: 4, senders: 3, every: 20 * time.Millisecond, users: 12, lease: 3 * time.Second, seed: 1,
 			between: [2]time.Duration{300 * time.Millisecond, 700 * time.Millisecond},
 		}.run)
 		if report.deliveries < 50 {
@@ -245,6 +245,22 @@ func TestDeliveriesSurviveKills(t *testing.T) {
 		}
 		if report.twice == 0 {
 			t.Log("no kill met a delivery under way, as chance has it on a slow machine")
+		}
+	})
+}
+
+func TestEventsOfEndpointsSurviveKills(t *testing.T) {
+	t.Parallel()
+	onProduction(t, built(t), func(t *testing.T, name, binary string) { // embedded, there are no two workers
+		report := tell(t, name, binary, deliveriesStory{
+			carry: events, kills: 3, senders: 2, every: 20 * time.Millisecond, users: 12, lease: 2 * time.Second, seed: 1,
+			between: [2]time.Duration{200 * time.Millisecond, 500 * time.Millisecond},
+		}.run)
+		if report.deliveries < 20 {
+			t.Error("the story proves little")
+		}
+		if report.twice == 0 {
+			t.Log("no kill met a call under way, as chance has it on a slow machine")
 		}
 	})
 }

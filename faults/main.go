@@ -74,6 +74,12 @@ func stories(seed uint64) []story {
 		{"overload", both, told(overloadStory{users: 200, each: 10 * time.Second, length: time.Minute, seed: seed, judged: true}.run)},
 		{"tenancy", both, told(tenancyStory{requests: 1_000_000, workers: 16, seed: seed}.run)},
 		{"deliveries", both, told(deliveriesStory{
+			carry: deliveries,
+			kills: 60, senders: 4, every: 10 * time.Millisecond, users: 30, lease: 3 * time.Second, seed: seed,
+			between: [2]time.Duration{500 * time.Millisecond, 1500 * time.Millisecond},
+		}.run)},
+		{"webhooks", both, told(deliveriesStory{
+			carry: events,
 			kills: 60, senders: 4, every: 10 * time.Millisecond, users: 30, lease: 3 * time.Second, seed: seed,
 			between: [2]time.Duration{500 * time.Millisecond, 1500 * time.Millisecond},
 		}.run)},

@@ -60,6 +60,9 @@ type Service struct {
 	// GiveUp is how long an endpoint may fail before it is disabled; zero:
 	// DefaultGiveUp.
 	GiveUp time.Duration
+	// Lease is how long an event belongs to the process that took it, 2 s at least;
+	// zero: DefaultLease. A call gets three quarters of it at most.
+	Lease time.Duration
 	// Tick is how often to look for what is due; zero: DefaultTick.
 	Tick   time.Duration
 	Log    *slog.Logger     // nil: slog's default
@@ -74,6 +77,7 @@ type Service struct {
 const (
 	DefaultKeep   = 30 * 24 * time.Hour
 	DefaultGiveUp = 5 * 24 * time.Hour
+	DefaultLease  = time.Minute
 	DefaultTick   = time.Second
 )
 

@@ -14,11 +14,9 @@ const (
 	// Each is called on its own, so that one that hangs holds up no other.
 	endpointsAtOnce = 64
 	// claimAtOnce is how many events of an endpoint are claimed together, and
-	// callsAtOnce how many calls to it are made at the same time: all of them come
-	// to an end within the lease.
+	// callsAtOnce how many calls to it are made at the same time.
 	claimAtOnce = 16
 	callsAtOnce = 8
-	lease       = time.Minute
 
 	// An endpoint that has failed so many calls in a row is left alone for a while
 	// that doubles, and then called once: what waits for it loses no tries.
@@ -39,6 +37,8 @@ type worker struct {
 
 	mu   sync.Mutex
 	busy map[model.WebhookEndpointRef]bool
+
+	stats stats
 }
 
 func (s *Service) prepare() *worker {
@@ -152,6 +152,8 @@ func (s *Service) work(ctx context.Context, e model.WebhookEndpoint) (more bool)
 		limit = 1
 	}
 	within, cancel := context.WithTimeout(ctx, queueTime)
+	lease := orDefault(s.Lease, DefaultLease)
+	until := time.Now().Add(lease * 3 / 4)
 	claimed, err := s.Store.ClaimWebhookEvents(within, ref, limit, lease)
 	cancel()
 	if err != nil || len(claimed) == 0 {
@@ -161,13 +163,14 @@ func (s *Service) work(ctx context.Context, e model.WebhookEndpoint) (more bool)
 		return false
 	}
 	ctx = context.WithoutCancel(ctx) // what was claimed is finished
-	done, health := s.tellAll(ctx, e, claimed)
+	done, health := s.tellAll(ctx, e, claimed, until)
 	s.record(ctx, done, health)
 	return health.Answered && len(claimed) == limit
 }
 
-// tellAll makes the calls about a batch.
-func (s *Service) tellAll(ctx context.Context, e model.WebhookEndpoint, claimed []model.ClaimedWebhookEvent) ([]model.FinishedWebhookEvent, model.WebhookHealth) {
+// tellAll makes the calls about a batch, all of which end by until. What there is
+// no time left for to begin goes back to the queue as it was.
+func (s *Service) tellAll(ctx context.Context, e model.WebhookEndpoint, claimed []model.ClaimedWebhookEvent, until time.Time) ([]model.FinishedWebhookEvent, model.WebhookHealth) {
 	health := model.WebhookHealth{WebhookEndpointRef: model.WebhookEndpointRef{Env: e.EnvID, ID: e.ID}}
 	done := make([]model.FinishedWebhookEvent, len(claimed))
 	results := make([]result, len(claimed))
@@ -179,15 +182,22 @@ func (s *Service) tellAll(ctx context.Context, e model.WebhookEndpoint, claimed 
 	if err != nil {
 		s.log().WarnContext(ctx, "reading whom webhook events are about", "error", err)
 		for i, c := range claimed {
-			done[i] = model.FinishedWebhookEvent{ClaimedWebhookEvent: c, Delay: time.Second}
-			done[i].State = model.WebhookQueued
+			done[i] = putBack(c, time.Second)
 		}
 		return done, health
 	}
+	begin := until.Add(-orDefault(s.Lease, DefaultLease) / 8)
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
 	var calls sync.WaitGroup
 	places := make(chan struct{}, callsAtOnce)
 	for i, c := range claimed {
 		places <- struct{}{}
+		if time.Now().After(begin) {
+			done[i] = putBack(c, 0)
+			<-places
+			continue
+		}
 		calls.Go(func() {
 			results[i] = s.call(ctx, e, c.WebhookEvent, names[c.UserID])
 			<-places
@@ -196,7 +206,11 @@ func (s *Service) tellAll(ctx context.Context, e model.WebhookEndpoint, claimed 
 	calls.Wait()
 	for i, c := range claimed {
 		r := results[i]
+		if r.attempt.N == 0 {
+			continue // not begun
+		}
 		done[i] = s.judge(c, r)
+		s.count(c, done[i], r)
 		switch {
 		case r.attempt.Class == 0:
 			health.Answered = true
@@ -210,6 +224,12 @@ func (s *Service) tellAll(ctx context.Context, e model.WebhookEndpoint, claimed 
 		health.Wait = max(health.Wait, pause(e.Failures+health.Failures))
 	}
 	return done, health
+}
+
+// putBack gives an event back to the queue as if it had not been claimed.
+func putBack(c model.ClaimedWebhookEvent, delay time.Duration) model.FinishedWebhookEvent {
+	c.State = model.WebhookQueued
+	return model.FinishedWebhookEvent{ClaimedWebhookEvent: c, Delay: delay}
 }
 
 // pause is how long an endpoint is left alone after so many failures in a row.
@@ -241,13 +261,14 @@ func (s *Service) judge(c model.ClaimedWebhookEvent, r result) model.FinishedWeb
 // record writes down what came of a batch, again and again until it is written
 // or the leases have ended, and others have the events.
 func (s *Service) record(ctx context.Context, done []model.FinishedWebhookEvent, health model.WebhookHealth) {
-	giveUp := time.Now().Add(lease)
+	giveUp := time.Now().Add(orDefault(s.Lease, DefaultLease))
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		within, cancel := context.WithTimeout(ctx, queueTime)
 		disabled, err := s.Store.FinishWebhookEvents(within, done, health, orDefault(s.GiveUp, DefaultGiveUp))
 		cancel()
 		if err == nil {
 			if disabled {
+				s.prepare().stats.disabled.Add(1)
 				s.log().WarnContext(ctx, "webhook endpoint disabled", "environment", int64(health.Env), "endpoint", string(health.ID))
 			}
 			return

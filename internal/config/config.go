@@ -48,7 +48,7 @@ type Config struct {
 	DrainDelay time.Duration `env:"DRAIN_DELAY" envDefault:"0s" doc:"on SIGTERM, how long to go on serving while /readyz says no, 0s-1m; give a load balancer time"`
 	Grace      time.Duration `env:"SHUTDOWN_GRACE" envDefault:"25s" doc:"on SIGTERM, how long requests in flight may take, 1s-10m"`
 
-	Lease time.Duration `env:"DELIVERY_LEASE" envDefault:"1m" doc:"how long a delivery belongs to the process that took it, 2s-10m: what one held that died is tried again after that; an attempt gets three quarters of it at most"`
+	Lease time.Duration `env:"DELIVERY_LEASE" envDefault:"1m" doc:"how long a delivery, or the event of a webhook endpoint, belongs to the process that took it, 2s-10m: what one held that died is tried again after that; an attempt gets three quarters of it at most"`
 
 	Retention  time.Duration `env:"RETENTION" envDefault:"0s" doc:"after which time a notification leaves its inbox and the log, at least 1s, such as 2160h for 90 days; 0: never"`
 	InboxCap   int           `env:"INBOX_CAP" envDefault:"0" doc:"items, archived ones apart, that an inbox holds; beyond it the oldest go, read ones first; 0: any number"`

@@ -15,27 +15,35 @@ import (
 type Sink struct {
 	URL  string
 	http *http.Server
+	read func(*http.Request) (Call, error)
 	take func(context.Context, Call)
 
 	mu    sync.Mutex
 	calls []Call
 }
 
-// Call is one attempt of a delivery, as it arrived.
+// Call is one attempt of a delivery, as it arrived; or to tell of an event, which
+// is what Delivery then names, by its webhook-id, with the send as Title.
 type Call struct {
 	Delivery, User, Title string
 	Began                 time.Time // when its first bytes had arrived
 	Ended                 time.Time // when it was answered; zero: not yet, or never
 }
 
-// NewSink starts a sink. take runs before each answer and may take its time, or
+// NewSink starts a sink of deliveries. take runs before each answer and may take its time, or
 // as long as the context, which ends with the caller; nil: it answers at once.
-func NewSink(take func(context.Context, Call)) (*Sink, error) {
+func NewSink(take func(context.Context, Call)) (*Sink, error) { return newSink(readDelivery, take) }
+
+// NewEventSink starts a sink for an endpoint that is told of notifications. take
+// is as for [NewSink].
+func NewEventSink(take func(context.Context, Call)) (*Sink, error) { return newSink(readEvent, take) }
+
+func newSink(read func(*http.Request) (Call, error), take func(context.Context, Call)) (*Sink, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it listens until it is closed
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{URL: "http://" + l.Addr().String(), take: take}
+	s := &Sink{URL: "http://" + l.Addr().String(), read: read, take: take}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go func() { _ = s.http.Serve(l) }() // ends with Close
 	return s, nil
@@ -47,14 +55,12 @@ func (s *Sink) Close() { _ = s.http.Close() }
 // ServeHTTP takes one call.
 func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	var body struct {
-		Data struct{ DeliveryID, User, Title string }
-	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Data.DeliveryID == "" {
-		http.Error(w, fmt.Sprintf("no delivery: %v", err), http.StatusBadRequest)
+	c, err := s.read(r)
+	if err != nil || c.Delivery == "" {
+		http.Error(w, fmt.Sprintf("not what this receives: %v", err), http.StatusBadRequest)
 		return
 	}
-	c := Call{Delivery: body.Data.DeliveryID, User: body.Data.User, Title: body.Data.Title, Began: began}
+	c.Began = began
 	s.mu.Lock()
 	n := len(s.calls)
 	s.calls = append(s.calls, c)
@@ -69,6 +75,25 @@ func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.calls[n].Ended = time.Now()
 	s.mu.Unlock()
+}
+
+func readDelivery(r *http.Request) (Call, error) {
+	var body struct {
+		Data struct{ DeliveryID, User, Title string }
+	}
+	err := json.NewDecoder(r.Body).Decode(&body)
+	return Call{Delivery: body.Data.DeliveryID, User: body.Data.User, Title: body.Data.Title}, err
+}
+
+func readEvent(r *http.Request) (Call, error) {
+	var body struct {
+		Data struct {
+			User struct{ Identifier string }
+			Send struct{ ID string }
+		}
+	}
+	err := json.NewDecoder(r.Body).Decode(&body)
+	return Call{Delivery: r.Header.Get("Webhook-Id"), User: body.Data.User.Identifier, Title: body.Data.Send.ID}, err
 }
 
 // Calls are all there were so far, in the order of their arrival.
