@@ -29,8 +29,9 @@ type deliveriesStory struct {
 
 // cargo is what the workers of a story carry.
 type cargo struct {
-	name string
-	sink func(take func(context.Context, lab.Call)) (*lab.Sink, error)
+	name  string
+	takes time.Duration // that each takes where it arrives, so that some are under way at any time
+	sink  func(take func(context.Context, lab.Call)) (*lab.Sink, error)
 	// order has it brought to url for users. done waits until none waits any more,
 	// and sees that each has arrived.
 	order func(ctx context.Context, c *lab.Client, url string, users []string) (done func(context.Context) error, err error)
@@ -39,7 +40,7 @@ type cargo struct {
 
 // deliveries go out over a channel.
 var deliveries = cargo{
-	name: "deliveries", sink: lab.NewSink, title: func(p promise) string { return p.key },
+	name: "deliveries", takes: 50 * time.Millisecond, sink: lab.NewSink, title: func(p promise) string { return p.key },
 	order: func(ctx context.Context, c *lab.Client, url string, users []string) (func(context.Context) error, error) {
 		err := hook(ctx, c, hookConcurrency, map[string][]string{url: users})
 		return func(ctx context.Context) error { return delivered(ctx, c) }, err
@@ -63,12 +64,9 @@ func (r deliveriesReport) String() string {
 	return fmt.Sprintf("%s; %d %s, %d of them more than once after %d kills, all within %s", r.load, r.deliveries, r.carry.name, r.twice, len(r.kills), round(r.settled))
 }
 
-const (
-	// hookConcurrency is how many webhooks a worker has under way at most.
-	hookConcurrency = 16
-	// hookTakes is how long each takes, so that some are under way at any time.
-	hookTakes = 50 * time.Millisecond
-)
+// hookConcurrency is how many webhooks a worker has under way at most, and of how
+// many events at a time it tells an endpoint.
+const hookConcurrency = 16
 
 // hookSettings let servers call webhooks on loopback, and give what a dead one
 // held to another soon.
@@ -79,7 +77,7 @@ func hookSettings(lease time.Duration, role string) []string {
 // run tells the story on s. The error says which promise was broken.
 func (d deliveriesStory) run(ctx context.Context, s *lab.Setup) (report deliveriesReport, err error) {
 	report.carry, report.load = d.carry, &load{seed: d.seed, every: d.every}
-	sink, err := d.carry.sink(func(ctx context.Context, _ lab.Call) { _ = pause(ctx, hookTakes) })
+	sink, err := d.carry.sink(func(ctx context.Context, _ lab.Call) { _ = pause(ctx, d.carry.takes) })
 	if err != nil {
 		return report, err
 	}

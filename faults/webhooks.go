@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"carillon/internal/lab"
 )
@@ -11,7 +12,7 @@ import (
 // notification that is made. What a worker had claimed when it died comes again
 // under the webhook-id that it has, and nothing is left in the queue.
 var events = cargo{
-	name: "events", sink: lab.NewEventSink, title: func(p promise) string { return p.id },
+	name: "events", takes: 150 * time.Millisecond, sink: lab.NewEventSink, title: func(p promise) string { return p.id },
 	order: func(ctx context.Context, c *lab.Client, url string, _ []string) (func(context.Context) error, error) {
 		endpoint, err := c.Endpoint(ctx, url, "notification.created")
 		return func(ctx context.Context) error { return arrivedAll(ctx, c, endpoint) }, err
