@@ -204,6 +204,16 @@ func (s *Service) tellAll(ctx context.Context, e model.WebhookEndpoint, claimed 
 		})
 	}
 	calls.Wait()
+	s.judgeAll(claimed, results, done, &health)
+	if !health.Answered {
+		health.Wait = max(health.Wait, pause(e.Failures+health.Failures))
+	}
+	return done, health
+}
+
+// judgeAll says what becomes of the events that were called about, and notes how
+// the endpoint is doing.
+func (s *Service) judgeAll(claimed []model.ClaimedWebhookEvent, results []result, done []model.FinishedWebhookEvent, health *model.WebhookHealth) {
 	for i, c := range claimed {
 		r := results[i]
 		if r.attempt.N == 0 {
@@ -211,19 +221,14 @@ func (s *Service) tellAll(ctx context.Context, e model.WebhookEndpoint, claimed 
 		}
 		done[i] = s.judge(c, r)
 		s.count(c, done[i], r)
-		switch {
-		case r.attempt.Class == 0:
+		if r.attempt.Class == 0 {
 			health.Answered = true
-		default:
-			health.Failures++
-			health.Gone = health.Gone || r.gone
-			health.Wait = max(health.Wait, min(r.retryAfter, delivery.MaxRetryAfter))
+			continue
 		}
+		health.Failures++
+		health.Gone = health.Gone || r.gone
+		health.Wait = max(health.Wait, min(r.retryAfter, delivery.MaxRetryAfter))
 	}
-	if !health.Answered {
-		health.Wait = max(health.Wait, pause(e.Failures+health.Failures))
-	}
-	return done, health
 }
 
 // putBack gives an event back to the queue as if it had not been claimed.
