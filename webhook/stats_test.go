@@ -46,7 +46,7 @@ func TestCallsAreCounted(t *testing.T) {
 func TestCallsEndWithinTheLease(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, loopback)
-	f.Lease = 400 * time.Millisecond
+	f.Lease = 2 * time.Second
 	var called atomic.Int64
 	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		called.Add(1)
