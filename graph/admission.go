@@ -19,9 +19,16 @@ func admit(desk *admission.Desk) func(context.Context, *operation.Operation) (le
 // searching are the root fields that may be asked again later, sending those
 // that an application waits for; a person waits for the others.
 var (
-	searching = map[string]bool{"users": true, "notifications": true, "sends": true, "scheduledSends": true, "topics": true}
-	sending   = map[string]bool{"sendNotification": true, "identifyUsers": true, "identifyUser": true, "subscribeToTopic": true, "unsubscribeFromTopic": true}
+	searching = map[string]bool{
+		"users": true, "notifications": true, "sends": true, "scheduledSends": true, "topics": true, "segments": true,
+		"deliveries": true, "webhookEvents": true, "previewSegment": true, "exportUser": true,
+	}
+	sending = map[string]bool{"sendNotification": true, "identifyUsers": true, "identifyUser": true, "subscribeToTopic": true, "unsubscribeFromTopic": true}
 )
+
+// costs are those of fields that read much more than they answer, in objects: a
+// secret key may ask for four in one operation.
+var costs = map[string]int{"previewSegment": 4_000, "exportUser": 4_000}
 
 // classOf is how urgent an operation is: as its least urgent field.
 func classOf(o *operation.Operation) shed.Class {

@@ -123,6 +123,7 @@ func (c Config) check() error {
 func newEngine(c Config, r *Resolver) *operation.Engine {
 	config := generated.Config{Resolvers: root{r}}
 	config.Schema = operation.Served(generated.NewExecutableSchema(config).Schema())
+	c.Limits.Costs = costs
 	planned := compile
 	if c.Unplanned {
 		planned = nil

@@ -91,6 +91,9 @@ func TestRulesAreRefusedWithTheirPath(t *testing.T) {
 	for _, field := range []string{`segments { nodes { id } }`, `segment(identifier: "named") { id }`, `previewSegment(rule: {enabled: true}) { count }`} {
 		wants(t, field+" as a user", w.ask(t, "shop/ada", "{ "+field+" }"), `FORBIDDEN`)
 	}
+	const preview = `: previewSegment(rule: {enabled: true}) { count } `
+	wants(t, "four previews", w.ask(t, "shop", `{ a`+preview+`b`+preview+`c`+preview+`d`+preview+`}`), `"d":{"count":`)
+	wants(t, "five", w.ask(t, "shop", `{ a`+preview+`b`+preview+`c`+preview+`d`+preview+`e`+preview+`}`), `QUERY_TOO_COMPLEX`)
 	wants(t, "their own segments", w.ask(t, "shop/ada", `{ viewer { user { segments { member } } } }`), `FORBIDDEN`)
 	wants(t, "another app's id", w.ask(t, "other", `{ node(id: "@shop/named") { id } }`), `"node":null`)
 	wants(t, "a segment of one app", w.ask(t, "shop", `mutation { createSegment(input: {identifier: "mine", name: "Mine", rule: {enabled: true}}) { userErrors { path } } }`), `"userErrors":[]`)

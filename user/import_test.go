@@ -141,11 +141,18 @@ func TestImportRefusesFiles(t *testing.T) {
 			"OpenQuote":     {"identifier\n\"ada\n", "line 2"},
 			"EndlessQuote":  {"identifier\n\"" + strings.Repeat("a", 1<<20), "quote"},
 			"BareQuote":     {"identifier\nad\"a\n", "line 2"},
+			"ManyColumns":   {"identifier" + strings.Repeat(",", 300_000) + "\n", "at most 1100 columns, has 300001"},
+			"AllWrong":      {"identifier" + strings.Repeat(",colour", 1000) + "\n", "colour"},
+			"LongHeader":    {"id" + strings.Repeat("_", 250_000) + "\n", "must have at most 267 bytes, has 250002"},
 		} {
 			i, err := f.Import(t.Context(), f.env.ID, strings.NewReader(tt.file), false)
 			e, ok := errors.AsType[*model.Error](err)
 			if !ok || e.Kind != model.KindInvalid || !strings.Contains(fmt.Sprint(e.Message, e.Problems), tt.want) {
 				t.Errorf("%s: %+v, %v", name, i, err)
+				continue
+			}
+			if len(e.Problems) > 21 {
+				t.Errorf("%s: %d problems are told", name, len(e.Problems))
 			}
 		}
 		broken := io.MultiReader(strings.NewReader("identifier\n"+strings.Repeat("ada\n", 50_000)), failing{})

@@ -21,6 +21,8 @@ const (
 	importRows  = 1000      // of a part, at most
 	importBytes = 512 << 10 // of a part, about
 	maxColumns  = 1100
+	maxHeader   = 1 + len(attributeColumn) + model.MaxIdentifier // bytes of a column's name
+	maxTold     = 20                                             // columns that are said to be wrong at once
 )
 
 // importFile reads a CSV file of users. It holds a record at most.
@@ -176,24 +178,36 @@ func columnOf(header string, properties map[string]model.PropertyType) (model.Im
 // ["header", number of the column].
 func readHeader(record []string, properties map[string]model.PropertyType) ([]model.ImportColumn, error) {
 	var c model.Check
+	if len(record) > maxColumns {
+		c.That(false, fmt.Sprintf("must have at most %d columns, has %d", maxColumns, len(record)), "header")
+		return nil, c.Err()
+	}
 	columns := make([]model.ImportColumn, len(record))
 	seen := map[string]bool{}
-	c.That(len(record) <= maxColumns, fmt.Sprintf("must have at most %d columns, has %d", maxColumns, len(record)), "header")
+	wrong := 0
 	signed := slices.ContainsFunc(record, func(h string) bool { return bareHeader(h) == "signedupat" })
 	for i, header := range record {
-		at := c.At("header", strconv.Itoa(i+1))
+		at := func(message string) {
+			if wrong++; wrong <= maxTold {
+				c.At("header", strconv.Itoa(i+1)).Add(model.ProblemInvalid, message)
+			}
+		}
+		if len(header) > maxHeader {
+			at(fmt.Sprintf("must have at most %d bytes, has %d", maxHeader, len(header)))
+			continue
+		}
 		column, ok := columnOf(header, properties)
 		if signed && column.Field == model.ImportSignedUp && bareHeader(column.Header) == createdHeader {
 			column.Field = model.ImportIgnored // as in exports, which have both
 		}
 		switch {
 		case !utf8.ValidString(header):
-			at.Add(model.ProblemInvalid, "must be in UTF-8")
+			at("must be in UTF-8")
 		case !ok:
-			at.Add(model.ProblemInvalid, fmt.Sprintf("%.40q is no column of users: it must be identifier, one of %s, enabled, userKind, signedUpAt, topics, the name of a property, or attributes. and the name of an attribute",
+			at(fmt.Sprintf("%.40q is no column of users: it must be identifier, one of %s, enabled, userKind, signedUpAt, topics, the name of a property, or attributes. and the name of an attribute",
 				header, strings.Join(model.WellKnownAttributes(), ", ")))
 		case column.Field != model.ImportIgnored && seen[string(column.Field)+column.Name]:
-			at.Add(model.ProblemInvalid, fmt.Sprintf("%.40q says what another column says too", header))
+			at(fmt.Sprintf("%.40q says what another column says too", header))
 		}
 		seen[string(column.Field)+column.Name] = true
 		columns[i] = column

@@ -36,6 +36,9 @@ type Limits struct {
 	List int
 	// IntrospectionCost is what one __schema or __type costs (100).
 	IntrospectionCost int
+	// Costs are what fields of Query cost besides the objects in their answers,
+	// by name.
+	Costs map[string]int
 }
 
 // withDefaults returns l with its zero fields filled in.

@@ -158,6 +158,9 @@ func (m *measurer) field(on *ast.Definition, f *ast.Field) measure {
 	default:
 		m.cost(&total, definition, f, inside)
 	}
+	if on == m.schema.Query {
+		total.cost = add(total.cost, m.limits.Costs[f.Name])
+	}
 	return total
 }
 
