@@ -33,7 +33,11 @@ const (
 func (s *Store) ListUsers(ctx context.Context, env model.EnvID, f model.UserFilter, o model.UserOrder, page model.PageRequest) (model.Page[model.User], error) {
 	l := s.userList(env, f, o, page)
 	if l.plain() {
-		found, err := l.read(ctx, l.from(l.start()), page.Limit+1)
+		where, err := l.shortcut(ctx)
+		if err != nil {
+			return model.Page[model.User]{}, err
+		}
+		found, err := l.read(ctx, where, page.Limit+1)
 		return pageOf(found, page), err
 	}
 	found, reached, err := l.find(ctx, page.Limit+1)
@@ -45,6 +49,18 @@ func (s *Store) ListUsers(ctx context.Context, env model.EnvID, f model.UserFilt
 		out.HasMore, out.Reached = true, reached
 	}
 	return out, nil
+}
+
+// shortcut is what a page that is never short is read by: those whom an index
+// leaves for a filter, if they are few, or else the list from its start on.
+func (l *userList) shortcut(ctx context.Context) (conditions, error) {
+	if l.o.By == model.ByID {
+		ids, narrow, err := l.candidates(ctx, l.narrowing(few), few)
+		if err != nil || narrow {
+			return l.among(ids), err
+		}
+	}
+	return l.from(l.start()), nil
 }
 
 // CountUsers counts the users that a list has, up to model.MaxUserTotal, as far

@@ -89,7 +89,7 @@ func TestListsOfUsersGoByIndexes(t *testing.T) {
 			"common":     {model.UserFilter{Properties: []model.PropertyFilter{{Name: "plan", Type: model.PropertyText, Value: json.RawMessage(`"free"`)}}}, 20},
 			"nobodyHas":  {model.UserFilter{Properties: []model.PropertyFilter{{Name: "plan", Type: model.PropertyText, Value: json.RawMessage(`"none"`)}}}, 0},
 		} {
-			for _, by := range []model.UserOrderKey{model.ByCreation, model.ByIdentifier, model.BySignUp, model.ByLastSeen, model.ByEmail} {
+			for _, by := range []model.UserOrderKey{model.ByCreation, model.ByIdentifier, model.BySignUp, model.ByLastSeen, model.ByEmail, model.ByID} {
 				if got := list(tt.f, model.UserOrder{By: by}, 20); got != tt.want {
 					t.Errorf("%s in order %d: %d users, want %d", name, by, got, tt.want)
 				}
