@@ -93,6 +93,9 @@ func TestDownloads(t *testing.T) {
 				t.Errorf("%s is %s, want %s in it", member, all[member], want)
 			}
 		}
+		if strings.Contains(body, `"0001-`) || !strings.Contains(string(all["user"]), `"identifierAssigned":true`) {
+			t.Errorf("times that are none are told, or not whether the identifier is the application's: %s", body)
+		}
 		if strings.Contains(body, "a-secret-token") {
 			t.Error("the export shows a push token")
 		}

@@ -88,13 +88,18 @@ func TestEachReasonIsExplained(t *testing.T) {
 				}
 				continue
 			}
-			log := ask(fmt.Sprintf(`{ notifications(first: 1, filter: {send: %q, user: %q}) { nodes { id } } }`, payload["send"].(map[string]any)["id"], tt.to))
+			log := ask(fmt.Sprintf(`{ notifications(first: 1, filter: {send: %q, user: %q}) { nodes { id keptOutBy } } }`, payload["send"].(map[string]any)["id"], tt.to))
 			nodes := log["notifications"].(map[string]any)["nodes"].([]any)
 			if len(nodes) != 1 {
 				t.Errorf("%s: %d notifications", tt.name, len(nodes))
 				continue
 			}
 			id := nodes[0].(map[string]any)["id"].(string)
+			// Of what kept somebody out of the inbox the log itself says why.
+			out := nodes[0].(map[string]any)["keptOutBy"]
+			if allowed := tt.channel == "IN_APP" && tt.allowed; allowed && out != nil || tt.reason == model.ReasonUserDisabled && out != tt.reason.String() {
+				t.Errorf("%s: kept out by %v", tt.name, out)
+			}
 			query := fmt.Sprintf(`{ explainDelivery(notification: %q, channel: %s) { allowed reason ladder { reason outcome detail } } }`, id, tt.channel)
 			for _, as := range []string{"shop", "shop/" + tt.to} {
 				d, _ := w.must(t, as, query)["explainDelivery"].(map[string]any)

@@ -21,3 +21,9 @@ func RowsOf(ctx context.Context, s *Store, table string, env model.EnvID, user m
 	err = s.r.NewRaw("select count(*) from "+table+" where env_id = ? and "+column+" = ?", env, user).Scan(ctx, &n)
 	return n, err
 }
+
+// Texts gives the rows of one column.
+func Texts(ctx context.Context, s *Store, statement string) (out []string, err error) {
+	err = s.r.NewRaw(statement).Scan(ctx, &out)
+	return out, err
+}

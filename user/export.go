@@ -144,6 +144,7 @@ func (e *exporting) all(rows []any) error {
 
 type exportedUser struct {
 	Identifier string          `json:"identifier"`
+	Assigned   bool            `json:"identifierAssigned"`
 	Enabled    bool            `json:"enabled"`
 	Kind       model.UserKind  `json:"kind"`
 	Archived   bool            `json:"archived"`
@@ -157,7 +158,9 @@ type exportedUser struct {
 
 func (e *exporting) user(context.Context) error {
 	u := e.u
-	return e.value(exportedUser{u.Identifier, u.Enabled, u.Kind, u.Archived, u.Profile.Version, u.Profile.Attributes, u.SignedUpAt, u.CreatedAt, u.UpdatedAt, unlessZero(u.LastSeenAt)})
+	return e.value(exportedUser{
+		u.Identifier, !u.Unassigned, u.Enabled, u.Kind, u.Archived, u.Profile.Version, u.Profile.Attributes, u.SignedUpAt, u.CreatedAt, u.UpdatedAt, unlessZero(u.LastSeenAt),
+	})
 }
 
 func (e *exporting) formerIdentifiers(ctx context.Context) error {
@@ -168,12 +171,13 @@ func (e *exporting) formerIdentifiers(ctx context.Context) error {
 	return e.value(names)
 }
 
+// exportedAddress is an address; those of the profile have no times of their own.
 type exportedAddress struct {
 	Channel    string    `json:"channel"`
 	Address    string    `json:"address"`
 	Enabled    bool      `json:"enabled"`
-	CreatedAt  time.Time `json:"createdAt"`
-	LastUsedAt time.Time `json:"lastUsedAt"`
+	CreatedAt  time.Time `json:"createdAt,omitzero"`
+	LastUsedAt time.Time `json:"lastUsedAt,omitzero"`
 }
 
 // addresses are those that were added and those of the profile; the tokens of

@@ -85,6 +85,14 @@ func (n *Notification) Data() json.RawMessage {
 	return n.Content.Data
 }
 
+// KeptOutBy is the rule that kept it out of the inbox.
+func (n *Notification) KeptOutBy() *model.Reason {
+	if n.InInbox || n.Reason == 0 {
+		return nil
+	}
+	return &n.Notification.Reason
+}
+
 // EditedAt is when the application changed what it says.
 func (n *Notification) EditedAt() *time.Time { return moment(n.Content.EditedAt) }
 
