@@ -21,6 +21,7 @@ import (
 type eventRequest struct {
 	event string
 	id    string                   // of the profile; empty: there is none
+	inbox string                   // whose inbox, where that is a destination
 	to    map[model.Channel]string // destinations that are not the profile's
 	send  model.SendRequest
 }
@@ -46,8 +47,7 @@ func (a *API) event(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	c.body.Required("event")
-	e := c.readEvent(c.body, c.body.Text("event"))
+	e := c.readEvent(c.body, c.eventName())
 	if err := c.check.Err(); err != nil {
 		return 0, nil, err
 	}
@@ -58,7 +58,7 @@ func (a *API) event(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusAccepted, received{e.event, moment(c.Now()), sent.RequestID, response}, nil
+	return http.StatusAccepted, received{e.event, moment(sent.CreatedAt), sent.RequestID, response}, nil
 }
 
 const (
@@ -73,8 +73,8 @@ func (a *API) bulkEvent(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	c.body.Required("event", "batch")
-	name, list := c.body.Text("event"), c.body.List("batch")
+	c.body.Required("batch")
+	name, list := c.eventName(), c.body.List("batch")
 	c.check.That(len(list) <= maxBulk, "must have at most "+strconv.Itoa(maxBulk)+" items", "batch")
 	c.check.That(len(list) > 0 || !c.body.Has("batch"), "must have at least one item", "batch")
 	events := make([]eventRequest, len(list))
@@ -91,15 +91,22 @@ func (a *API) bulkEvent(r *http.Request) (int, any, error) {
 			return 0, nil, at(i, err)
 		}
 	}
-	items, err := c.fireAll(events)
+	items, first, err := c.fireAll(events)
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusAccepted, received{name, moment(c.Now()), items[0]["request_id"].(string), items}, nil
+	return http.StatusAccepted, received{name, moment(first.CreatedAt), first.RequestID, items}, nil
 }
 
-// fireAll sends events, and gives the answers in their order.
-func (c *call) fireAll(events []eventRequest) ([]map[string]any, error) {
+func (c *call) eventName() string {
+	name := c.body.Text("event")
+	c.check.That(name != "" || !c.check.OK(), "is required", "event")
+	return name
+}
+
+// fireAll sends events, and gives the answers in their order, and the first send.
+func (c *call) fireAll(events []eventRequest) ([]map[string]any, model.Send, error) {
+	sends := make([]model.Send, len(events))
 	items, errs := make([]map[string]any, len(events)), make([]error, len(events))
 	var wg sync.WaitGroup
 	turn := make(chan struct{}, bulkAtATime)
@@ -111,7 +118,7 @@ func (c *call) fireAll(events []eventRequest) ([]map[string]any, error) {
 			if errs[i] = err; err != nil {
 				return
 			}
-			items[i] = map[string]any{"seq": i, "request_id": sent.RequestID}
+			sends[i], items[i] = sent, map[string]any{"seq": i, "request_id": sent.RequestID}
 			for word, to := range response {
 				items[i][word] = to
 			}
@@ -120,10 +127,10 @@ func (c *call) fireAll(events []eventRequest) ([]map[string]any, error) {
 	wg.Wait()
 	for i, err := range errs {
 		if err != nil {
-			return nil, at(i, err)
+			return nil, model.Send{}, at(i, err)
 		}
 	}
-	return items, nil
+	return items, sends[0], nil
 }
 
 // at says which item of a batch an error is about.
@@ -142,11 +149,15 @@ func (c *call) readEvent(in rest.Members, name string) eventRequest {
 	to := in.Object("to")
 	for _, word := range to.Names() {
 		channel, known := channelWords[word]
-		if destination := to.Text(word); known && destination != "" && channel != model.ChannelInApp {
+		switch destination := to.Text(word); {
+		case !known || destination == "":
+		case channel == model.ChannelInApp:
+			e.inbox = destination
+		default:
 			e.to[channel] = c.checked(channel, destination, to.Check(word))
 		}
 	}
-	if e.id == "" && len(e.to) == 0 {
+	if e.id == "" && len(e.to) == 0 && e.inbox == "" {
 		in.Check().Add(model.ProblemRequired, "is required, or to with a destination", "distinct_id")
 	}
 	if m := model.CheckIdentifier(e.id); e.id != "" && m != "" {
@@ -199,14 +210,24 @@ func checkCallback(in rest.Members) {
 // prepare finds the recipient of an event. Destinations without a profile are
 // those of a user who has nothing else.
 func (c *call) prepare(e *eventRequest, item string) error {
-	if e.id == "" {
+	switch {
+	case e.id == "" && e.inbox != "":
+		// The inbox is its owner's, and the other destinations go to the same person.
+		if _, err := c.Users.Find(c.ctx(), c.env, e.inbox); err != nil {
+			return unknown(err, e.inbox)
+		}
+		e.id = e.inbox
+		e.send.Channels = append(slices.Sorted(maps.Keys(e.to)), model.ChannelInApp)
+	case e.id == "":
 		e.id = nobody(e.to)
 		e.send.Channels = slices.Sorted(maps.Keys(e.to))
 		if _, err := c.Users.Change(c.ctx(), c.env, model.Once{}, model.UserChange{Identifier: e.id, Unassigned: true}); err != nil {
 			return err
 		}
-	} else if _, err := c.Users.Find(c.ctx(), c.env, e.id); err != nil {
-		return unknown(err, e.id)
+	default:
+		if _, err := c.Users.Find(c.ctx(), c.env, e.id); err != nil {
+			return unknown(err, e.id)
+		}
 	}
 	e.send.To.Users = []string{e.id}
 	e.send.Options.Destinations = e.to
@@ -252,8 +273,12 @@ func (c *call) fire(e eventRequest) (model.Send, map[string]sentTo, error) {
 	sent := *out.Value.Send
 	for _, plan := range out.Value.Plan {
 		for _, ch := range plan.Channels {
-			if ch.Channel == model.ChannelInApp && e.send.Channels != nil {
+			if e.send.Channels != nil && !slices.Contains(e.send.Channels, ch.Channel) {
 				continue
+			}
+			if out.Replayed && ch.Decision.Allowed && ch.Channel != model.ChannelInApp {
+				// A stored answer has no addresses. Nobody may have one any more.
+				ch.Addresses, _ = c.destinations(ch.Channel, e.id)
 			}
 			word := wordOf(ch.Channel)
 			to := sentTo{Destination: e.id, MessageID: sent.RequestID + ":" + code(word), Status: "queued"}
