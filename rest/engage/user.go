@@ -1,6 +1,7 @@
 package engage
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
 	"slices"
@@ -259,11 +260,18 @@ func (a *API) mergeUsers(r *http.Request) (int, any, error) {
 	if err := c.check.Err(); err != nil {
 		return 0, nil, err
 	}
-	if _, err := a.Users.MergeUsers(c.ctx(), c.env, c.once, from, into, false); err != nil {
+	if _, err := a.Users.MergeUsers(c.ctx(), c.env, c.once, from, into, false); err != nil && (from == into || !mergedBefore(err)) {
 		return 0, nil, renamed(err, [2]string{"from", "source"}, [2]string{"into", "destination"})
 	}
 	a.Gate.Service.ForgetUser(c.env, from)
 	return http.StatusOK, status{"queued"}, nil
+}
+
+// mergedBefore reports whether the two are one user already: clients that heard
+// no answer ask again.
+func mergedBefore(err error) bool {
+	e, is := errors.AsType[*model.Error](err)
+	return is && len(e.Problems) == 1 && e.Problems[0].Code == model.ProblemInvalid && e.Problems[0].Field() == "into"
 }
 
 func (a *API) joinAccounts(r *http.Request) (int, any, error) {
