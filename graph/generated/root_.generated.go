@@ -1116,6 +1116,11 @@ type Notification implements Node {
   expiresAt: DateTime
   "When the application last changed what it says (` + "`" + `editSend` + "`" + `); null: it is as it was sent."
   editedAt: DateTime
+  """
+  The rule that kept it out of the inbox, where only the log (` + "`" + `notifications` + "`" + `, ` + "`" + `notification` + "`" + `) has it; null: it is, or was, in the inbox. With
+  ` + "`" + `USER_DISABLED` + "`" + ` or ` + "`" + `SEGMENT_SUPPRESSED` + "`" + ` it went out over no channel at all, and there is no delivery.
+  """
+  keptOutBy: ReasonCode
   "How it went out over other channels than the inbox, and over which it did not, and why. A user credential does not see what concerns the provider."
   deliveries: [Delivery!]!
 }
@@ -5335,6 +5340,8 @@ func (ec *executionContext) childFields_Notification(ctx context.Context, field 
 		return ec.fieldContext_Notification_expiresAt(ctx, field)
 	case "editedAt":
 		return ec.fieldContext_Notification_editedAt(ctx, field)
+	case "keptOutBy":
+		return ec.fieldContext_Notification_keptOutBy(ctx, field)
 	case "deliveries":
 		return ec.fieldContext_Notification_deliveries(ctx, field)
 	}

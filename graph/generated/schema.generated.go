@@ -12720,6 +12720,29 @@ func (ec *executionContext) fieldContext_Notification_editedAt(_ context.Context
 	return graphql.NewScalarFieldContext("Notification", field, true, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func (ec *executionContext) _Notification_keptOutBy(ctx context.Context, field graphql.CollectedField, obj *view.Notification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Notification_keptOutBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.KeptOutBy(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Reason) graphql.Marshaler {
+			return ec.marshalOReasonCode2ᚖcarillonᚋmodelᚐReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Notification_keptOutBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Notification", field, true, false, errors.New("field of type ReasonCode does not have child fields"))
+}
+
 func (ec *executionContext) _Notification_deliveries(ctx context.Context, field graphql.CollectedField, obj *view.Notification) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -33520,6 +33543,11 @@ func (ec *executionContext) _Notification(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "keptOutBy":
+			out.Values[i] = ec._Notification_keptOutBy(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "deliveries":
 			field := field
 
@@ -43887,6 +43915,24 @@ func (ec *executionContext) marshalOProvider2ᚖcarillonᚋgraphᚋviewᚐProvid
 		return graphql.Null
 	}
 	return ec._Provider(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOReasonCode2ᚖcarillonᚋmodelᚐReason(ctx context.Context, v any) (*model.Reason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := view.UnmarshalReasonCode(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOReasonCode2ᚖcarillonᚋmodelᚐReason(ctx context.Context, sel ast.SelectionSet, v *model.Reason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := view.MarshalReasonCode(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOResetReason2ᚖcarillonᚋmodelᚐResetReason(ctx context.Context, v any) (*model.ResetReason, error) {
