@@ -1,20 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/binary"
+	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,91 +19,9 @@ import (
 
 	"carillon/delivery/deliverytest"
 	"carillon/internal/dial"
+	"carillon/internal/dial/dialtest"
 	"carillon/internal/signature"
 )
-
-// canary listens where nobody may call.
-type canary struct {
-	net.Listener
-	calls atomic.Int64
-}
-
-// listen listens on an address that a machine may not have; CI's must.
-func listen(t *testing.T, address string) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("cannot listen on %s: %v", address, err)
-		}
-		t.Skipf("cannot listen on %s: %v", address, err)
-	}
-	return l
-}
-
-func newCanary(t *testing.T, address string) *canary {
-	t.Helper()
-	c := &canary{Listener: listen(t, address)}
-	t.Cleanup(func() { c.Close() })
-	go func() {
-		for {
-			conn, err := c.Accept()
-			if err != nil {
-				return
-			}
-			c.calls.Add(1)
-			conn.Close()
-		}
-	}()
-	return c
-}
-
-func (c *canary) port() int { return c.Addr().(*net.TCPAddr).Port }
-
-// silent calls the canary itself, so that whatever came before has been counted.
-func (c *canary) silent(t *testing.T) {
-	t.Helper()
-	conn, err := net.Dial("tcp", c.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, conn)
-	conn.Close()
-	if n := c.calls.Load(); n != 1 {
-		t.Errorf("%d connections were made to %s", n-1, c.Addr())
-	}
-}
-
-// resolver has every name stand for what answer says.
-func resolver(t *testing.T, answer func() [4]byte) *net.Resolver {
-	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { pc.Close() })
-	go func() {
-		for question := make([]byte, 512); ; {
-			n, from, err := pc.ReadFrom(question)
-			if err != nil {
-				return
-			}
-			q := question[12:n]
-			end := bytes.IndexByte(q, 0) + 5 // name, type, class
-			reply := append([]byte{}, question[:12+end]...)
-			copy(reply[2:], []byte{0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0})
-			if binary.BigEndian.Uint16(q[end-4:]) == 1 { // an IPv4 address is asked for
-				ip := answer()
-				reply[7] = 1
-				reply = append(append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4), ip[:]...)
-			}
-			_, _ = pc.WriteTo(reply, from)
-		}
-	}()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", pc.LocalAddr().String())
-	}}
-}
 
 // browserKey is the public key of a browser.
 var browserKey = sync.OnceValue(func() string {
@@ -133,8 +47,8 @@ var privates = []string{
 // servers of providers, and as targets of tests.
 func TestNothingPrivateIsCalled(t *testing.T) {
 	t.Parallel()
-	four, six := newCanary(t, "127.0.0.1:0"), newCanary(t, "[::1]:0")
-	o := startReaching(t, dial.Config{Resolver: resolver(t, func() [4]byte { return [4]byte{127, 0, 0, 1} })})
+	four, six := dialtest.NewPair(t)
+	o := startReaching(t, dial.Config{Resolver: dialtest.Names(t, dialtest.Home)})
 	c := &customer{outside: o, t: t, key: o.environment(t, "bells").SecretKey}
 	c.ask(`mutation { identifyUser(input: {identifier: "ada", email: "ada@example.com"}) { userErrors { path message } } }`)
 	providers := map[string]string{}
@@ -146,9 +60,7 @@ func TestNothingPrivateIsCalled(t *testing.T) {
 	}
 	tried := 0
 	for i, host := range privates {
-		for _, at := range []*canary{four, six} {
-			tried += c.callPrivate(i, fmt.Sprintf("%s:%d", host, at.port()), strings.Trim(host, "[]"), at.port(), providers)
-		}
+		tried += c.callPrivate(i, fmt.Sprintf("%s:%d", host, four.Port()), strings.Trim(host, "[]"), four.Port(), providers)
 	}
 	if tried == 0 {
 		t.Error("no name passed, so nothing was tried")
@@ -162,18 +74,25 @@ func TestNothingPrivateIsCalled(t *testing.T) {
 			t.Errorf("a delivery ended as %s", s)
 		}
 	}
-	four.silent(t)
-	six.silent(t)
+	four.Silent(t)
+	six.Silent(t)
 }
 
 // callPrivate has an address called in every way there is, and returns how many of
 // them were not refused at once.
 func (c *customer) callPrivate(i int, host, bare string, port int, providers map[string]string) (passed int) {
 	c.t.Helper()
-	url, push := literal("http://"+host+"/hook"), literal(map[string]any{"endpoint": "https://" + host + "/push", "keys": map[string]string{
+	url, push := literal("http://"+host+"/hook"), literal(map[string]any{"endpoint": "https://" + strings.TrimSuffix(host, fmt.Sprintf(":%d", port)) + "/push", "keys": map[string]string{
 		"auth": "c2l4dGVlbi1ieXRlLWtleQ", "p256dh": browserKey(),
 	}})
+	account, _ := json.Marshal(map[string]string{
+		"type": "service_account", "project_id": "bells", "private_key_id": "key-1", "client_email": "bells@example.com", "token_uri": "http://" + host + "/token", "private_key": accounts().google,
+	})
 	calls := map[string]string{
+		"fcm":    fmt.Sprintf(`createProvider(input: {kind: "fcm", name: "N", enabled: false, config: {endpoint: %s}, secrets: {serviceAccount: %s}})`, url, literal(strings.ReplaceAll(string(account), "http://"+host+"/token", "https://oauth2.example/token"))),
+		"google": fmt.Sprintf(`createProvider(input: {kind: "fcm", name: "N", enabled: false, secrets: {serviceAccount: %s}})`, literal(string(account))),
+		"apns": fmt.Sprintf(`createProvider(input: {kind: "apns", name: "N", enabled: false, config: {teamId: "TEAM012345", keyId: "KEY0123456", topic: "com.example.bells", endpoint: %s}, secrets: {privateKey: %s}})`,
+			strings.Replace(url, "http:", "https:", 1), literal(accounts().apple)),
 		"device": fmt.Sprintf(`registerDevice(input: {user: "ada", deviceId: "d%d", platform: WEB, webPushSubscription: %s})`, i%8, push),
 		"smtp":   fmt.Sprintf(`createProvider(input: {kind: "smtp", name: "N", enabled: false, config: {host: %s, port: %d, security: "NONE", from: "a@example.com"}})`, literal(bare), port),
 		"twilio": fmt.Sprintf(`createProvider(input: {kind: "twilio", channel: SMS, name: "N", enabled: false, config: {accountSid: "AC0123456789abcdef0123456789abcdef", from: "+15005550006", endpoint: %s}, secrets: {authToken: "t"}})`, url),
@@ -181,6 +100,9 @@ func (c *customer) callPrivate(i int, host, bare string, port int, providers map
 	}
 	for _, channel := range []string{"WEBHOOK", "SLACK", "DISCORD", "TEAMS"} {
 		calls[channel] = fmt.Sprintf(`addAddress(input: {user: "ada", channel: %s, address: %s})`, channel, url)
+	}
+	if i < 20 || !strings.ContainsAny(bare, "0123456789") { // as many as an environment may have, and names
+		calls["hook"] = fmt.Sprintf(`createWebhookEndpoint(input: {url: %s, types: ["notification.*"]})`, url)
 	}
 	tests := map[string]string{}
 	for kind, id := range providers {
@@ -193,7 +115,9 @@ func (c *customer) callPrivate(i int, host, bare string, port int, providers map
 	for name, answer := range c.tell(calls) {
 		if made, ok := answer["provider"].(map[string]any); ok {
 			passed++
-			tests["m"+name] = fmt.Sprintf(`testProvider(input: {id: %q, to: %s})`, made["id"], map[string]string{"smtp": `"eve@example.com"`, "twilio": `"+4930123456"`, "chat": `"C0123456"`}[name])
+			tests["m"+name] = fmt.Sprintf(`testProvider(input: {id: %q, to: %s})`, made["id"], map[string]string{
+				"smtp": `"eve@example.com"`, "twilio": `"+4930123456"`, "chat": `"C0123456"`, "fcm": `"token"`, "google": `"token"`, "apns": literal(strings.Repeat("0a", 32)),
+			}[name])
 		} else if len(answer["userErrors"].([]any)) == 0 {
 			passed++
 		}
@@ -206,11 +130,21 @@ func (c *customer) callPrivate(i int, host, bare string, port int, providers map
 	return passed
 }
 
-// tell runs mutations together and returns their payloads; they may be refused.
+// tell runs mutations, as many together as may be, and returns their payloads; they
+// may be refused.
 func (c *customer) tell(calls map[string]string) map[string]map[string]any {
 	c.t.Helper()
+	out := map[string]map[string]any{}
+	for names := range slices.Chunk(slices.Sorted(maps.Keys(calls)), 10) {
+		maps.Copy(out, c.tellSome(names, calls))
+	}
+	return out
+}
+
+func (c *customer) tellSome(names []string, calls map[string]string) map[string]map[string]any {
+	c.t.Helper()
 	var query strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(calls)) {
+	for _, name := range names {
 		fields := "userErrors { path message }"
 		switch {
 		case strings.HasPrefix(calls[name], "createProvider"):
@@ -231,8 +165,8 @@ func (c *customer) tell(calls map[string]string) map[string]map[string]any {
 // that may not, and a name stand for another address the second time.
 func TestReceiversCannotLeadElsewhere(t *testing.T) {
 	t.Parallel()
-	bird := newCanary(t, "127.0.0.1:0")
-	s := &httptest.Server{Listener: listen(t, "127.0.0.2:0"), Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	bird := dialtest.NewCanary(t, "127.0.0.1:0")
+	s := &httptest.Server{Listener: dialtest.Listen(t, "127.0.0.2:0"), Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		var status int
 		if _, err := fmt.Sscanf(r.URL.Path, "/%d", &status); err == nil {
@@ -243,9 +177,9 @@ func TestReceiversCannotLeadElsewhere(t *testing.T) {
 	s.Start()
 	t.Cleanup(s.Close)
 	var moved atomic.Bool
-	o := startReaching(t, dial.Config{Guard: dial.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}, Resolver: resolver(t, func() [4]byte {
+	o := startReaching(t, dial.Config{Guard: dial.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}, Resolver: dialtest.Names(t, func() [4]byte {
 		if moved.Load() {
-			return [4]byte{127, 0, 0, 1}
+			return dialtest.Home()
 		}
 		return [4]byte{127, 0, 0, 2}
 	})})
@@ -269,22 +203,22 @@ func TestReceiversCannotLeadElsewhere(t *testing.T) {
 	send("ada", "SENT", "<nil>", 1)
 	moved.Store(true)
 	send("ada", "FAILED", "CONFIG", 1)
-	bird.silent(t)
+	bird.Silent(t)
 }
 
 // TestProviderTestsTellNothingOfPorts tests providers at ports that are open and
 // closed: what is answered, and what the log says, is the same.
 func TestProviderTestsTellNothingOfPorts(t *testing.T) {
 	t.Parallel()
-	open := newCanary(t, "127.0.0.1:0")
+	open := dialtest.NewCanary(t, "127.0.0.1:0")
 	closed := deliverytest.Listen(t)
 	closed.Close()
-	o := startReaching(t, dial.Config{Resolver: resolver(t, func() [4]byte { return [4]byte{127, 0, 0, 1} })})
+	o := startReaching(t, dial.Config{Resolver: dialtest.Names(t, dialtest.Home)})
 	c := &customer{outside: o, t: t, key: o.environment(t, "bells").SecretKey}
 	hook := c.ask(`mutation { createProvider(input: {kind: "webhook", name: "W", secrets: {secret: "` + signature.NewSecret() + `"}}) { provider { id } userErrors { path message } } }`)
 	id := hook["createProvider"].(map[string]any)["provider"].(map[string]any)["id"]
 	var told, logged []string
-	for _, port := range []int{open.port(), closed.Addr().(*net.TCPAddr).Port} {
+	for _, port := range []int{open.Port(), closed.Addr().(*net.TCPAddr).Port} {
 		mail := c.tell(map[string]string{"m": fmt.Sprintf(`createProvider(input: {kind: "smtp", name: "M", config: {host: "mail.example", port: %d, from: "a@example.com"}})`, port)})["m"]["provider"].(map[string]any)["id"]
 		told = append(told, fmt.Sprint(c.tell(map[string]string{
 			"a": fmt.Sprintf(`testProvider(input: {id: %q})`, mail), "b": fmt.Sprintf(`testProvider(input: {id: %q, to: "eve@example.com"})`, mail),
@@ -307,5 +241,5 @@ func TestProviderTestsTellNothingOfPorts(t *testing.T) {
 	if logged[0] != logged[1] || !strings.Contains(logged[0], "errorClass:CONFIG") {
 		t.Errorf("an open port is logged as\n%s\na closed one as\n%s", logged[0], logged[1])
 	}
-	open.silent(t)
+	open.Silent(t)
 }

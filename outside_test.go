@@ -58,6 +58,7 @@ func startReaching(t *testing.T, world dial.Config) *outside {
 	}
 	d := dial.New(world)
 	s.parts.delivery.Outside = delivery.Outside{Dial: d.DialContext, HTTP: d.HTTP(), Guard: d.Guard, TLS: d.TLS()}
+	s.parts.webhooks.HTTP, s.parts.webhooks.Guard = d.HTTP(), d.Guard
 	s.parts.delivery.Kinds = o.impatient(s.parts.delivery.Kinds)
 	o.parts, o.url = s.parts, "http://"+s.listener.Addr().String()
 	ctx, stop := context.WithCancel(t.Context())

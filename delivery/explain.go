@@ -48,10 +48,14 @@ func (s *Service) categoryOf(ctx context.Context, n model.Notification) (*model.
 	return nil, err
 }
 
-// unwritten is why there is not even a note about a channel.
+// unwritten is why there is not even a note about a channel. Of the user's
+// addresses it is not known what they were then, so what they are now counts.
 func (s *Service) unwritten(ctx context.Context, env model.Environment, n model.Notification, channel model.Channel) (model.Reason, error) {
 	if !n.InInbox && (n.Reason == model.ReasonUserDisabled || n.Reason == model.ReasonSegmentSuppressed) {
 		return n.Reason, nil // which is about every channel
+	}
+	if reason, err := s.unreachable(ctx, n, channel); reason != 0 || err != nil {
+		return reason, err
 	}
 	sends, err := s.Store.Sends(ctx, n.EnvID, []model.SendID{n.SendID})
 	if err != nil {
@@ -61,14 +65,50 @@ func (s *Service) unwritten(ctx context.Context, env model.Environment, n model.
 	if err != nil {
 		return 0, err
 	}
-	carried := slices.ContainsFunc(all, func(p model.Provider) bool { return p.Channel == channel && !p.CreatedAt.After(n.CreatedAt) })
+	carried := slices.ContainsFunc(all, func(p model.Provider) bool {
+		return p.Channel == channel && p.Enabled && !p.CreatedAt.After(n.CreatedAt)
+	})
 	requested := sends[n.SendID].Channels
 	switch {
 	case !carried || slices.Contains(env.Settings.ChannelsOff, channel):
 		return model.ReasonAdminOff, nil
-	case requested != nil && !slices.Contains(requested, channel):
-		return model.ReasonChannelNotRequested, nil
+	case requested == nil:
+		return model.ReasonNoAddress, nil // they have got one since
+	case slices.Contains(requested, channel):
+		return model.ReasonAdminOff, nil // a provider was enabled since: of all else there is a note where the send names the channel
 	default:
-		return model.ReasonNoAddress, nil // which is a note only where the send names the channel
+		return model.ReasonChannelNotRequested, nil
 	}
+}
+
+// unreachable is the rule by which nothing reaches the recipient of a
+// notification over a channel as things are; 0: something does.
+func (s *Service) unreachable(ctx context.Context, n model.Notification, channel model.Channel) (model.Reason, error) {
+	options, err := s.Store.SendOptions(ctx, n.EnvID, []model.SendID{n.SendID})
+	if err != nil {
+		return 0, err
+	}
+	user := model.UserRef{Env: n.EnvID, ID: n.UserID}
+	addresses, err := s.Store.Addresses(ctx, []model.UserRef{user})
+	if err != nil {
+		return 0, err
+	}
+	var asked []model.ChannelAddress
+	if to := options[n.SendID].Destinations[channel]; to != "" {
+		asked = append(asked, model.ChannelAddress{Env: n.EnvID, Channel: channel, Address: to})
+	} else {
+		for _, a := range addresses[user] {
+			if a.Channel == channel && a.Enabled {
+				asked = append(asked, model.ChannelAddress{Env: n.EnvID, Channel: channel, Address: a.Value})
+			}
+		}
+	}
+	if len(asked) == 0 {
+		return model.ReasonNoAddress, nil
+	}
+	suppressed, err := s.Store.Suppressed(ctx, asked)
+	if err == nil && !slices.ContainsFunc(asked, func(a model.ChannelAddress) bool { return !suppressed[a] }) {
+		return model.ReasonSuppressed, nil
+	}
+	return 0, err
 }

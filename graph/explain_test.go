@@ -12,9 +12,10 @@ import (
 	"carillon/store/storetest"
 )
 
-// TestEachReasonIsExplained reaches every reason of the ladder over the API, as
+// TestEachReasonIsExplained reaches every reason of the schema over the API, as
 // an application would, and reads it back through explainDelivery, as the
-// application and as the user.
+// application and as the user. For two there is no notification to explain: of
+// them the send tells, and of the unknown user explainPreference.
 func TestEachReasonIsExplained(t *testing.T) {
 	t.Parallel()
 	storetest.EachURL(t, func(t *testing.T, url string) {
@@ -45,13 +46,20 @@ func TestEachReasonIsExplained(t *testing.T) {
 		ask(`mutation { suppressAddress(input: {channel: EMAIL, address: "bounced@example.com"}) { userErrors { message } } }`)
 		ask(`mutation { createTopic(input: {identifier: "t", name: "T"}) { userErrors { message } } }`)
 		ask(`mutation { subscribeToTopic(input: {topic: "t", users: [{identifier: "topical", channels: [SMS]}]}) { userErrors { message } } }`)
+		ask(`mutation { createSegment(input: {identifier: "s", name: "S", rule: {identifierPrefix: "plain"}}) { userErrors { message } } }`)
+		ask(`mutation { setSegmentSuppression(input: {segment: "s", user: "plain", suppressed: true}) { userErrors { message } } }`)
+		ask(`mutation { sendNotification(input: {to: {users: ["fan"]}, title: "T", dedupeKey: "k"}) { userErrors { message } } }`)
 
+		reached := map[string]bool{}
 		for _, tt := range []struct {
 			name, to, extra, channel string
 			reason                   model.Reason
 			allowed                  bool
 		}{
 			{"Unknown", "nobody-at-all", "", "EMAIL", model.ReasonUserUnknown, false},
+			{"Duplicate", "fan", `dedupeKey: "k"`, "EMAIL", model.ReasonDuplicate, false},
+			{"SegmentSuppressed", "plain", `segments: ["s"]`, "EMAIL", model.ReasonSegmentSuppressed, false},
+			{"SegmentSuppressedInApp", "plain", `segments: ["s"]`, "IN_APP", model.ReasonSegmentSuppressed, false},
 			{"Disabled", "off", "", "EMAIL", model.ReasonUserDisabled, false},
 			{"DisabledInApp", "off", "", "IN_APP", model.ReasonUserDisabled, false},
 			{"NoAddress", "nowhere", "", "EMAIL", model.ReasonNoAddress, false},
@@ -59,9 +67,9 @@ func TestEachReasonIsExplained(t *testing.T) {
 			{"Suppressed", "bounced", "", "EMAIL", model.ReasonSuppressed, false},
 			{"AdminOff", "plain", "", "VOICE", model.ReasonAdminOff, false},
 			{"NotRequested", "plain", "channels: [SMS]", "EMAIL", model.ReasonChannelNotRequested, false},
-			{"TopicOff", "", `t`, "EMAIL", model.ReasonUserTopic, false},
-			{"TopicOffInApp", "", `t`, "IN_APP", model.ReasonUserTopic, false},
-			{"TopicOn", "", `t`, "SMS", model.ReasonUserTopic, true},
+			{"TopicOff", "topical", `topics: ["t"]`, "EMAIL", model.ReasonUserTopic, false},
+			{"TopicOffInApp", "topical", `topics: ["t"]`, "IN_APP", model.ReasonUserTopic, false},
+			{"TopicOn", "topical", `topics: ["t"]`, "SMS", model.ReasonUserTopic, true},
 			{"Required", "chan", `category: "must"`, "EMAIL", model.ReasonRequired, true},
 			{"ChannelOff", "chan", "", "EMAIL", model.ReasonUserChannelOff, false},
 			{"CategoryChannel", "catchan", `category: "comments"`, "EMAIL", model.ReasonUserCategoryChannel, false},
@@ -74,17 +82,20 @@ func TestEachReasonIsExplained(t *testing.T) {
 			{"EnvDefaultInApp", "plain", "", "IN_APP", model.ReasonEnvDefault, true},
 		} {
 			target := fmt.Sprintf(`{users: [%q]}`, tt.to)
-			if tt.to == "" {
-				target, tt.extra, tt.to = `{topics: ["t"]}`, "", "topical"
+			if strings.HasPrefix(tt.extra, "topics") || strings.HasPrefix(tt.extra, "segments") {
+				target, tt.extra = "{"+tt.extra+"}", ""
 			}
+			reached[tt.reason.String()] = true
 			sent := ask(fmt.Sprintf(`mutation { sendNotification(input: {to: %s, title: "T", %s}) { send { id } skipped { identifier reason } userErrors { message } } }`, target, tt.extra))
 			if err := w.sends.ExpandAll(ctx); err != nil {
 				t.Fatal(err)
 			}
 			payload := sent["sendNotification"].(map[string]any)
-			if tt.reason == model.ReasonUserUnknown {
-				if s := fmt.Sprint(payload["skipped"]); s != "[map[identifier:nobody-at-all reason:USER_UNKNOWN]]" {
-					t.Errorf("%s: skipped %s", tt.name, s)
+			if tt.reason == model.ReasonUserUnknown || tt.reason == model.ReasonDuplicate {
+				want := fmt.Sprintf("[map[identifier:%s reason:%s]]", tt.to, tt.reason)
+				kept := ask(fmt.Sprintf(`{ send(id: %q) { skipped { identifier reason } } }`, payload["send"].(map[string]any)["id"]))["send"].(map[string]any)
+				if got, then := fmt.Sprint(payload["skipped"]), fmt.Sprint(kept["skipped"]); got != want || then != want {
+					t.Errorf("%s: skipped %s, and later %s; want %s", tt.name, got, then, want)
 				}
 				continue
 			}
@@ -113,6 +124,15 @@ func TestEachReasonIsExplained(t *testing.T) {
 			}
 			if d := w.must(t, "shop/zoe", query)["explainDelivery"]; d != nil {
 				t.Errorf("%s: another user sees %v", tt.name, d)
+			}
+		}
+		d := ask(`{ explainPreference(user: "nobody-at-all", channel: EMAIL) { reason } }`)["explainPreference"].(map[string]any)
+		if d["reason"] != "USER_UNKNOWN" {
+			t.Errorf("nobody's preference is explained by %v", d)
+		}
+		for _, v := range ask(`{ __type(name: "ReasonCode") { enumValues { name } } }`)["__type"].(map[string]any)["enumValues"].([]any) {
+			if name := v.(map[string]any)["name"].(string); !reached[name] {
+				t.Errorf("no case reaches %s", name)
 			}
 		}
 	})

@@ -171,13 +171,17 @@ func must[T any](v T, err error) func(t *testing.T) T {
 
 // addEnv makes an environment with one secret key and one key for tokens.
 func (w *world) addEnv(name string, userAuth model.UserAuth) *environment {
+	return w.addEnvWith(name, userAuth, model.EnvSettings{})
+}
+
+func (w *world) addEnvWith(name string, userAuth model.UserAuth, settings model.EnvSettings) *environment {
 	seedOf := make([]byte, ed25519.SeedSize)
 	copy(seedOf, name)
 	e := &environment{secret: "sk_test_" + name + "_abcdefghijklmnopqrstuvwxyz", signing: ed25519.NewKeyFromSeed(seedOf)}
 	e.kid = model.CredentialID("kid" + name)
 	id := must(w.store.NewIDs(w.t.Context(), 1))(w.t)[0]
 	e.Environment = must(w.store.CreateEnvironment(w.t.Context(), name,
-		model.Environment{ID: model.EnvID(id), Kind: model.EnvTest, UserAuth: userAuth, APIKey: "pk_test_" + name},
+		model.Environment{ID: model.EnvID(id), Kind: model.EnvTest, UserAuth: userAuth, APIKey: "pk_test_" + name, Settings: settings},
 		[]model.Credential{
 			{ID: model.CredentialID("key" + name), EnvID: model.EnvID(id), Kind: model.CredentialSecretKey, Name: "first", Hint: auth.Hint(e.secret), LookupHash: auth.Hash(e.secret)},
 			{ID: e.kid, EnvID: model.EnvID(id), Kind: model.CredentialTokenKey, Algorithm: model.EdDSA, PublicKey: authtest.PEM(w.t, e.signing.Public())},

@@ -127,7 +127,7 @@ func reachOf(jobs []*job, found []model.Recipient) []reaching {
 	for _, j := range jobs {
 		mine := found[:j.weight()]
 		found = found[j.weight():]
-		if len(j.plan.carries) == 0 {
+		if len(j.plan.carries) == 0 && (!j.wantPlan || !j.plan.needsAddresses()) {
 			continue
 		}
 		known := slices.DeleteFunc(slices.Clone(mine), func(r model.Recipient) bool { return r.ID == 0 })

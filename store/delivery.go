@@ -166,7 +166,11 @@ func decodeOptions(text sql.NullString) (o model.SendOptions, err error) {
 }
 
 func (s *Store) deliveries(ctx context.Context, db bun.IDB, rest string, args ...any) ([]model.Delivery, error) {
-	return readDeliveries(ctx, db.NewRaw("select "+deliveryColumns+" from deliveries d "+rest, args...))
+	return s.deliveriesFrom(ctx, db, "deliveries d "+rest, args...)
+}
+
+func (s *Store) deliveriesFrom(ctx context.Context, db bun.IDB, from string, args ...any) ([]model.Delivery, error) {
+	return readDeliveries(ctx, db.NewRaw("select "+deliveryColumns+" from "+from, args...))
 }
 
 func readDeliveries(ctx context.Context, q *bun.RawQuery) ([]model.Delivery, error) {
@@ -205,18 +209,16 @@ func (s *Store) DeliveriesOf(ctx context.Context, env model.EnvID, ids []model.N
 // ListDeliveries reads a page of the deliveries of an environment, newest
 // first. The keys of its pages are CreatedAt and, as text, the id.
 func (s *Store) ListDeliveries(ctx context.Context, env model.EnvID, f model.DeliveryFilter, page model.PageRequest) (model.Page[model.Delivery], error) {
-	where := deliveryConditions(env, f)
-	if k := page.After; k != nil {
-		where.add("(d.created_at, d.id) < (?, ?)", micros(k.At), k.Text)
-	}
-	if k := page.Before; k != nil {
-		where.add("(d.created_at, d.id) > (?, ?)", micros(k.At), k.Text)
-	}
 	direction := "desc"
 	if page.Backward {
 		direction = "asc"
 	}
-	list, err := s.deliveries(ctx, s.r, fmt.Sprintf("%s order by d.created_at %s, d.id %[2]s limit %d", where.sql(), direction, page.Limit+1), where.args...)
+	order := fmt.Sprintf(" order by d.created_at %s, d.id %[1]s limit %d", direction, page.Limit+1)
+	from, args := deliveryPage(env, f, page)
+	if len(f.States) > 1 && f.User == 0 && f.Send == 0 && f.Notification == 0 {
+		from, args = eachState(env, f, page, order)
+	}
+	list, err := s.deliveriesFrom(ctx, s.r, from+order, args...)
 	if err != nil {
 		return model.Page[model.Delivery]{}, s.fail("listing deliveries", err)
 	}
@@ -230,6 +232,47 @@ func (s *Store) ListDeliveries(ctx context.Context, env model.EnvID, f model.Del
 	return out, nil
 }
 
+// deliveryPage is what a page may hold, after FROM.
+func deliveryPage(env model.EnvID, f model.DeliveryFilter, page model.PageRequest) (from string, args []any) {
+	where := deliveryConditions(env, f)
+	if k := page.After; k != nil {
+		where.add("(d.created_at, d.id) < (?, ?)", micros(k.At), k.Text)
+	}
+	if k := page.Before; k != nil {
+		where.add("(d.created_at, d.id) > (?, ?)", micros(k.At), k.Text)
+	}
+	return "deliveries d " + where.sql(), where.args
+}
+
+// eachState is deliveryPage with the first rows of each state by itself, of which
+// the first are taken together: so indexes are walked in order, whichever states
+// are asked for.
+func eachState(env model.EnvID, f model.DeliveryFilter, page model.PageRequest, order string) (from string, args []any) {
+	var parts []string
+	for _, state := range slices.Compact(slices.Sorted(slices.Values(f.States))) {
+		f.States = []model.DeliveryState{state}
+		one, more := deliveryPage(env, f, page)
+		parts = append(parts, "select * from (select d.* from "+one+order+") x")
+		args = append(args, more...)
+	}
+	return "(" + strings.Join(parts, " union all ") + ") d", args
+}
+
+// statesCondition names the partial index of the states, which SQLite does not find
+// out, or, of those that wait, the lanes of the environment.
+func statesCondition(where *conditions, env model.EnvID, states []model.DeliveryState) {
+	where.add("d.state in (?)", bun.List(column(states, func(s model.DeliveryState) int16 { return int16(s) })))
+	if len(states) == 0 {
+		return
+	}
+	switch first, last := slices.Min(states), slices.Max(states); {
+	case first > model.DeliverySent:
+		where.add("d.state >= 4")
+	case last < model.DeliverySent:
+		where.add("d.state <= 2 and d.lane between ? and ?", lane(env, 0), lane(env, 31))
+	}
+}
+
 func deliveryConditions(env model.EnvID, f model.DeliveryFilter) conditions {
 	where := conditions{}
 	where.add("d.env_id = ?", env)
@@ -237,7 +280,7 @@ func deliveryConditions(env model.EnvID, f model.DeliveryFilter) conditions {
 		where.add("d.notification_id = ?", f.Notification)
 	}
 	if f.States != nil {
-		where.add("d.state in (?)", bun.List(column(f.States, func(s model.DeliveryState) int16 { return int16(s) })))
+		statesCondition(&where, env, f.States)
 	}
 	if f.Channels != nil {
 		where.add("d.channel in (?)", bun.List(column(f.Channels, func(c model.Channel) int16 { return int16(c) })))

@@ -83,6 +83,7 @@ var imports = map[string]string{
 	"delivery/deliverytest":     anything,
 	"faults/...":                anything,
 	"graph/internal/testschema": anything,
+	"internal/dial/dialtest":    "",
 	"internal/lab":              "",
 	"live/livetest":             anything,
 	"store/storetest":           anything,
@@ -91,7 +92,7 @@ var imports = map[string]string{
 // testPackages serve tests and measurements: they may import any dependency, such
 // as a driver, and no other package may import them.
 const testPackages = "auth/authtest bench/... delivery/deliverytest faults/... graph/internal/testschema internal/archtest " +
-	"internal/lab live/livetest store/storetest"
+	"internal/dial/dialtest internal/lab live/livetest store/storetest"
 
 // owners says which packages may import a module that is not ours; a line covers
 // the modules below its path too. A new line comes with a note in docs/adr.

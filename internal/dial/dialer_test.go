@@ -1,10 +1,8 @@
 package dial_test
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,114 +10,37 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"carillon/internal/dial"
+	"carillon/internal/dial/dialtest"
 )
 
 // only127dot2 lets 127.0.0.2 be called, and nothing else of this machine.
 var only127dot2 = dial.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}
 
-// canary listens where nobody may call, and reports who did.
-type canary struct {
-	net.Listener
-	calls atomic.Int64
-}
-
-func newCanary(t *testing.T, address string) *canary {
-	t.Helper()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("cannot listen on %s: %v", address, err)
-		}
-		t.Skipf("cannot listen on %s: %v", address, err)
-	}
-	c := &canary{Listener: l}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.calls.Add(1)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close() })
-	return c
-}
-
-func (c *canary) port() string {
-	_, port, _ := net.SplitHostPort(c.Addr().String())
-	return port
-}
-
-// silent connects once itself, so that everything before has been accepted, and
-// wants to be the only caller.
-func (c *canary) silent(t *testing.T) {
-	t.Helper()
-	conn, err := net.Dial("tcp", c.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, conn) // ends when the canary has counted
-	_ = conn.Close()
-	if n := c.calls.Load(); n != 1 {
-		t.Errorf("the canary at %s was called %d times", c.Addr(), n-1)
-	}
-}
-
 // server answers at 127.0.0.2.
 func server(t *testing.T, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: h}}
+	s := &httptest.Server{Listener: dialtest.Listen(t, "127.0.0.2:0"), Config: &http.Server{Handler: h}}
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }
 
-// names is a resolver that answers each question for an IPv4 address with the next
-// of the answers, and with the last of them from then on.
+// names is a resolver that answers each question with the next of the answers, and
+// with the last of them from then on.
 func names(t *testing.T, answers ...string) *net.Resolver {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pc.Close() })
-	go func() {
-		buf := make([]byte, 512)
-		for asked := 0; ; {
-			n, from, err := pc.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			q := buf[12:n]
-			end := bytes.IndexByte(q, 0) + 5 // name, type, class
-			reply := append([]byte{}, buf[:12+end]...)
-			copy(reply[2:], []byte{0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0})
-			if binary.BigEndian.Uint16(q[end-4:]) == 1 {
-				ip := netip.MustParseAddr(answers[min(asked, len(answers)-1)]).As4()
-				asked++
-				reply[7] = 1
-				reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
-				reply = append(reply, ip[:]...)
-			}
-			_, _ = pc.WriteTo(reply, from)
-		}
-	}()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", pc.LocalAddr().String())
-	}}
+	asked := 0
+	return dialtest.Names(t, func() [4]byte {
+		ip := netip.MustParseAddr(answers[min(asked, len(answers)-1)]).As4()
+		asked++
+		return ip
+	})
 }
 
 func get(t *testing.T, d *dial.Dialer, url string) (*dial.Answer, error) {
@@ -133,28 +54,27 @@ func get(t *testing.T, d *dial.Dialer, url string) (*dial.Answer, error) {
 
 func TestSpellingsAreNotDialled(t *testing.T) {
 	t.Parallel()
-	four, six := newCanary(t, "127.0.0.1:0"), newCanary(t, "[::1]:0")
+	four, six := dialtest.NewPair(t)
+	port := strconv.Itoa(four.Port())
 	d := dial.New(dial.Config{Guard: only127dot2, Timeout: 2 * time.Second, Resolver: names(t, "127.0.0.1")})
 	for _, host := range spellings {
-		for _, c := range []*canary{four, six} {
-			url := "http://" + host + ":" + c.port() + "/"
-			if _, err := get(t, d, url); err == nil {
-				t.Errorf("%q was called", url)
-			}
-			conn, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort(strings.Trim(host, "[]"), c.port()))
-			if err == nil {
-				_ = conn.Close()
-				t.Errorf("%q was dialled", host)
-			}
+		url := "http://" + host + ":" + port + "/"
+		if _, err := get(t, d, url); err == nil {
+			t.Errorf("%q was called", url)
+		}
+		conn, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort(strings.Trim(host, "[]"), port))
+		if err == nil {
+			_ = conn.Close()
+			t.Errorf("%q was dialled", host)
 		}
 	}
-	four.silent(t)
-	six.silent(t)
+	four.Silent(t)
+	six.Silent(t)
 }
 
 func TestBlockedIsToldApart(t *testing.T) {
 	t.Parallel()
-	c := newCanary(t, "127.0.0.1:0")
+	c := dialtest.NewCanary(t, "127.0.0.1:0")
 	_, err := get(t, dial.New(dial.Config{}), "http://"+c.Addr().String()+"/secret-path")
 	var exchange *dial.ExchangeError
 	if !errors.Is(err, dial.ErrBlocked) || !errors.As(err, &exchange) || exchange.Sent {
@@ -166,12 +86,12 @@ func TestBlockedIsToldApart(t *testing.T) {
 	if _, err := dial.New(dial.Config{}).DialContext(t.Context(), "udp", c.Addr().String()); !errors.Is(err, dial.ErrBlocked) {
 		t.Errorf("UDP: got %v, want it blocked", err)
 	}
-	c.silent(t)
+	c.Silent(t)
 }
 
 func TestNameThatChangesItsAnswer(t *testing.T) {
 	t.Parallel()
-	c := newCanary(t, "127.0.0.1:0")
+	c := dialtest.NewCanary(t, "127.0.0.1:0")
 	s := server(t, func(w http.ResponseWriter, _ *http.Request) {})
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 	d := dial.New(dial.Config{Guard: only127dot2, Resolver: names(t, "127.0.0.2", "127.0.0.1")})
@@ -179,17 +99,17 @@ func TestNameThatChangesItsAnswer(t *testing.T) {
 		t.Fatalf("while the name was allowed: %v", err)
 	}
 	d.HTTP().CloseIdleConnections()
-	for _, port := range []string{port, c.port()} {
+	for _, port := range []string{port, strconv.Itoa(c.Port())} {
 		if _, err := get(t, d, "http://receiver.example:"+port+"/"); !errors.Is(err, dial.ErrBlocked) {
 			t.Errorf("after the name changed: %v, want it blocked", err)
 		}
 	}
-	c.silent(t)
+	c.Silent(t)
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	c := newCanary(t, "127.0.0.1:0")
+	c := dialtest.NewCanary(t, "127.0.0.1:0")
 	allowed := server(t, func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, to := range []string{"http://" + c.Addr().String(), allowed.URL} {
@@ -203,11 +123,11 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			}
 		}
 	}
-	c.silent(t)
+	c.Silent(t)
 }
 
 func TestNoProxy(t *testing.T) {
-	c := newCanary(t, "127.0.0.2:0")
+	c := dialtest.NewCanary(t, "127.0.0.2:0")
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		t.Setenv(name, "http://"+c.Addr().String())
 	}
@@ -217,7 +137,7 @@ func TestNoProxy(t *testing.T) {
 	if a, err := get(t, d, "http://receiver.example:"+port+"/"); err != nil || string(a.Body) != "here" {
 		t.Errorf("got %+v, %v", a, err)
 	}
-	c.silent(t)
+	c.Silent(t)
 }
 
 func TestAnswers(t *testing.T) {
@@ -250,11 +170,13 @@ func TestAnswers(t *testing.T) {
 	}
 	wait := func(c net.Conn) { _, _ = io.Copy(io.Discard, c) } // until the other side hangs up
 	drip := func(c net.Conn) {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
 		for range 1000 {
 			if _, err := io.WriteString(c, "x"); err != nil {
 				return
 			}
-			time.Sleep(10 * time.Millisecond) //nolint:forbidigo // plays a slow receiver
+			<-tick.C
 		}
 	}
 	tests := []struct {
