@@ -67,6 +67,8 @@ export const send = `mutation ($to: [String!]!, $title: String!, $sendAt: DateTi
   }
 }`;
 
+export const edit = `mutation ($id: ID!, $title: String!) { editSend(input: {id: $id, title: $title}) { send { edition } userErrors { message } } }`;
+
 export const mark = `mutation ($ids: [ID!]!, $as: MarkState!) { markNotifications(input: {ids: $ids, as: $as}) { counters { unread } userErrors { message } } }`;
 
 export const markAll = `mutation ($as: MarkState!, $upTo: InboxPosition) { markAllNotifications(input: {as: $as, upTo: $upTo}) { affected counters { unread } userErrors { message } } }`;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
-import { Inbox, identify, page, send, subscription } from '../lib/inbox.mjs';
+import { Inbox, edit, identify, page, send, subscription } from '../lib/inbox.mjs';
 import { createApp, eventually, query, startServer, storage, userToken } from '../lib/server.mjs';
 
 describe('two processes', () => {
@@ -31,6 +31,45 @@ describe('two processes', () => {
     await eventually('the event', () => inbox.items.size === 1);
     assert.ok(Date.now() - started < 2500, 'the event came by healing and not by the bus');
     assert.equal([...inbox.items.values()][0].title, 'across');
+    client.dispose();
+  });
+
+  test('an edit through one changes what a subscriber on the other shows', async () => {
+    const inbox = new Inbox();
+    const client = createClient({ url: servers[1].ws, webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${token}` } });
+    client.subscribe({ query: subscription, variables: { after: null } }, { next: ({ data }) => inbox.apply(data.inbox), error() {}, complete() {} });
+    const shown = (title) => [...inbox.items.values()].filter((n) => n.title === title).length;
+    const { sendNotification } = await query(servers[0], app.secretKey, send, { to: ['ada'], title: 'as it was' });
+    await eventually('the event', () => shown('as it was') === 1);
+    const { counters, items } = inbox;
+    const held = items.size;
+
+    const edited = await query(servers[0], app.secretKey, edit, { id: sendNotification.send.id, title: 'as it is' });
+    assert.deepEqual(edited.editSend, { send: { edition: 1 }, userErrors: [] });
+    await eventually('the edit', () => shown('as it is') === 1);
+    assert.equal(shown('as it was'), 0);
+    assert.equal(inbox.items.size, held);
+    assert.deepEqual(inbox.counters, counters);
+    client.dispose();
+  });
+
+  test('what becomes of deliveries reaches a subscriber on the other', async () => {
+    await query(servers[0], app.secretKey, `mutation { createProvider(input: {kind: "log", channel: SMS, name: "L"}) { userErrors { message } }
+      identifyUser(input: {identifier: "bob", phoneNumber: "+4930123456"}) { userErrors { message } } }`);
+    const told = [];
+    const client = createClient({ url: servers[1].ws, webSocketImpl: WebSocket, connectionParams: { authorization: `Bearer ${app.secretKey}` } });
+    client.subscribe(
+      { query: 'subscription { deliveries(user: "bob", states: [SENT]) { position changed { state address notification { title } } } }' },
+      { next: ({ data }) => told.push(data.deliveries), error() {}, complete() {} },
+    );
+    await eventually('the first event', () => told.length === 1);
+    assert.deepEqual(told[0].changed, []);
+
+    const started = Date.now();
+    await query(servers[0], app.secretKey, send, { to: ['bob'], title: 'by text message' });
+    await eventually('the delivery', () => told.length > 1);
+    assert.ok(Date.now() - started < 2500, 'the event came by healing and not by the bus');
+    assert.deepEqual(told[1].changed, [{ state: 'SENT', address: '+4930123456', notification: { title: 'by text message' } }]);
     client.dispose();
   });
 
