@@ -286,8 +286,8 @@ func (w *dryWorld) request(i int) fields {
 	}
 	to["users"] = users
 	if w.oneIn(4) {
-		new := w.user(12)
-		to["inlineUsers"] = []fields{{"identifier": new, "email": "inline-" + new + "@example.com"}, {"identifier": fmt.Sprintf("new-%d", i), "phoneNumber": fmt.Sprintf("+493099%04d", i)}}
+		name := w.user(12)
+		to["inlineUsers"] = []fields{{"identifier": name, "email": "inline-" + name + "@example.com"}, {"identifier": fmt.Sprintf("new-%d", i), "phoneNumber": fmt.Sprintf("+493099%04d", i)}}
 	}
 	switch w.r.IntN(7) {
 	case 0:

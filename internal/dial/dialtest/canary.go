@@ -15,7 +15,7 @@ import (
 // skipped, unless CI is set.
 func Listen(t testing.TB, address string) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", address)
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 	if err != nil {
 		missing(t, address, err)
 	}
@@ -50,7 +50,7 @@ func NewPair(t testing.TB) (four, six *Canary) {
 	for range 20 {
 		l := Listen(t, "127.0.0.1:0")
 		var other net.Listener
-		if other, err = net.Listen("tcp", fmt.Sprintf("[::1]:%d", l.Addr().(*net.TCPAddr).Port)); err == nil {
+		if other, err = new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("[::1]:%d", l.Addr().(*net.TCPAddr).Port)); err == nil {
 			t.Cleanup(func() { _ = other.Close() })
 			return watch(l), watch(other)
 		}
@@ -81,7 +81,7 @@ func (c *Canary) Port() int { return c.Addr().(*net.TCPAddr).Port }
 // wants to be the only caller. It is called once, at the end.
 func (c *Canary) Silent(t testing.TB) {
 	t.Helper()
-	conn, err := net.Dial("tcp", c.Addr().String())
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", c.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

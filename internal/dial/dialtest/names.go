@@ -12,7 +12,7 @@ import (
 // answer gives, and for none of IPv6. answer is called by one goroutine.
 func Names(t testing.TB, answer func() [4]byte) *net.Resolver {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	pc, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
