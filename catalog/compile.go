@@ -90,14 +90,10 @@ func (t *compiled) text(c model.Channel) compiledText {
 	return compiledText{or(own.title, t.all.title), or(own.body, t.all.body), or(own.html, t.all.html), or(own.url, t.all.url), or(own.icon, t.all.icon)}
 }
 
-// uses reports whether what a text says, HTML left out, depends on a name.
-func (t compiledText) uses(name string) bool {
-	return slices.ContainsFunc([]*render.Template{t.title, t.body, t.url, t.icon}, func(p *render.Template) bool { return p != nil && p.Uses(name) })
-}
-
 // subject is what a template is rendered with.
 type subject struct {
 	data       []byte // a JSON object, or nothing
+	parsed     render.Data // what data says, if it was read before
 	identifier string // the recipient's
 	attributes []byte // their profile
 	// unsubscribe is the address at which they can stop the e-mail that is rendered;
@@ -108,9 +104,11 @@ type subject struct {
 // values are what templates may print: data and recipient, the members of data by
 // their bare names, and in e-mails unsubscribeUrl.
 func (s subject) values() (render.Data, error) {
-	data, err := render.ParseData(s.data)
-	if err != nil {
-		return nil, fmt.Errorf("decoding data: %w", err)
+	data, err := s.parsed, error(nil)
+	if data == nil {
+		if data, err = render.ParseData(s.data); err != nil {
+			return nil, fmt.Errorf("decoding data: %w", err)
+		}
 	}
 	recipient, err := render.ParseData(s.attributes)
 	if err != nil {

@@ -123,8 +123,9 @@ func (s *Templates) Delete(ctx context.Context, env model.EnvID, once model.Once
 }
 
 // Apply puts what a template says in the inbox into a request that names one, and
-// notes the versions, its own and its layout's, for the other channels. The inbox keeps one content for all
-// recipients: a template that prints the recipient there serves one user at a time.
+// notes the versions, its own and its layout's, for the other channels. Texts that
+// print the recipient are Personal, and rendered for each when their notification is
+// made; those of a send to one user are rendered now.
 func (s *Templates) Apply(ctx context.Context, env model.EnvID, req model.SendRequest) (model.SendRequest, error) {
 	t, err := s.Find(ctx, env, req.Template)
 	if model.KindOf(err) == model.KindNotFound {
@@ -148,42 +149,29 @@ func (s *Templates) Apply(ctx context.Context, env model.EnvID, req model.SendRe
 	if err != nil {
 		return req, err
 	}
-	about := subject{data: req.Content.Data}
-	if compiled.text(model.ChannelInApp).uses("recipient") {
-		inInbox := req.Channels == nil || slices.Contains(req.Channels, model.ChannelInApp)
-		if about.identifier = only(req.To); about.identifier != "" {
-			if about.attributes, err = s.attributes(ctx, env, about.identifier, req.To.Inline); err != nil {
-				return req, err
-			}
-		} else if inInbox {
-			check.Add(model.ProblemInvalid, "prints the recipient into the inbox, which keeps one content for all recipients of a send: send to one user at a time, or print from data", "template")
-			return req, check.Err()
+	about, personal := subject{data: req.Content.Data}, compiled.personal(req.Channels)
+	if about.identifier = only(req.To); about.identifier != "" && personal != 0 {
+		personal = 0
+		if about.attributes, err = s.attributes(ctx, env, about.identifier, req.To.Inline); err != nil {
+			return req, err
 		}
 	}
-	text, err := compiled.render(model.ChannelInApp, nil, about)
-	if err != nil {
+	if err := compiled.say(&req.Content, personal, about); err != nil {
 		return req, err
 	}
-	req.Content.Title, req.Content.Body, req.Content.URL, req.Content.Icon = text.Title, text.Body, text.URL, text.Icon
 	req.Options.Template, req.Options.Layout = &model.TemplateRef{ID: t.ID, Version: t.Version}, t.Layout.Ref
 	return req, nil
 }
 
-// Again renders once more what a version says in the inbox, from other data. A
-// version that prints the recipient there is a KindInvalid error, since what it
-// prints is not kept.
-func (s *Templates) Again(ctx context.Context, env model.EnvID, ref model.TemplateRef, data []byte) (model.TemplateText, error) {
+// Again renders once more what a version says in the inbox, of a send to these
+// channels (nil: all), from other data.
+func (s *Templates) Again(ctx context.Context, env model.EnvID, ref model.TemplateRef, channels []model.Channel, data []byte) (model.Content, error) {
+	var out model.Content
 	compiled, err := s.version(ctx, env, ref)
 	if err != nil {
-		return model.TemplateText{}, err
+		return out, err
 	}
-	var check model.Check
-	if compiled.text(model.ChannelInApp).uses("recipient") {
-		check.Add(model.ProblemInvalid, "is of a template that prints the recipient into the inbox: give title and body as well, which then stand for it on every channel", "data")
-		return model.TemplateText{}, check.Err()
-	}
-	text, err := compiled.render(model.ChannelInApp, nil, subject{data: data})
-	return text.TemplateText, err
+	return out, compiled.say(&out, compiled.personal(channels), subject{data: data})
 }
 
 // only is the one user that a send is for, or "".

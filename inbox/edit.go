@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"slices"
 
 	"carillon/model"
 )
@@ -35,7 +36,7 @@ func (s *Service) EditSend(ctx context.Context, env model.EnvID, once model.Once
 
 // renderAgain is what the template of a send makes of other data; nil: it has
 // none, or one that an edit stands for.
-func (s *Service) renderAgain(ctx context.Context, env model.EnvID, id model.SendID, data []byte) (*model.TemplateText, error) {
+func (s *Service) renderAgain(ctx context.Context, env model.EnvID, id model.SendID, data []byte) (*model.Content, error) {
 	options, err := s.Store.SendOptions(ctx, env, []model.SendID{id})
 	if err != nil || options[id].Template == nil {
 		return nil, err
@@ -44,11 +45,11 @@ func (s *Service) renderAgain(ctx context.Context, env model.EnvID, id model.Sen
 	if err != nil || sends[id].Content.Own {
 		return nil, err
 	}
-	text, err := s.Templates.Again(ctx, env, *options[id].Template, data)
+	said, err := s.Templates.Again(ctx, env, *options[id].Template, sends[id].Channels, data)
 	if err != nil {
 		return nil, err
 	}
-	return &text, nil
+	return &said, nil
 }
 
 // spreadSome tells the first inboxes. The edit stands whatever fails: the sweeper
@@ -68,11 +69,29 @@ func (s *Service) spreadSome(ctx context.Context, env model.EnvID, id model.Send
 func (s *Service) spread(ctx context.Context, env model.EnvID, id model.SendID) (more bool, err error) {
 	within, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
-	more, hints, err := s.Store.SpreadEdit(within, env, id, editBatch)
+	more, hints, err := s.Store.SpreadEdit(within, env, id, editBatch, s.speak)
 	if err == nil {
 		s.Live.Publish(context.WithoutCancel(ctx), hints...)
 	}
 	return more, err
+}
+
+// speak is the [model.Speaker] of sends that were edited. A user who is gone is
+// told what the send says without one.
+func (s *Service) speak(ctx context.Context, m model.Send, ids []model.UserID) ([]model.TemplateText, error) {
+	options, err := s.Store.SendOptions(ctx, m.EnvID, []model.SendID{m.ID})
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Store.UsersByID(ctx, m.EnvID, ids)
+	if err != nil {
+		return nil, err
+	}
+	users := make([]model.User, len(ids))
+	for _, u := range found {
+		users[slices.Index(ids, u.ID)] = u
+	}
+	return s.Templates.Personal(ctx, m.EnvID, model.PersonalTexts{Template: options[m.ID].Template, Content: &m.Content, Users: users})
 }
 
 // editDue tells inboxes of what was edited and they have not been told, until none

@@ -40,7 +40,8 @@ type Store interface {
 	SendOptions(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.SendOptions, error)
 	EditSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID, change model.ContentChange) (model.Outcome[model.Send], error)
 	EditedSend(ctx context.Context) (env model.EnvID, id model.SendID, found bool, err error)
-	SpreadEdit(ctx context.Context, env model.EnvID, id model.SendID, limit int) (more bool, hints []model.Hint, err error)
+	SpreadEdit(ctx context.Context, env model.EnvID, id model.SendID, limit int, speak model.Speaker) (more bool, hints []model.Hint, err error)
+	UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error)
 
 	// What the janitor does; see the store's own words.
 	Environments(ctx context.Context) ([]model.Environment, error)
@@ -60,10 +61,11 @@ type Live interface {
 	Watch(key model.LiveKey, w live.Watcher) (cancel func())
 }
 
-// Templates says what a send's template makes of other data; *catalog.Templates
-// does.
+// Templates says what a send's template makes of other data, and what that is to
+// each user; *catalog.Templates does.
 type Templates interface {
-	Again(ctx context.Context, env model.EnvID, ref model.TemplateRef, data []byte) (model.TemplateText, error)
+	Again(ctx context.Context, env model.EnvID, ref model.TemplateRef, channels []model.Channel, data []byte) (model.Content, error)
+	Personal(ctx context.Context, env model.EnvID, q model.PersonalTexts) ([]model.TemplateText, error)
 }
 
 // Service serves inboxes. All its methods take the environment, and a user or

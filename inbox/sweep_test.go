@@ -54,7 +54,7 @@ func (f *expiringStore) EditedSend(context.Context) (model.EnvID, model.SendID, 
 	return theEnv, 1, f.edited > 0, nil
 }
 
-func (f *expiringStore) SpreadEdit(context.Context, model.EnvID, model.SendID, int) (bool, []model.Hint, error) {
+func (f *expiringStore) SpreadEdit(context.Context, model.EnvID, model.SendID, int, model.Speaker) (bool, []model.Hint, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.edited--

@@ -16,9 +16,9 @@ type ContentChange struct {
 	Data   json.RawMessage // a JSON object in place of all that was there
 	Blocks []Block
 
-	// Rendered is what the send's template makes of Data; nil: the send has no
-	// template, or none that speaks for it.
-	Rendered *TemplateText
+	// Rendered are the texts that the send's template makes of Data, and which of
+	// them are Personal; nil: the send has no template, or none that speaks for it.
+	Rendered *Content
 }
 
 // Checked returns the change as it is to be made (blocks named), or a KindInvalid
@@ -40,14 +40,18 @@ func (e ContentChange) Texts() bool {
 	return e.Title != nil || e.Body != nil || e.Icon != nil || e.URL != nil
 }
 
-// say puts the texts in.
+// say puts the texts in. One that is given is everybody's.
 func (e ContentChange) say(k *Content) {
 	if r := e.Rendered; r != nil && !k.Own {
-		k.Title, k.Body, k.Icon, k.URL = r.Title, r.Body, r.Icon, r.URL
+		k.Title, k.Body, k.Icon, k.URL, k.Personal = r.Title, r.Body, r.Icon, r.URL, r.Personal
 	}
-	for _, t := range []struct{ from, into *string }{{e.Title, &k.Title}, {e.Body, &k.Body}, {e.Icon, &k.Icon}, {e.URL, &k.URL}} {
+	for _, t := range []struct {
+		text       Texts
+		from, into *string
+	}{{TextTitle, e.Title, &k.Title}, {TextBody, e.Body, &k.Body}, {TextIcon, e.Icon, &k.Icon}, {TextURL, e.URL, &k.URL}} {
 		if t.from != nil {
 			*t.into = *t.from
+			k.Personal &^= t.text
 		}
 	}
 }
@@ -64,5 +68,5 @@ func (e ContentChange) Apply(k *Content) bool {
 		k.Blocks = e.Blocks
 	}
 	return k.Title != before.Title || k.Body != before.Body || k.Icon != before.Icon || k.URL != before.URL || k.Own != before.Own ||
-		!bytes.Equal(k.Data, before.Data) || !slices.Equal(k.Blocks, before.Blocks)
+		k.Personal != before.Personal || !bytes.Equal(k.Data, before.Data) || !slices.Equal(k.Blocks, before.Blocks)
 }

@@ -24,8 +24,9 @@ const (
 	MaxStreamSnapshot = 100
 )
 
-// Content is what a send says. It is stored once, on the send. An edit of the
-// send makes another one of it; nobody writes to one that others may hold.
+// Content is what a send says. It is stored once, on the send, but for texts that
+// are Personal. An edit of the send makes another one of it; nobody writes to one
+// that others may hold.
 type Content struct {
 	Title  string          `json:"title,omitempty"`
 	Body   string          `json:"body,omitempty"`
@@ -37,6 +38,10 @@ type Content struct {
 	Edition  int64     `json:"edition,omitempty"` // how often it was edited
 	EditedAt time.Time `json:"editedAt,omitzero"` // the last time; zero: it was not
 	Own      bool      `json:"own,omitempty"`     // an edit gave texts, and a template that the send has speaks no more
+
+	// Personal are the texts of which each notification has its own, since they name
+	// the recipient; on the send stands what they say without one.
+	Personal Texts `json:"personal,omitempty"`
 }
 
 // Block is an actionable part of a notification. ID is unique within it.
@@ -183,7 +188,7 @@ type Notification struct {
 	UserID       UserID
 	SendID       SendID
 	CategoryID   CategoryID // zero: none
-	Content      *Content   // shared by all notifications of the send; never nil, never written to
+	Content      *Content   // as the user reads it; shared by all notifications of a send that is not personal; never nil, never written to
 	InInbox      bool       // false: reached over other channels only
 	State        string     // the customer's own; empty: none
 	Reason       Reason     // what decided about IN_APP

@@ -8,11 +8,15 @@ import (
 )
 
 // size is how many recipients the next chunk of a send has.
-func (e *expander) size(id model.SendID) int {
-	if t, ok := e.trouble[id]; ok {
-		return t.size
+func (e *expander) size(m model.Send) int {
+	size := e.full()
+	if t, ok := e.trouble[m.ID]; ok {
+		size = t.size
 	}
-	return e.full()
+	if m.Content.Personal != 0 {
+		return min(size, personalChunk)
+	}
+	return size
 }
 
 // full is how many a chunk of a send without trouble has.

@@ -80,7 +80,7 @@ func (s *Service) recall(ctx context.Context, jobs []*job) error {
 		keys  []model.ScopedOnce
 	)
 	for _, j := range jobs {
-		j.missing, j.err = nil, nil
+		j.missing, j.strangers, j.err = nil, false, nil
 		if o := j.once(); o.Set() {
 			keyed, keys = append(keyed, j), append(keys, model.ScopedOnce{Env: j.env.ID, Once: o})
 		}

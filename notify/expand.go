@@ -200,7 +200,7 @@ func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk,
 		return c, err
 	}
 	plan := newPlanner(env, x.Send.Channels, category, model.SendOptions{})
-	if len(plan.carries) > 0 {
+	if len(plan.carries) > 0 || x.Send.Content.Personal != 0 {
 		options, err := e.Store.SendOptions(ctx, x.Send.EnvID, []model.SendID{x.Send.ID})
 		if err != nil {
 			return c, err
@@ -209,7 +209,7 @@ func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk,
 	}
 	q := model.AudienceQuery{
 		Env: x.Send.EnvID, Audience: x.Audience, MadeUntil: madeUntil(x), Addresses: plan.weighsAddresses() && len(plan.carries) == 0,
-		After: x.Reached, Limit: e.size(x.Send.ID),
+		After: x.Reached, Limit: e.size(x.Send),
 	}
 	if category != nil {
 		q.Categories = []model.CategoryID{category.ID}
@@ -227,11 +227,11 @@ func (e *expander) chunk(ctx context.Context, x model.Expansion) (c model.Chunk,
 		finish(m)
 		return c, nil
 	}
-	part, err := e.read(ctx, x.Send.ID, q)
+	part, texts, err := e.readPersonal(ctx, x.Send, plan.options, q)
 	if err != nil {
 		return c, err
 	}
-	if err := e.decide(ctx, &c, part, plan); err != nil {
+	if err := e.decide(ctx, &c, part, plan, texts); err != nil {
 		return c, err
 	}
 	if part.More {
@@ -251,7 +251,7 @@ func madeUntil(x model.Expansion) time.Time {
 }
 
 // decide makes the notifications of a part, and counts.
-func (e *expander) decide(ctx context.Context, c *model.Chunk, part model.AudiencePart, plan planner) (err error) {
+func (e *expander) decide(ctx context.Context, c *model.Chunk, part model.AudiencePart, plan planner, texts map[model.UserID]model.TemplateText) (err error) {
 	if part.Last != 0 {
 		c.Reached = part.Last
 	}
@@ -284,8 +284,12 @@ func (e *expander) decide(ctx context.Context, c *model.Chunk, part model.Audien
 		} else {
 			p.Skipped++
 		}
+		says := &content
+		if own, rendered := texts[r.ID]; rendered {
+			says = content.For(own)
+		}
 		c.Notifications[i] = model.Notification{
-			ID: model.NotificationID(ids[i]), EnvID: m.EnvID, UserID: r.ID, SendID: m.ID, CategoryID: m.CategoryID, Content: &content,
+			ID: model.NotificationID(ids[i]), EnvID: m.EnvID, UserID: r.ID, SendID: m.ID, CategoryID: m.CategoryID, Content: says,
 			InInbox: inInbox, Reason: reason, SortAt: m.FiredAt, CreatedAt: m.FiredAt, ExpiresAt: m.ExpiresAt,
 		}
 		for _, d := range plan.deliveries(r, &c.Notifications[i]) {

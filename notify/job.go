@@ -23,14 +23,17 @@ type job struct {
 	until    *time.Time // when the last user was made who is part of everyone; nil: everyone is not meant
 	plan     planner
 	wantPlan bool
+	texts    map[model.UserID]model.TemplateText // of a small send with personal texts: what each recipient reads
+	slow     bool                                // to render them takes too long, so that it is done by the expanders
 
 	// What the last preparation found and made.
-	missing  []string // users that must be created before the send can go on
-	pending  model.PendingSend
-	owners   []int // of each of its deliveries, the notification
-	replayed bool  // pending.Result is the stored one of an earlier call
-	lost     bool  // the due send was cancelled, or fired by another process
-	err      error // it is refused, or has failed
+	missing   []string // users that must be created before the send can go on
+	strangers bool     // recipients who have come since their texts were rendered
+	pending   model.PendingSend
+	owners    []int // of each of its deliveries, the notification
+	replayed  bool  // pending.Result is the stored one of an earlier call
+	lost      bool  // the due send was cancelled, or fired by another process
+	err       error // it is refused, or has failed
 
 	done chan struct{} // closed when the committer is through with it
 }
@@ -93,7 +96,7 @@ func (j *job) keys() []model.RecipientKey {
 
 // firesLarge reports whether the job is a due send whose audience is left to
 // the expanders.
-func (j *job) firesLarge() bool { return j.due != nil && j.due.Audience.Large() }
+func (j *job) firesLarge() bool { return j.due != nil && (j.due.Audience.Large() || j.slow) }
 
 // weight is how many keys the job has.
 func (j *job) weight() int {
@@ -119,7 +122,7 @@ func (j *job) scheduled() bool { return j.due == nil && !j.req.SendAt.IsZero() }
 
 // settled reports whether nothing is left to be saved of the job.
 func (j *job) settled() bool {
-	return j.err != nil || j.replayed || j.lost || len(j.missing) > 0
+	return j.err != nil || j.replayed || j.lost || len(j.missing) > 0 || j.strangers
 }
 
 // reject refuses a send that names users who do not exist. found has one entry
@@ -147,7 +150,7 @@ func (j *job) reject(found []model.Recipient) error {
 // job's keys, as of now. Afterwards the job is settled, or pending holds all
 // of the send but its ids.
 func (j *job) work(found []model.Recipient, now time.Time) {
-	j.missing, j.err = nil, nil
+	j.missing, j.strangers, j.err = nil, false, nil
 	if j.due == nil && j.req.OnUnknown == model.UnknownReject {
 		if j.err = j.reject(found); j.err != nil {
 			return
@@ -252,7 +255,7 @@ func (j *job) send(now time.Time) model.Send {
 
 // isLarge reports whether a send to the known is left to the expanders.
 func (j *job) isLarge(known []model.Recipient) bool {
-	return len(known) > model.MaxSmallSend || j.hasOthers()
+	return len(known) > model.MaxSmallSend || j.hasOthers() || j.slow
 }
 
 // hasOthers reports whether the job goes to users whom it does not name.
@@ -283,11 +286,19 @@ func (j *job) notify(known []model.Recipient, skipped *[]model.Skipped, now time
 	p := &j.pending
 	j.owners = nil
 	content := p.Send.Content // on its own, so that streams keep it and not the job
+	says := func(r model.Recipient) *model.Content {
+		if content.Personal == 0 || j.req.DryRun {
+			return &content
+		}
+		own, rendered := j.texts[r.ID]
+		j.strangers = j.strangers || !rendered
+		return content.For(own)
+	}
 	p.Notifications = make([]model.Notification, len(known))
 	for i, r := range known {
 		inInbox, reason, reached := j.plan.decide(r)
 		p.Notifications[i] = model.Notification{
-			EnvID: j.env.ID, UserID: r.ID, CategoryID: p.Send.CategoryID, Content: &content,
+			EnvID: j.env.ID, UserID: r.ID, CategoryID: p.Send.CategoryID, Content: says(r),
 			InInbox: inInbox, Reason: reason, SortAt: now, CreatedAt: now, ExpiresAt: p.Send.ExpiresAt,
 		}
 		for _, d := range j.plan.deliveries(r, &p.Notifications[i]) {

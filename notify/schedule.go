@@ -88,6 +88,7 @@ func (s *Service) FireDue(ctx context.Context) (next time.Time, err error) {
 				return time.Time{}, err
 			}
 			n := batchSize(jobs)
+			s.personalizeDue(ctx, jobs[:n])
 			s.run(jobs[:n])
 			s.logFailures(ctx, jobs[:n])
 			jobs = jobs[n:]

@@ -77,18 +77,24 @@ func (s *Service) send(ctx context.Context, env model.Environment, req model.Sen
 		}
 	}
 	for range sendTries {
+		if err := s.personalize(ctx, j); err != nil {
+			return none, err
+		}
 		if err := s.submit(ctx, j); err != nil {
 			return none, err
 		}
-		if len(j.missing) == 0 {
+		if len(j.missing) == 0 && !j.strangers {
 			break
+		}
+		if len(j.missing) == 0 {
+			continue
 		}
 		if err := s.identify(ctx, j, j.missing); err != nil {
 			return none, err
 		}
 	}
-	if len(j.missing) > 0 {
-		return none, model.Errorf(model.KindConflict, "recipients are being deleted while they are sent to")
+	if len(j.missing) > 0 || j.strangers {
+		return none, model.Errorf(model.KindConflict, "recipients are being made or deleted while they are sent to")
 	}
 	if j.scheduled() && !j.replayed {
 		s.expect(j.req.SendAt)
@@ -98,7 +104,7 @@ func (s *Service) send(ctx context.Context, env model.Environment, req model.Sen
 
 // applied has the template that a request names say what the request says.
 func (s *Service) applied(ctx context.Context, env model.EnvID, req model.SendRequest) (model.SendRequest, error) {
-	req.Options.Template = nil
+	req.Options.Template, req.Content.Personal = nil, 0
 	if req.Template == "" {
 		return req, nil
 	}

@@ -15,6 +15,7 @@ type Store interface {
 	NewIDs(ctx context.Context, n int) ([]int64, error)
 	Environment(ctx context.Context, env model.EnvID) (model.Environment, error)
 	Recipients(ctx context.Context, q model.RecipientQuery) ([]model.Recipient, error)
+	UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error)
 	Addresses(ctx context.Context, users []model.UserRef) (map[model.UserRef][]model.Address, error)
 	Suppressed(ctx context.Context, addresses []model.ChannelAddress) (map[model.ChannelAddress]bool, error)
 	SendOptions(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.SendOptions, error)
@@ -54,6 +55,9 @@ type Catalog interface {
 // request that it returns has the content for the inbox, and a note of the version.
 type Templates interface {
 	Apply(ctx context.Context, env model.EnvID, req model.SendRequest) (model.SendRequest, error)
+	// Personal is what a send with Personal texts says to each of some users, or to
+	// the first of them when it would take too long for all.
+	Personal(ctx context.Context, env model.EnvID, q model.PersonalTexts) ([]model.TemplateText, error)
 }
 
 // Hub carries hints to the streams; *live.Hub has it.

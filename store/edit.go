@@ -63,13 +63,15 @@ type editing struct {
 	id          model.SendID
 	Edition     int64
 	EditReached model.UserID
+	personal    map[model.UserID]sql.NullString // what a personal send says to those who are to be told
 }
 
 // SpreadEdit tells the inboxes of up to limit users, in one transaction, that
 // what a send says was edited: its notifications change there, but for those that
 // are gone, and neither their states nor counters do. more is false when there is
-// nobody left. Several processes may do this at once.
-func (s *Store) SpreadEdit(ctx context.Context, env model.EnvID, id model.SendID, limit int) (more bool, hints []model.Hint, err error) {
+// nobody left. Several processes may do this at once. Of texts that are personal,
+// speak is asked before the transaction.
+func (s *Store) SpreadEdit(ctx context.Context, env model.EnvID, id model.SendID, limit int, speak model.Speaker) (more bool, hints []model.Hint, err error) {
 	e := editing{env: env, id: id}
 	err = s.r.NewRaw("select edition, edit_reached from sends where env_id = ? and id = ? and editing = 1", env, id).Scan(ctx, &e.Edition, &e.EditReached)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -83,6 +85,9 @@ func (s *Store) SpreadEdit(ctx context.Context, env model.EnvID, id model.SendID
 		env, id, e.EditReached, limit).Scan(ctx, &due)
 	if err != nil {
 		return false, nil, s.fail("reading what was edited", err)
+	}
+	if due, err = s.speakAnew(ctx, &e, due, speak); err != nil {
+		return false, nil, err
 	}
 	err = s.write(ctx, "spreading an edit", func(ctx context.Context, tx bun.Tx) (err error) {
 		if hints = nil; len(due) == 0 {
@@ -98,6 +103,35 @@ func (s *Store) SpreadEdit(ctx context.Context, env model.EnvID, id model.SendID
 		return err
 	})
 	return more, hints, err
+}
+
+// speakAnew has speak say what a personal send says to those who are due, or to the
+// first of them, who are returned. An edit that has come meanwhile begins the walk
+// anew.
+func (s *Store) speakAnew(ctx context.Context, e *editing, due []dueNotification, speak model.Speaker) ([]dueNotification, error) {
+	if len(due) == 0 {
+		return due, nil
+	}
+	found, err := s.Sends(ctx, e.env, []model.SendID{e.id})
+	m := found[e.id]
+	if err != nil || m.Content.Personal == 0 {
+		return due, err
+	}
+	users := make([]model.UserID, len(due))
+	for i, d := range due {
+		users[i] = d.UserID
+	}
+	said, err := speak(ctx, m, users)
+	if err != nil {
+		return nil, fmt.Errorf("rendering anew: %w", err)
+	}
+	e.personal = make(map[model.UserID]sql.NullString, len(said))
+	for i, text := range said {
+		if e.personal[users[i]], err = personal(m.Content.For(text)); err != nil {
+			return nil, err
+		}
+	}
+	return due[:len(said)], nil
 }
 
 // end ends the walk through the users of a send or, when a merge has moved a
@@ -129,7 +163,7 @@ func (s *Store) spreadTo(ctx context.Context, tx bun.Tx, e editing, due []dueNot
 		dueNotification
 		InInbox bool
 	}
-	err = tx.NewRaw(`update notifications as n set edition = ?,
+	err = tx.NewRaw(`update notifications as n set edition = ?, personal = null,
 			seq = coalesce((select i.seq + 1 from inboxes i where n.in_inbox and i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
 		where (n.env_id, n.id, n.user_id) in (values `+keys.String()+`) and n.deleted_at is null and coalesce(n.edition, 0) < ?
 		returning env_id, user_id, id, send_id, in_inbox`, append(append([]any{e.Edition}, keys.args...), e.Edition)...).Scan(ctx, &told)
@@ -139,12 +173,19 @@ func (s *Store) spreadTo(ctx context.Context, tx bun.Tx, e editing, due []dueNot
 	changed := map[inboxKey]bool{}
 	var ids []model.NotificationID
 	var events []model.WebhookEvent
+	own := make(map[model.NotificationID]sql.NullString, len(e.personal))
 	for _, d := range told {
+		if text, ok := e.personal[d.UserID]; ok {
+			own[d.ID] = text
+		}
 		events = append(events, notificationEvent(model.EventNotificationEdited, d.EnvID, d.UserID, d.ID, d.SendID))
 		if d.InInbox && inboxes[d.inbox()] != nil {
 			changed[d.inbox()] = true
 			ids = append(ids, d.ID)
 		}
+	}
+	if err := writePersonal(ctx, tx, e.env, own); err != nil {
+		return nil, fmt.Errorf("writing personal texts: %w", err)
 	}
 	if err := s.tell(ctx, tx, events); err != nil || len(ids) == 0 {
 		return nil, err

@@ -50,7 +50,7 @@ func (f *sends) spread(t *testing.T, id model.SendID, limit int) (hints []model.
 	for more := true; more; {
 		var some []model.Hint
 		var err error
-		if more, some, err = f.s.SpreadEdit(t.Context(), f.env, id, limit); err != nil {
+		if more, some, err = f.s.SpreadEdit(t.Context(), f.env, id, limit, nil); err != nil {
 			t.Fatal(err)
 		}
 		hints = append(hints, some...)
@@ -91,10 +91,10 @@ func TestEdit(t *testing.T) {
 			t.Fatalf("edited to %+v", c)
 		}
 		// A process dies after the first inbox; others go on.
-		if more, hints, err := s.SpreadEdit(ctx, f.env, p.Send.ID, 1); err != nil || !more || len(hints) != 1 {
+		if more, hints, err := s.SpreadEdit(ctx, f.env, p.Send.ID, 1, nil); err != nil || !more || len(hints) != 1 {
 			t.Fatalf("told %v, more %t, %v", hints, more, err)
 		}
-		if more, _, err := s.SpreadEdit(ctx, elsewhere, p.Send.ID, 1); err != nil || more {
+		if more, _, err := s.SpreadEdit(ctx, elsewhere, p.Send.ID, 1, nil); err != nil || more {
 			t.Errorf("another environment goes on with it: %t, %v", more, err)
 		}
 		if env, id, found, err := s.EditedSend(ctx); err != nil || !found || env != f.env || id != p.Send.ID {
@@ -132,7 +132,7 @@ func TestEdit(t *testing.T) {
 		}
 		// Two edits before anybody is told of the first: all end at the second.
 		f.edit(t, p.Send.ID, says("Second"))
-		if _, _, err := s.SpreadEdit(ctx, f.env, p.Send.ID, 1); err != nil {
+		if _, _, err := s.SpreadEdit(ctx, f.env, p.Send.ID, 1, nil); err != nil {
 			t.Fatal(err)
 		}
 		f.edit(t, p.Send.ID, says("Third"))
@@ -256,7 +256,7 @@ func TestEditReachesWhatAMergeHasMoved(t *testing.T) {
 		f.mustSave(t, p)
 		titles(t, s, f.env, f.users[2].ID)
 		f.edit(t, p.Send.ID, says("Correct"))
-		if more, hints, err := s.SpreadEdit(t.Context(), f.env, p.Send.ID, 1); err != nil || !more || len(hints) != 1 {
+		if more, hints, err := s.SpreadEdit(t.Context(), f.env, p.Send.ID, 1, nil); err != nil || !more || len(hints) != 1 {
 			t.Fatalf("told %v, more %t, %v", hints, more, err)
 		}
 		join := func(_, into json.RawMessage) (json.RawMessage, model.MergeDecision, error) {
@@ -321,7 +321,7 @@ func TestEditsBesideMarks(t *testing.T) {
 					_, err := s.EditSend(ctx, f.env, model.Once{}, p.Send.ID, says(fmt.Sprint(i, n)))
 					allow(err)
 					for range 3 {
-						_, _, err := s.SpreadEdit(ctx, f.env, p.Send.ID, 3)
+						_, _, err := s.SpreadEdit(ctx, f.env, p.Send.ID, 3, nil)
 						allow(err)
 					}
 				}

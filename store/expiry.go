@@ -180,7 +180,7 @@ func keysOf(due []dueNotification) *values {
 func buryGone(ctx context.Context, tx bun.IDB, gone []dueNotification, now int64, step int) error {
 	keys := keysOf(gone)
 	_, err := tx.NewRaw(`with k (env_id, id) as (values `+keys.String()+`)
-		update notifications as n set deleted_at = ?,
+		update notifications as n set deleted_at = ?, personal = null,
 			seq = coalesce((select i.seq + ? from inboxes i where n.in_inbox and i.env_id = n.env_id and i.user_id = n.user_id), n.seq)
 		from k where n.env_id = k.env_id and n.id = k.id`, append(keys.args, now, step)...).Exec(ctx)
 	return err

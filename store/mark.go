@@ -350,7 +350,7 @@ func (m *marking) bury(ctx context.Context, ids []model.NotificationID) (found, 
 	if err := m.move(ctx, model.Counters{Total: -t.total, Unseen: -t.unseen, Unread: -t.unread}); err != nil {
 		return nil, nil, err
 	}
-	if _, err := m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx); err != nil {
+	if _, err := m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d, personal = null where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx); err != nil {
 		return nil, nil, err
 	}
 	return found, missing, m.tell(ctx, model.EventNotificationDeleted, model.CauseDeleted, "n.id in ("+idList(found)+")")
@@ -381,15 +381,15 @@ func (m *marking) hint(changed []model.Notification) *model.Hint {
 }
 
 // speak puts the contents back that a stored result leaves out: from the rows
-// just read, or else from the sends.
+// just read, or else from the sends, and what is personal from its rows.
 func (s *Store) speak(ctx context.Context, env model.EnvID, list, read []model.Notification) error {
-	said := contents{}
+	said := map[model.NotificationID]*model.Content{}
 	for _, n := range read {
-		said[n.SendID] = n.Content
+		said[n.ID] = n.Content
 	}
 	var missing []model.SendID
 	for _, n := range list {
-		if said[n.SendID] == nil {
+		if said[n.ID] == nil {
 			missing = append(missing, n.SendID)
 		}
 	}
@@ -397,15 +397,30 @@ func (s *Store) speak(ctx context.Context, env model.EnvID, list, read []model.N
 	if err != nil {
 		return err
 	}
+	var own []model.NotificationID
 	for i := range list {
 		n := &list[i]
-		if n.Content = said[n.SendID]; n.Content == nil {
+		if n.Content = said[n.ID]; n.Content == nil {
 			c := sends[n.SendID].Content
-			n.Content = &c
-			said[n.SendID] = n.Content
+			if n.Content = &c; c.Personal != 0 {
+				own = append(own, n.ID)
+			}
 		}
 	}
-	return nil
+	return s.speakPersonally(ctx, env, list, own)
+}
+
+// speakPersonally gives the notifications named, if they are there, their own texts.
+func (s *Store) speakPersonally(ctx context.Context, env model.EnvID, list []model.Notification, own []model.NotificationID) error {
+	found, err := s.Notifications(ctx, env, own)
+	for _, f := range found {
+		for i := range list {
+			if list[i].ID == f.ID {
+				list[i].Content = f.Content
+			}
+		}
+	}
+	return err
 }
 
 // inOrder sorts what was found by ids, without contents, and lists the ids

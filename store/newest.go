@@ -43,7 +43,7 @@ const newestRows = model.DefaultPage + 1
 // newestStatement reads the newest rows of several inboxes in one moment. $1 and
 // $2 name them, $3 are the seqs whose rows are not wanted.
 var newestStatement = fmt.Sprintf(`select u.place, i.seq, i.total, i.unseen, i.unread,
-		n.id, n.send_id, n.category_id, n.sort_at, n.seq, %s, %s, n.interacted_at, n.archived_at, n.expires_at, n.reason, n.state, n.edition
+		n.id, n.send_id, n.category_id, n.sort_at, n.seq, %s, %s, n.interacted_at, n.archived_at, n.expires_at, n.reason, n.state, n.edition, n.personal
 	from unnest($1::bigint[], $2::bigint[], $3::bigint[]) with ordinality u (env_id, user_id, known, place)
 	join inboxes i on i.env_id = u.env_id and i.user_id = u.user_id
 	left join lateral (select * from notifications n where n.env_id = i.env_id and n.user_id = i.user_id and i.seq <> u.known
@@ -58,6 +58,7 @@ type newestAsk struct {
 	found  bool // the inbox is there
 	page   model.Inbox
 	edited map[model.SendID]int64 // the least edition of what these say
+	texts  map[model.NotificationID]string // what these say to the user alone
 }
 
 // readNewest reads the rows of a batch, and then what of their sends is not
@@ -73,7 +74,15 @@ func (s *Store) readNewest(ctx context.Context, conn *pgx.Conn, batch []*newestA
 	if err != nil {
 		return err
 	}
-	return s.said.fill(ctx, conn, batch)
+	if err := s.said.fill(ctx, conn, batch); err != nil {
+		return err
+	}
+	for _, a := range batch {
+		if err := a.personalize(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add takes a row of the statement, of which the place was read.
@@ -100,6 +109,9 @@ func (a *newestAsk) add(r *rawRow) error {
 	if edition := r.number(); edition > 0 {
 		a.edit(n.SendID, edition)
 	}
+	if !r.isNull() {
+		a.keep(n.ID, r.text())
+	}
 	p.Items = append(p.Items, n)
 	// The statement gives them in order, though nothing but its plan says so.
 	if i > 0 && newer(&n, &p.Items[i-1]) {
@@ -114,6 +126,28 @@ func (a *newestAsk) edit(id model.SendID, edition int64) {
 		a.edited = map[model.SendID]int64{}
 	}
 	a.edited[id] = max(a.edited[id], edition)
+}
+
+// keep notes what an item says to the user alone.
+func (a *newestAsk) keep(id model.NotificationID, personal string) {
+	if a.texts == nil {
+		a.texts = map[model.NotificationID]string{}
+	}
+	a.texts[id] = personal
+}
+
+// personalize gives the items their own texts, once they have what their sends say.
+func (a *newestAsk) personalize() error {
+	if a.texts == nil {
+		return nil
+	}
+	for i := range a.page.Items {
+		n := &a.page.Items[i]
+		if err := personalize(n, []byte(a.texts[n.ID])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newer reports whether a stands before b in an inbox.

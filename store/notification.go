@@ -29,7 +29,7 @@ const (
 // notificationColumns are what a notificationRow scans: of a notification n
 // with its inbox i and its send s.
 const notificationColumns = "n.id, n.user_id, n.send_id, n.category_id, n.sort_at, n.seq, " + seenAt + ", " + readAt + `,
-	n.interacted_at, n.archived_at, n.expires_at, n.in_inbox, n.reason, n.state, s.title, s.content`
+	n.interacted_at, n.archived_at, n.expires_at, n.in_inbox, n.reason, n.state, s.title, s.content, n.personal`
 
 // besideNotifications joins what notificationColumns speak of besides n.
 const besideNotifications = ` left join inboxes i on i.env_id = n.env_id and i.user_id = n.user_id
@@ -42,13 +42,13 @@ type notificationRow struct {
 	seenAt, readAt, interacted, archived, expiresAt number
 	inInbox, reason                                 number
 	state, title                                    sql.NullString
-	content                                         sql.RawBytes
+	content, personal                               sql.RawBytes
 }
 
 // into appends where to scan notificationColumns to.
 func (r *notificationRow) into(dest ...any) []any {
 	return append(dest, &r.id, &r.user, &r.send, &r.category, &r.sortAt, &r.seq, &r.seenAt, &r.readAt,
-		&r.interacted, &r.archived, &r.expiresAt, &r.inInbox, &r.reason, &r.state, &r.title, &r.content)
+		&r.interacted, &r.archived, &r.expiresAt, &r.inInbox, &r.reason, &r.state, &r.title, &r.content, &r.personal)
 }
 
 // model makes the notification. Contents are decoded once for each send.
@@ -60,18 +60,17 @@ func (r *notificationRow) model(env model.EnvID, contents contents) (model.Notif
 		SeenAt: nullAt(r.seenAt.null()), ReadAt: nullAt(r.readAt.null()), InteractedAt: nullAt(r.interacted.null()),
 		ArchivedAt: nullAt(r.archived.null()), ExpiresAt: nullAt(r.expiresAt.null()), Seq: r.seq.v,
 	}
-	if n.Content = contents[n.SendID]; n.Content != nil {
-		return n, nil
-	}
-	n.Content = new(model.Content)
-	if r.title.Valid {
-		var err error
-		if n.Content, err = decodeContent(r.title.String, string(r.content)); err != nil {
-			return n, fmt.Errorf("send %d: %w", n.SendID, err)
+	if n.Content = contents[n.SendID]; n.Content == nil {
+		n.Content = new(model.Content)
+		if r.title.Valid {
+			var err error
+			if n.Content, err = decodeContent(r.title.String, string(r.content)); err != nil {
+				return n, fmt.Errorf("send %d: %w", n.SendID, err)
+			}
 		}
+		contents[n.SendID] = n.Content
 	}
-	contents[n.SendID] = n.Content
-	return n, nil
+	return n, personalize(&n, r.personal)
 }
 
 // contents are what sends say, by send.

@@ -126,7 +126,7 @@ func (s *Store) DeleteAll(ctx context.Context, env model.EnvID, o model.Once, us
 				return model.MarkResult{}, err
 			}
 		}
-		if _, err = tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx); err != nil {
+		if _, err = tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d, personal = null where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx); err != nil {
 			return model.MarkResult{}, err
 		}
 		hint = m.hint(nil)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"carillon/model"
 )
@@ -22,8 +23,13 @@ const onInbox = `
 // saveStatement writes everything of a save at once. What would be four round
 // trips within a transaction, with the inboxes locked, is one, and its text is
 // always the same, so that a connection plans it once: a shared commit takes a
-// third of the time.
-const saveStatement = `with
+// third of the time. There is another one for notifications with texts of their own.
+var (
+	saveStatement         = fmt.Sprintf(saveTemplate, "", "", "", "")
+	savePersonalStatement = fmt.Sprintf(saveTemplate, ", personal", ", x.personal", ", $38::text[]", ", personal")
+)
+
+const saveTemplate = `with
 	k as (
 		insert into idempotency (env_id, actor, operation, key, hash, result, created_at)
 		select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::bigint[])
@@ -43,10 +49,10 @@ const saveStatement = `with
 		order by env_id, user_id` + onInbox + `
 	),
 	n as (
-		insert into notifications (env_id, id, user_id, send_id, category_id, sort_at, added_seq, seq, seen_seq, read_seq, expires_at, in_inbox, reason)
-		select x.env_id, x.id, x.user_id, x.send_id, x.category_id, x.sort_at, i.seq, i.seq, i.seq, i.seq, x.expires_at, x.in_inbox, x.reason
-		from unnest($29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[], $36::boolean[], $37::smallint[])
-			as x (env_id, id, user_id, send_id, category_id, sort_at, expires_at, in_inbox, reason)
+		insert into notifications (env_id, id, user_id, send_id, category_id, sort_at, added_seq, seq, seen_seq, read_seq, expires_at, in_inbox, reason%s)
+		select x.env_id, x.id, x.user_id, x.send_id, x.category_id, x.sort_at, i.seq, i.seq, i.seq, i.seq, x.expires_at, x.in_inbox, x.reason%s
+		from unnest($29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[], $36::boolean[], $37::smallint[]%s)
+			as x (env_id, id, user_id, send_id, category_id, sort_at, expires_at, in_inbox, reason%s)
 		join i on i.env_id = x.env_id and i.user_id = x.user_id
 	)
 	select env_id, user_id, seq, total, unseen, unread from i`
@@ -58,12 +64,17 @@ type queryer interface {
 
 // saveInOneStatement writes the rows with one statement, on db.
 func (s *Store) saveInOneStatement(ctx context.Context, db queryer, rows *saveRows) ([]movedInbox, error) {
+	personal, err := personals(rows.notifications, contentOf)
+	if err != nil {
+		return nil, err
+	}
 	var (
 		args = saveArgs(rows)
 		res  *sql.Rows
-		err  error
 	)
-	if _, within := db.(*sql.Tx); within || len(rows.notifications) > plannedRows {
+	if personal != nil {
+		res, err = db.QueryContext(ctx, savePersonalStatement, append(args, personalColumn(personal))...)
+	} else if _, within := db.(*sql.Tx); within || len(rows.notifications) > plannedRows {
 		res, err = db.QueryContext(ctx, saveStatement, args...)
 	} else {
 		res, err = s.query(ctx, saveStatement, args...)
@@ -116,6 +127,12 @@ func saveArgs(rows *saveRows) []any {
 		column(n, func(r *model.Notification) bool { return r.InInbox }),
 		column(n, func(r *model.Notification) int16 { return int16(r.Reason) }),
 	}
+}
+
+func contentOf(n *model.Notification) *model.Content { return n.Content }
+
+func personalColumn(texts []sql.NullString) []*string {
+	return column(texts, func(t sql.NullString) *string { return pointer(t.String, t.Valid) })
 }
 
 // scanMoved adds the inboxes that a statement returned to moved.

@@ -71,13 +71,25 @@ func insertNotifications(ctx context.Context, tx bun.IDB, notifications []*model
 		seqs[m.inboxKey] = m.seq
 	}
 	for chunk := range slices.Chunk(notifications, saveChunk) {
+		personal, err := personals(chunk, contentOf)
+		if err != nil {
+			return err
+		}
 		var list values
-		for _, n := range chunk {
+		for i, n := range chunk {
 			seq := seqs[inboxKey{n.EnvID, n.UserID}]
-			list.row(n.EnvID, n.ID, n.UserID, n.SendID, n.CategoryID, micros(n.SortAt), seq, seq, seq, seq, nullMicros(n.ExpiresAt), n.InInbox, int16(n.Reason))
+			row := []any{n.EnvID, n.ID, n.UserID, n.SendID, n.CategoryID, micros(n.SortAt), seq, seq, seq, seq, nullMicros(n.ExpiresAt), n.InInbox, int16(n.Reason)}
+			if personal != nil {
+				row = append(row, personal[i])
+			}
+			list.row(row...)
+		}
+		more := ""
+		if personal != nil {
+			more = ", personal"
 		}
 		if err := list.insert(ctx, tx, `insert into notifications (env_id, id, user_id, send_id, category_id, sort_at, added_seq, seq, seen_seq, read_seq,
-			expires_at, in_inbox, reason)`); err != nil {
+			expires_at, in_inbox, reason`+more+")"); err != nil {
 			return err
 		}
 	}

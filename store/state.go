@@ -105,7 +105,7 @@ func (m *marking) buryNow(ctx context.Context, id model.NotificationID) (gone []
 	if err != nil {
 		return nil, t, err
 	}
-	_, err = m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx)
+	_, err = m.tx.NewRaw(fmt.Sprintf("update notifications as n set seq = %d, deleted_at = %d, personal = null where %s%s", m.inbox.Seq, m.now, m.items(), where)).Exec(ctx)
 	if err != nil {
 		return nil, t, err
 	}
