@@ -202,6 +202,7 @@ func (m *marking) sends(t *testing.T) {
 			blocks: [{type: BUTTON, text: "zq7marker"}], collapseKey: "zq7marker", idempotencyKey: "send-1"}) { userErrors { message } }
 		b: sendNotification(input: {to: {users: ["zq7marker-ada"]}, template: "order", data: {item: "zq7marker"}, idempotencyKey: "zq7marker send"}) { userErrors { message } }
 		c: sendNotification(input: {to: {users: ["zq7marker-ada", "bob"]}, title: "For both"}) { userErrors { message } }
+		h: sendNotification(input: {to: {users: ["zq7marker-ada", "bob"]}, template: "order"}) { userErrors { message } }
 		d: sendNotification(input: {to: {topics: ["news"]}, title: "News"}) { userErrors { message } }
 		e: sendNotification(input: {to: {users: ["zq7marker-ada"]}, title: "zq7marker tomorrow", sendAt: "`+time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339)+`", idempotencyKey: "later-1"}) { userErrors { message } }
 		f: sendNotification(input: {to: {inlineUsers: [{identifier: "zq7marker-ada", profile: {more: "zq7marker"}}]}, title: "zq7marker inline"}) { userErrors { message } }

@@ -92,10 +92,10 @@ func (t *compiled) text(c model.Channel) compiledText {
 
 // subject is what a template is rendered with.
 type subject struct {
-	data       []byte // a JSON object, or nothing
+	data       []byte      // a JSON object, or nothing
 	parsed     render.Data // what data says, if it was read before
-	identifier string // the recipient's
-	attributes []byte // their profile
+	identifier string      // the recipient's
+	attributes []byte      // their profile
 	// unsubscribe is the address at which they can stop the e-mail that is rendered;
 	// empty: nowhere.
 	unsubscribe string

@@ -57,7 +57,7 @@ type newestAsk struct {
 
 	found  bool // the inbox is there
 	page   model.Inbox
-	edited map[model.SendID]int64 // the least edition of what these say
+	edited map[model.SendID]int64          // the least edition of what these say
 	texts  map[model.NotificationID]string // what these say to the user alone
 }
 
