@@ -410,19 +410,6 @@ func (s *Store) speak(ctx context.Context, env model.EnvID, list, read []model.N
 	return s.speakPersonally(ctx, env, list, own)
 }
 
-// speakPersonally gives the notifications named, if they are there, their own texts.
-func (s *Store) speakPersonally(ctx context.Context, env model.EnvID, list []model.Notification, own []model.NotificationID) error {
-	found, err := s.Notifications(ctx, env, own)
-	for _, f := range found {
-		for i := range list {
-			if list[i].ID == f.ID {
-				list[i].Content = f.Content
-			}
-		}
-	}
-	return err
-}
-
 // inOrder sorts what was found by ids, without contents, and lists the ids
 // that were not found.
 func inOrder(ids []model.NotificationID, found []model.Notification) (list []model.Notification, missing []model.NotificationID) {

@@ -57,6 +57,19 @@ func personalize(n *model.Notification, texts []byte) error {
 	return nil
 }
 
+// speakPersonally gives the notifications named, if they are there, their own texts.
+func (s *Store) speakPersonally(ctx context.Context, env model.EnvID, list []model.Notification, own []model.NotificationID) error {
+	found, err := s.Notifications(ctx, env, own)
+	for _, f := range found {
+		for i := range list {
+			if list[i].ID == f.ID {
+				list[i].Content = f.Content
+			}
+		}
+	}
+	return err
+}
+
 // writePersonal replaces the personal texts of notifications, whose inboxes are
 // locked.
 func writePersonal(ctx context.Context, tx bun.IDB, env model.EnvID, texts map[model.NotificationID]sql.NullString) error {

@@ -13,16 +13,21 @@ import (
 )
 
 // personal makes the titles of a pending send its users' own.
-func (f *sends) personal(p model.PendingSend) model.PendingSend {
+func (f *sends) personal(t *testing.T, p model.PendingSend) model.PendingSend {
+	t.Helper()
 	p.Send.Content = model.Content{Title: "Hi ", Body: "For all", Personal: model.TextTitle}
-	f.address(p.Send, p.Notifications)
+	f.address(t, p.Send, p.Notifications)
 	return p
 }
 
 // address gives notifications the titles that a template would render.
-func (f *sends) address(m model.Send, list []model.Notification) {
+func (f *sends) address(t *testing.T, m model.Send, list []model.Notification) {
+	t.Helper()
 	for i := range list {
-		own, _ := f.speak(context.Background(), m, []model.UserID{list[i].UserID})
+		own, err := f.speak(t.Context(), m, []model.UserID{list[i].UserID})
+		if err != nil {
+			t.Fatal(err)
+		}
 		list[i].Content = m.Content.For(own[0])
 	}
 }
@@ -91,7 +96,7 @@ func TestPersonalTexts(t *testing.T) {
 		a, b, c := f.users[0], f.users[1], f.users[2]
 
 		// A small send, with a common one beside it in the transaction.
-		small := f.personal(f.pending(t, a, b))
+		small := f.personal(t, f.pending(t, a, b))
 		_, changes := f.mustSave(t, small, f.pending(t, b))
 		for _, change := range changes {
 			if n := change.Added[0]; change.User == a.ID && n.Content.Title != "Hi user-0" {
@@ -109,7 +114,7 @@ func TestPersonalTexts(t *testing.T) {
 		m := large.Send
 		for i, after := range []model.UserID{0, 0, a.ID} {
 			chunk := f.chunk(t, m, after, f.users[max(0, i-1)])
-			f.address(m, chunk.Notifications)
+			f.address(t, m, chunk.Notifications)
 			if saved, _, err := s.SaveChunk(ctx, chunk); err != nil || saved != (i != 1) {
 				t.Fatalf("chunk %d: saved %t, %v", i, saved, err)
 			}
@@ -128,7 +133,7 @@ func TestPersonalTexts(t *testing.T) {
 		}
 
 		// What is gone keeps no text.
-		late := f.personal(f.pending(t, c))
+		late := f.personal(t, f.pending(t, c))
 		f.mustSave(t, late)
 		if _, _, err := s.DeleteNotifications(ctx, f.env, model.Once{}, c.ID, []model.NotificationID{late.Notifications[0].ID}); err != nil {
 			t.Fatal(err)
@@ -147,7 +152,7 @@ func TestEditsOfPersonalTexts(t *testing.T) {
 		ctx := t.Context()
 		f := newSends(t, s, 4)
 		three := f.users[:3]
-		p := f.personal(f.pending(t, three...))
+		p := f.personal(t, f.pending(t, three...))
 		f.mustSave(t, p)
 		spread := func() (told []string) {
 			t.Helper()
@@ -204,7 +209,7 @@ func TestEditsOfPersonalTexts(t *testing.T) {
 
 		// Who takes over a notification reads what was delivered.
 		into := f.users[0]
-		r := f.personal(f.pending(t, f.users[3]))
+		r := f.personal(t, f.pending(t, f.users[3]))
 		f.mustSave(t, r)
 		join := func(_, into json.RawMessage) (json.RawMessage, model.MergeDecision, error) {
 			return into, model.MergeDecision{}, nil
