@@ -15,23 +15,23 @@ const (
 
 // For is the content as it is read by a user whose own texts these are: they
 // stand for those that are Personal.
-func (c *Content) For(own TemplateText) *Content {
-	k := *c
+func (k *Content) For(own TemplateText) *Content {
+	said := *k
 	for _, t := range []struct {
 		text Texts
 		own  string
 		into *string
-	}{{TextTitle, own.Title, &k.Title}, {TextBody, own.Body, &k.Body}, {TextIcon, own.Icon, &k.Icon}, {TextURL, own.URL, &k.URL}} {
-		if c.Personal&t.text != 0 {
+	}{{TextTitle, own.Title, &said.Title}, {TextBody, own.Body, &said.Body}, {TextIcon, own.Icon, &said.Icon}, {TextURL, own.URL, &said.URL}} {
+		if k.Personal&t.text != 0 {
 			*t.into = t.own
 		}
 	}
-	return &k
+	return &said
 }
 
 // Texts are what the content says.
-func (c *Content) Texts() TemplateText {
-	return TemplateText{Title: c.Title, Body: c.Body, Icon: c.Icon, URL: c.URL}
+func (k *Content) Texts() TemplateText {
+	return TemplateText{Title: k.Title, Body: k.Body, Icon: k.Icon, URL: k.URL}
 }
 
 // PersonalTexts asks what a send says to each of some users.
