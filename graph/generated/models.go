@@ -1445,8 +1445,8 @@ type SendFilter struct {
 type SendNotificationInput struct {
 	// Who should hear.
 	To *SendTargetInput `json:"to"`
-	// Identifier of a template that says it, with `data` and the recipient; then title, body, icon and url are left out. The inbox keeps one content for all recipients
-	// of a send: a template that prints the recipient there is sent to one user at a time.
+	// Identifier of a template that says it, with `data` and the recipient; then title, body, icon and url are left out. It is rendered for each channel and, where it
+	// prints the recipient, for each user.
 	Template *string `json:"template,omitzero"`
 	// The headline; 1 to 1,024 bytes.
 	Title *string `json:"title,omitzero"`
