@@ -214,7 +214,7 @@ func TestWhatIsGoneKeepsNoText(t *testing.T) {
 		}
 		for found := true; found; {
 			var err error
-			if found, _, err = f.store.RecallNext(t.Context(), 10); err != nil {
+			if found, _, err = f.store.RecallNext(t.Context(), f.env.ID, id, 10); err != nil {
 				t.Fatal(err)
 			}
 		}

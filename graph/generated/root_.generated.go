@@ -1275,7 +1275,7 @@ type Send implements Node {
   status: SendStatus!
   "How many of its recipients are dealt with."
   progress: SendProgress!
-  "The headline."
+  "The headline; of a template that prints the recipient, what it says without one, unless the send names a single user."
   title: String!
   "When it is to go out; null: it went out when it was accepted."
   sendAt: DateTime
@@ -1291,7 +1291,10 @@ type Send implements Node {
   edition: Int!
   "When it was edited last; null: it was not."
   editedAt: DateTime
-  "Recipients named one by one, 1,000 at most, whom it left out, and why; by identifier. A user credential is told of none."
+  """
+  Recipients named one by one whom it left out, and why; by identifier. Of a send that is expanded, these are only those whom nobody is known by, and duplicates:
+  of the others there are notifications. A user credential is told of none.
+  """
   skipped: [SkippedRecipient!]!
 }
 
@@ -1809,9 +1812,9 @@ type Mutation {
   """
   Changes what a send says: in every inbox, where live ones hear of it among ` + "`" + `changed` + "`" + `, and in what is yet to go out over other channels, attempts that are made
   again included. Counters, states and order stay, what is gone stays gone, and what has gone out over other channels stays as it was (` + "`" + `DeliveryAttempt.edition` + "`" + `
-  tells which it carried). Overrides and attachments stay. A send that was made of a template is rendered anew when ` + "`" + `data` + "`" + ` alone is given; once a text is given,
-  it stands for the template on every channel. Up to 2,000 inboxes are told when the answer arrives, the rest soon after. A send that was recalled, or was
-  cancelled before it went out, is a ` + "`" + `CONFLICT` + "`" + `. Secret key only.
+  tells which it carried). Overrides and attachments stay. A send that was made of a template is rendered anew when ` + "`" + `data` + "`" + ` alone is given, for each user where it
+  prints the recipient; once a text is given, it stands for the template on every channel and for all users. Up to 2,000 inboxes are told when the answer arrives, the
+  rest soon after. A send that was recalled, or was cancelled before it went out, is a ` + "`" + `CONFLICT` + "`" + `. Secret key only.
   """
   editSend("Which, and what it is to say." input: EditSendInput!): EditSendPayload!
   "Takes single notifications back, 1 to 100, whosever they are: they leave their inboxes, and what has not gone out over other channels does not. Secret key only."
@@ -2725,8 +2728,8 @@ input SendNotificationInput {
   "Who should hear."
   to: SendTargetInput!
   """
-  Identifier of a template that says it, with ` + "`" + `data` + "`" + ` and the recipient; then title, body, icon and url are left out. The inbox keeps one content for all recipients
-  of a send: a template that prints the recipient there is sent to one user at a time.
+  Identifier of a template that says it, with ` + "`" + `data` + "`" + ` and the recipient; then title, body, icon and url are left out. It is rendered for each channel and, where it
+  prints the recipient, for each user.
   """
   template: String
   "The headline; 1 to 1,024 bytes."
