@@ -12,6 +12,7 @@ import (
 type SegmentStore interface {
 	Segment(ctx context.Context, env model.EnvID, identifier string) (model.Segment, error)
 	SegmentByID(ctx context.Context, env model.EnvID, id model.SegmentID) (model.Segment, error)
+	SegmentsByID(ctx context.Context, env model.EnvID, ids []model.SegmentID) (map[model.SegmentID]model.Segment, error)
 	Segments(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Segment], error)
 	SegmentIDs(ctx context.Context, env model.EnvID, identifiers []string) (map[string]model.SegmentID, error)
 	CreateSegment(ctx context.Context, o model.Once, m model.Segment) (model.Outcome[model.Segment], error)
@@ -144,6 +145,11 @@ func (s *Segments) Find(ctx context.Context, env model.EnvID, identifier string)
 // ByID reads a segment by id.
 func (s *Segments) ByID(ctx context.Context, env model.EnvID, id model.SegmentID) (model.Segment, error) {
 	return s.Store.SegmentByID(ctx, env, id)
+}
+
+// ByIDs reads segments by id; those that are not there are absent.
+func (s *Segments) ByIDs(ctx context.Context, env model.EnvID, ids []model.SegmentID) (map[model.SegmentID]model.Segment, error) {
+	return s.Store.SegmentsByID(ctx, env, ids)
 }
 
 // IDs finds segments by identifier; those that do not exist are absent.

@@ -116,13 +116,18 @@ func (f *userFields) Segments(ctx context.Context, u *view.User) ([]*view.UserSe
 	if err != nil {
 		return nil, err
 	}
+	memberships := found[u.User.ID]
+	ids := make([]model.SegmentID, len(memberships))
+	for i, m := range memberships {
+		ids[i] = m.Segment
+	}
+	segments, err := f.Resolver.Segments.ByIDs(ctx, u.EnvID, ids)
+	if err != nil {
+		return nil, err
+	}
 	out := []*view.UserSegment{}
-	for _, m := range found[u.User.ID] {
-		segment, err := f.Resolver.Segments.ByID(ctx, u.EnvID, m.Segment)
-		if absent(err) != nil {
-			return nil, err
-		}
-		if err == nil { // or it was deleted since
+	for _, m := range memberships {
+		if segment, there := segments[m.Segment]; there { // or it was deleted since
 			out = append(out, &view.UserSegment{Segment: view.NewSegment(segment), SegmentMembership: m})
 		}
 	}

@@ -105,6 +105,7 @@ type Topics interface {
 type Segments interface {
 	Find(ctx context.Context, env model.EnvID, identifier string) (model.Segment, error)
 	ByID(ctx context.Context, env model.EnvID, id model.SegmentID) (model.Segment, error)
+	ByIDs(ctx context.Context, env model.EnvID, ids []model.SegmentID) (map[model.SegmentID]model.Segment, error)
 	List(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Segment], error)
 	Members(ctx context.Context, env model.EnvID, id model.SegmentID, page model.PageRequest) (model.Page[model.UserID], error)
 	OfUsers(ctx context.Context, env model.EnvID, users []model.UserID) (map[model.UserID][]model.SegmentMembership, error)

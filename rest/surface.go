@@ -35,6 +35,10 @@ type Access struct {
 	Class shed.Class
 	// Within bounds how long the request may take; zero: the surface's Timeout.
 	Within time.Duration
+	// Transfer says that a body, coming or going, takes as long as its client
+	// does. The request takes no place from others, whatever its Class; instead an
+	// environment, with a secret key, has four of them under way at once.
+	Transfer bool
 }
 
 // Surface is one dialect: what all its routes have in common. Fill it in
@@ -60,6 +64,8 @@ type Surface struct {
 	// Timeout bounds one request; zero: 10 s.
 	Timeout time.Duration
 	Log     *slog.Logger // nil: slog's default
+
+	transfers transfers
 }
 
 const (
@@ -124,12 +130,30 @@ func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (
 	if source == nil {
 		source = auth.SourceOf
 	}
+	if route.access.Transfer {
+		if err := s.Admission.Count(r.Context(), source(r).Address, 1); err != nil {
+			return 0, nil, err
+		}
+		return s.transfer(withWriter(r, w), route)
+	}
 	leave, err := s.Admission.Admit(r.Context(), source(r).Address, 1, route.access.Class)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer leave()
 	return route.handle(withWriter(r, w))
+}
+
+// transfer handles a request that is under way until all of it has been served.
+func (s *Surface) transfer(r *http.Request, route *Route) (status int, body any, err error) {
+	caller, err := auth.RequireSecret(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := s.transfers.begin(r.Context(), caller.Env.ID); err != nil {
+		return 0, nil, err
+	}
+	return route.handle(r)
 }
 
 // Page is the body of an answer that is HTML, without scripts, styles or anything

@@ -79,6 +79,16 @@ func (s *Store) SegmentByID(ctx context.Context, env model.EnvID, id model.Segme
 	return m, s.fail("reading segment", err)
 }
 
+// SegmentsByID reads segments by id; those that do not exist are absent.
+func (s *Store) SegmentsByID(ctx context.Context, env model.EnvID, ids []model.SegmentID) (map[model.SegmentID]model.Segment, error) {
+	l, err := s.segments(ctx, s.r, " and id in ("+idList(ids)+")", env)
+	out := make(map[model.SegmentID]model.Segment, len(l))
+	for _, m := range l {
+		out[m.ID] = m
+	}
+	return out, s.fail("reading segments", err)
+}
+
 // Segments lists the segments of an environment, newest first.
 func (s *Store) Segments(ctx context.Context, env model.EnvID, page model.PageRequest) (model.Page[model.Segment], error) {
 	query, args := byID("", "id", page)

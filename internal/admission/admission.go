@@ -44,19 +44,28 @@ func New(r Rates, gate *shed.Gate) *Desk {
 // error is KindRateLimited or KindUnavailable, with a time to come back after,
 // or ctx's.
 func (d *Desk) Admit(ctx context.Context, address string, n int, class shed.Class) (leave func(), err error) {
-	if d == nil {
+	if err := d.Count(ctx, address, n); err != nil {
+		return nil, err
+	}
+	if d == nil || d.gate == nil {
 		return func() {}, nil
 	}
+	return d.gate.Enter(ctx, class, partyOf(ctx))
+}
+
+// Count admits what takes as long as its caller does, and so no place: it looks
+// at the rates alone.
+func (d *Desk) Count(ctx context.Context, address string, n int) error {
+	if d == nil {
+		return nil
+	}
 	if wait, whose := d.wait(ctx, address, float64(n), time.Now()); wait > 0 {
-		return nil, &model.Error{
+		return &model.Error{
 			Kind: model.KindRateLimited, RetryAfter: wait,
 			Message: "too many requests of this " + whose + "; wait before the next one",
 		}
 	}
-	if d.gate == nil {
-		return func() {}, nil
-	}
-	return d.gate.Enter(ctx, class, partyOf(ctx))
+	return nil
 }
 
 // partyOf is the environment of the caller in ctx; all who have none are one.
