@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,14 @@ import (
 	"net/http"
 	"time"
 
+	"carillon/internal/cursor"
 	"carillon/internal/lab"
 )
 
 // expansionStory is a send to a topic that everybody is on, with all servers
 // killed again and again while they work on it: in the end everybody has it
-// once. Then another, which is cancelled on its way, with a kill right after:
+// once. Then what it says is edited, with a kill while inboxes are told: in the
+// end everybody was told once. Then another, which is cancelled on its way, with a kill right after:
 // it goes no further.
 type expansionStory struct {
 	users int
@@ -29,11 +32,13 @@ type expansionReport struct {
 	took      time.Duration // from the answer to the end, restarts included
 	cancelled int           // how many had the other when it was cancelled
 	told      int           // events of the subscription to the progress of the first
+	first     string        // its id
+	midway    bool          // the servers were killed while inboxes were told of the edit
 }
 
 func (r expansionReport) String() string {
-	return fmt.Sprintf("%d users, accepted within %s, killed when %v had it, ended after %s, as %d events told; another was cancelled when %d had it",
-		r.users, round(r.accepted), r.kills, round(r.took), r.told, r.cancelled)
+	return fmt.Sprintf("%d users, accepted within %s, killed when %v had it, ended after %s, as %d events told; killed midway through an edit: %t; another was cancelled when %d had it",
+		r.users, round(r.accepted), r.kills, round(r.took), r.told, r.midway, r.cancelled)
 }
 
 // acceptWithin is the longest that accepting a large send may take: ten times
@@ -62,6 +67,9 @@ func (c expansionStory) run(ctx context.Context, s *lab.Setup) (report expansion
 		return report, fmt.Errorf("making the crowd: %w", err)
 	}
 	if err := c.killed(ctx, w, &report); err != nil {
+		return report, err
+	}
+	if err := c.edited(ctx, w, &report); err != nil {
 		return report, err
 	}
 	if err := c.cancelled(ctx, w, &report); err != nil {
@@ -118,8 +126,48 @@ func (c expansionStory) killed(ctx context.Context, w *world, report *expansionR
 	if err != nil {
 		return fmt.Errorf("following the send: %w", err)
 	}
-	report.told = follower.events
+	report.told, report.first = follower.events, p.ID
 	return nil
+}
+
+// edited edits the first send, kills all servers while they tell the inboxes, and
+// waits until the last one has been told. A user is told by id, so the newest is
+// told last.
+func (c expansionStory) edited(ctx context.Context, w *world, report *expansionReport) error {
+	if err := w.client(0).EditSend(ctx, report.first, "edited", "edit"); err != nil {
+		return err
+	}
+	for _, s := range w.servers {
+		s.Kill()
+	}
+	for i := range w.servers {
+		if _, err := w.again(ctx, i); err != nil {
+			return err
+		}
+	}
+	client := lab.NewPatientClient(w.servers[0].URL, w.env.SecretKey, time.Minute)
+	defer client.Close()
+	return lab.Poll(ctx, insistFor, func() error {
+		var last lab.CrowdInbox
+		err := client.EachInbox(ctx, func(in lab.CrowdInbox) error { last = in; return errEnough })
+		if !errors.Is(err, errEnough) {
+			return err
+		}
+		if n, err := changes(last); err != nil || n < 2 {
+			report.midway = report.midway || err == nil
+			return cmp.Or(err, fmt.Errorf("%s has not been told of the edit", last.User))
+		}
+		return nil
+	})
+}
+
+// errEnough ends a look at inboxes.
+var errEnough = errors.New("that will do")
+
+// changes is how often an inbox has changed: its seq.
+func changes(in lab.CrowdInbox) (int64, error) {
+	p, err := cursor.DecodePosition(in.Position)
+	return p.Seq, err
 }
 
 // until waits until so many have a send, or it has ended, and holds its
@@ -180,21 +228,26 @@ func (c expansionStory) cancelled(ctx context.Context, w *world, report *expansi
 	return nil
 }
 
-// count looks into every inbox: the first send once, the second at most once
-// and in as many as its progress says.
+// count looks into every inbox: the first send once, as it was edited, the second
+// at most once and in as many as its progress says; and one change of the inbox for
+// each of the three.
 func (c expansionStory) count(ctx context.Context, w *world, cancelled int) error {
 	client := lab.NewPatientClient(w.servers[0].URL, w.env.SecretKey, time.Minute)
 	users, second := 0, 0
-	err := client.EachInbox(ctx, func(user string, titles []string, total int) error {
-		if user == w.users[0] {
+	err := client.EachInbox(ctx, func(in lab.CrowdInbox) error {
+		if in.User == w.users[0] {
 			return nil // who is not on the topic
 		}
 		users++
-		if len(titles) == 2 {
+		if len(in.Titles) == 2 {
 			second++
 		}
-		if len(titles) != total || titles[len(titles)-1] != "first" || total > 2 || total == 2 && titles[0] != "second" {
-			return fmt.Errorf("%s has %q, and %d by the counter", user, titles, total)
+		n, err := changes(in)
+		if err != nil {
+			return err
+		}
+		if len(in.Titles) != in.Total || in.Titles[len(in.Titles)-1] != "edited" || in.Total > 2 || in.Total == 2 && in.Titles[0] != "second" || n != int64(in.Total)+1 {
+			return fmt.Errorf("%s has %q, %d by the counter, and changed %d times", in.User, in.Titles, in.Total, n)
 		}
 		return nil
 	})

@@ -63,7 +63,7 @@ type Config struct {
 	MaxMutations        int `env:"MAX_MUTATIONS" envDefault:"10" doc:"root fields of a mutation"`
 	MaxDirectives       int `env:"MAX_DIRECTIVES" envDefault:"50" doc:"directives in a document"`
 	MaxUserCost         int `env:"MAX_COST_USER" envDefault:"5000" doc:"cost of an operation by a user: objects times list sizes"`
-	MaxSecretCost       int `env:"MAX_COST_SECRET" envDefault:"20000" doc:"the same for a secret key"`
+	MaxSecretCost       int `env:"MAX_COST_SECRET" envDefault:"20000" doc:"the same for a secret key; a previewSegment or an exportUser costs 4,000"`
 	MaxBody             int `env:"MAX_BODY" envDefault:"1048576" doc:"bytes of a request body"`
 	MaxFrame            int `env:"MAX_FRAME" envDefault:"262144" doc:"bytes of a WebSocket message from a client"`
 	MaxConnections      int `env:"MAX_CONNECTIONS" envDefault:"20000" doc:"WebSockets and event streams of this process"`

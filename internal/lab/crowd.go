@@ -154,10 +154,35 @@ func (c *Client) Cancel(ctx context.Context, id string) (Progress, error) {
 	return out.CancelSend.Send.progress(), nil
 }
 
-// EachInbox reads the titles in every user's inbox, the newest ten of each.
-func (c *Client) EachInbox(ctx context.Context, each func(user string, titles []string, total int) error) error {
+// EditSend changes the headline of a send.
+func (c *Client) EditSend(ctx context.Context, id, title, key string) error {
+	var out struct {
+		EditSend struct {
+			UserErrors []userError
+		}
+	}
+	const edit = `mutation ($id: ID!, $title: String!, $key: String!) { editSend(input: {id: $id, title: $title, idempotencyKey: $key}) { userErrors { code path message } } }`
+	if err := c.Do(ctx, edit, map[string]any{"id": id, "title": title, "key": key}, &out); err != nil {
+		return err
+	}
+	if len(out.EditSend.UserErrors) > 0 {
+		return &AnswerError{http.StatusOK, fmt.Sprint(out.EditSend.UserErrors)}
+	}
+	return nil
+}
+
+// CrowdInbox is the inbox of one of many.
+type CrowdInbox struct {
+	User     string
+	Titles   []string // the newest ten
+	Total    int
+	Position string
+}
+
+// EachInbox reads every user's inbox, newest user first.
+func (c *Client) EachInbox(ctx context.Context, each func(CrowdInbox) error) error {
 	const list = `query ($after: PageCursor) {
-		users(first: 100, after: $after) { nodes { identifier inbox(first: 10) { nodes { title } counters { total } } } pageInfo { hasNextPage endCursor } }
+		users(first: 100, after: $after) { nodes { identifier inbox(first: 10) { nodes { title } counters { total } position } } pageInfo { hasNextPage endCursor } }
 	}`
 	var after *string
 	for {
@@ -168,6 +193,7 @@ func (c *Client) EachInbox(ctx context.Context, each func(user string, titles []
 					Inbox      struct {
 						Nodes    []struct{ Title string }
 						Counters struct{ Total int }
+						Position string
 					}
 				}
 				PageInfo struct {
@@ -180,11 +206,11 @@ func (c *Client) EachInbox(ctx context.Context, each func(user string, titles []
 			return err
 		}
 		for _, u := range out.Users.Nodes {
-			titles := make([]string, len(u.Inbox.Nodes))
-			for i, n := range u.Inbox.Nodes {
-				titles[i] = n.Title
+			one := CrowdInbox{User: u.Identifier, Total: u.Inbox.Counters.Total, Position: u.Inbox.Position}
+			for _, n := range u.Inbox.Nodes {
+				one.Titles = append(one.Titles, n.Title)
 			}
-			if err := each(u.Identifier, titles, u.Inbox.Counters.Total); err != nil {
+			if err := each(one); err != nil {
 				return err
 			}
 		}
