@@ -18,11 +18,18 @@ import (
 // lean is a client that costs so little that there can be many of it beside the
 // server that it asks: requests are written as they were made beforehand.
 type lean struct {
-	addr string
+	addr   string
+	places chan struct{} // as many requests as may be under way; others wait
 
 	mu   sync.Mutex
 	idle []*leanConn
 }
+
+// leanMost bounds the connections: the proxies and servers of stories beside this
+// one need files, too.
+const leanMost = 4000
+
+func newLean(addr string) *lean { return &lean{addr: addr, places: make(chan struct{}, leanMost)} }
 
 type leanConn struct {
 	net.Conn
@@ -41,6 +48,8 @@ const leanPatience = 20 * time.Second
 // ask gives the answer's status, whether it says when to come back, and whether
 // it did what was asked.
 func (l *lean) ask(ctx context.Context, request []byte) (status int, comeBack, done bool, err error) {
+	l.places <- struct{}{}
+	defer func() { <-l.places }()
 	c, err := l.take(ctx)
 	if err != nil {
 		return 0, false, false, err

@@ -135,7 +135,7 @@ func (r *overloadRun) begin(ctx context.Context, s *lab.Setup) error {
 		return err
 	}
 	addr := strings.TrimPrefix(w.servers[0].URL, "http://")
-	r.client = &lean{addr: addr}
+	r.client = newLean(addr)
 	if r.loud, err = r.requests(ctx, addr, appName, w.env); err != nil {
 		return err
 	}
