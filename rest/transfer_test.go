@@ -26,40 +26,36 @@ func TestTransfersTakeNoPlaces(t *testing.T) {
 		})
 		router.Handle(s, "GET /v3/x", rest.Access{}, func(*http.Request) (int, any, error) { return http.StatusOK, "x", nil })
 	})
-	ask := func(method, path string) *http.Response {
+	ask := func(method, path string) (status int, again, body string) {
 		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, http.NoBody)
 		if err != nil {
 			t.Error(err)
-			return nil
+			return 0, "", ""
 		}
 		req.Header.Set("X-Acme", "key")
 		res, err := server.Client().Do(req)
 		if err != nil {
 			t.Error(err)
-			return nil
+			return 0, "", ""
 		}
-		t.Cleanup(func() { res.Body.Close() })
-		return res
+		defer res.Body.Close()
+		said, _ := io.ReadAll(res.Body)
+		return res.StatusCode, res.Header.Get("Retry-After"), string(said)
 	}
 	statuses := make(chan int, 4)
 	for range 4 {
 		go func() {
-			if res := ask(http.MethodPost, "/v3/files"); res != nil {
-				statuses <- res.StatusCode
-			}
+			status, _, _ := ask(http.MethodPost, "/v3/files")
+			statuses <- status
 		}()
 		<-arrived
 	}
-	if res := ask(http.MethodGet, "/v3/x"); res == nil || res.StatusCode != http.StatusOK {
-		t.Errorf("beside uploads another request gets %v", res)
+	if status, _, _ := ask(http.MethodGet, "/v3/x"); status != http.StatusOK {
+		t.Errorf("beside uploads another request gets %d", status)
 	}
-	res := ask(http.MethodPost, "/v3/files")
-	if res == nil {
-		t.FailNow()
-	}
-	said, _ := io.ReadAll(res.Body)
-	if res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "10" || !strings.Contains(string(said), "four uploads and downloads") {
-		t.Errorf("a fifth gets %d, %v, %s", res.StatusCode, res.Header, said)
+	status, again, said := ask(http.MethodPost, "/v3/files")
+	if status != http.StatusTooManyRequests || again != "10" || !strings.Contains(said, "four uploads and downloads") {
+		t.Errorf("a fifth gets %d, %q, %s", status, again, said)
 	}
 	close(done)
 	for range 4 {
@@ -69,7 +65,7 @@ func TestTransfersTakeNoPlaces(t *testing.T) {
 	}
 	go func() { <-arrived }()
 	for end := time.Now().Add(10 * time.Second); ; { // places are free a moment after the answers
-		if res := ask(http.MethodPost, "/v3/files"); res != nil && res.StatusCode == http.StatusOK {
+		if status, _, _ := ask(http.MethodPost, "/v3/files"); status == http.StatusOK {
 			return
 		}
 		if time.Now().After(end) {
