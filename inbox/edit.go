@@ -94,20 +94,7 @@ func (s *Service) speak(ctx context.Context, m model.Send, ids []model.UserID) (
 	return s.Templates.Personal(ctx, m.EnvID, model.PersonalTexts{Template: options[m.ID].Template, Content: &m.Content, Users: users})
 }
 
-// editDue tells inboxes of what was edited and they have not been told, until none
-// is left or it has done so much that others get a turn, and there may be more. Any
-// number of processes may do so at once.
+// editDue tells inboxes of what was edited and they have not been told: see inTurns.
 func (s *Service) editDue(ctx context.Context) (more bool, err error) {
-	for range sweepAtOnce {
-		within, cancel := context.WithTimeout(ctx, sweepTime)
-		env, id, found, err := s.Store.EditedSend(within)
-		cancel()
-		if err != nil || !found {
-			return false, err
-		}
-		if _, err := s.spread(ctx, env, id); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
+	return inTurns(ctx, s.Store.EditedSend, s.spread)
 }

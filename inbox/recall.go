@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"carillon/model"
@@ -58,27 +57,9 @@ func (s *Service) recallNext(ctx context.Context, env model.EnvID, id model.Send
 	return more, err
 }
 
-// recallDue takes notifications away whose sends have been recalled, until none is
-// left or it has done so much that others get a turn, and there may be more. Sends
-// take turns; one that fails is passed over until the next call. Any number of
-// processes may do so at once.
+// recallDue takes notifications away whose sends have been recalled: see inTurns.
 func (s *Service) recallDue(ctx context.Context) (more bool, err error) {
-	var (
-		passed []model.SendID
-		failed []error
-	)
-	for range sweepAtOnce {
-		within, cancel := context.WithTimeout(ctx, sweepTime)
-		env, id, found, err := s.Store.RecallingSend(within, passed)
-		cancel()
-		if err != nil || !found {
-			return false, errors.Join(append(failed, err)...)
-		}
-		if _, err := s.recallNext(ctx, env, id); err != nil {
-			passed, failed = append(passed, id), append(failed, err)
-		}
-	}
-	return true, errors.Join(failed...)
+	return inTurns(ctx, s.Store.RecallingSend, s.recallNext)
 }
 
 // RecallNotifications takes 1 to model.MaxRecall notifications of an environment

@@ -39,7 +39,7 @@ type Store interface {
 	Sends(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.Send, error)
 	SendOptions(ctx context.Context, env model.EnvID, ids []model.SendID) (map[model.SendID]model.SendOptions, error)
 	EditSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID, change model.ContentChange) (model.Outcome[model.Send], error)
-	EditedSend(ctx context.Context) (env model.EnvID, id model.SendID, found bool, err error)
+	EditedSend(ctx context.Context, except []model.SendID) (env model.EnvID, id model.SendID, found bool, err error)
 	SpreadEdit(ctx context.Context, env model.EnvID, id model.SendID, limit int, speak model.Speaker) (more bool, hints []model.Hint, err error)
 	UsersByID(ctx context.Context, env model.EnvID, ids []model.UserID) ([]model.User, error)
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"carillon/model"
 )
 
 const (
@@ -43,6 +45,32 @@ func (s *Service) sweep(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// inTurns goes on with sends until none is left or it has done so much that others
+// get a turn, and there may be more. The sends take turns; one that fails is passed
+// over until the next call. Any number of processes may do so at once.
+func inTurns(
+	ctx context.Context,
+	find func(ctx context.Context, except []model.SendID) (env model.EnvID, id model.SendID, found bool, err error),
+	goOn func(ctx context.Context, env model.EnvID, id model.SendID) (more bool, err error),
+) (more bool, err error) {
+	var (
+		passed []model.SendID
+		failed []error
+	)
+	for range sweepAtOnce {
+		within, cancel := context.WithTimeout(ctx, sweepTime)
+		env, id, found, err := find(within, passed)
+		cancel()
+		if err != nil || !found {
+			return false, errors.Join(append(failed, err)...)
+		}
+		if _, err := goOn(ctx, env, id); err != nil {
+			passed, failed = append(passed, id), append(failed, err)
+		}
+	}
+	return true, errors.Join(failed...)
 }
 
 // RunSweeper expires what is due, and goes on with what is being recalled or was

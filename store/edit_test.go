@@ -97,13 +97,16 @@ func TestEdit(t *testing.T) {
 		if more, _, err := s.SpreadEdit(ctx, elsewhere, p.Send.ID, 1, nil); err != nil || more {
 			t.Errorf("another environment goes on with it: %t, %v", more, err)
 		}
-		if env, id, found, err := s.EditedSend(ctx); err != nil || !found || env != f.env || id != p.Send.ID {
+		if env, id, found, err := s.EditedSend(ctx, nil); err != nil || !found || env != f.env || id != p.Send.ID {
 			t.Errorf("found %d %d %t, %v", env, id, found, err)
+		}
+		if _, _, found, err := s.EditedSend(ctx, []model.SendID{p.Send.ID}); err != nil || found {
+			t.Errorf("found one that is passed over: %t, %v", found, err)
 		}
 		if hints := f.spread(t, p.Send.ID, 1); len(hints) != 1 || hints[0].Key.ID != int64(eve.ID) || hints[0].Change.Changed[0].Content.Title != "Correct" {
 			t.Errorf("the rest is told %+v", hints)
 		}
-		if _, _, found, err := s.EditedSend(ctx); err != nil || found {
+		if _, _, found, err := s.EditedSend(ctx, nil); err != nil || found {
 			t.Errorf("it is not at its end: %v", err)
 		}
 		missed, err := s.Changes(ctx, f.env, ada.ID, seq)
