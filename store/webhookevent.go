@@ -67,7 +67,10 @@ func (s *Store) ListWebhookEvents(ctx context.Context, ref model.WebhookEndpoint
 	where.add("env_id = ?", ref.Env)
 	where.add("endpoint_id = ?", ref.ID)
 	where.add("exists (select 1 from webhook_endpoints e where e.env_id = webhook_events.env_id and e.id = webhook_events.endpoint_id)")
-	if states != nil {
+	switch {
+	case len(states) == 1: // SQLite knows by this alone that an index of failed ones will do
+		where.add("state = ?", int16(states[0]))
+	case states != nil:
 		where.add("state in (?)", bun.List(column(states, func(s model.WebhookState) int16 { return int16(s) })))
 	}
 	if k := page.After; k != nil {
