@@ -72,17 +72,17 @@ func startEmbedded(t *testing.T, settings ...string) *embedded {
 	return e
 }
 
-// eventually waits until ok is true, for ten seconds at most.
+// eventually waits until ok is true, for a minute at most: what is tried again may have just missed a turn.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("waited ten seconds for %s", what)
+	t.Fatalf("waited a minute for %s", what)
 }
 
 // cli runs one command beside the server and returns its exit status.

@@ -23,18 +23,19 @@ type watching struct {
 func (f *fixture) watch(t testing.TB, s *delivery.Service, o delivery.WatchOptions) *watching {
 	t.Helper()
 	w := &watching{woken: make(chan struct{}, 1), state: map[model.DeliveryID]string{}}
-	stream, err := s.WatchDeliveries(t.Context(), f.env.ID, o, func() {
+	wake := func() {
 		select {
 		case w.woken <- struct{}{}:
-		default:
+		default: // it is awake
 		}
-	})
+	}
+	stream, err := s.WatchDeliveries(t.Context(), f.env.ID, o, wake)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stream.Close)
 	w.Stream = stream
-	w.woken <- struct{}{}
+	wake()
 	return w
 }
 
