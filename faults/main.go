@@ -79,8 +79,8 @@ func stories(seed uint64) []story {
 			between: [2]time.Duration{500 * time.Millisecond, 1500 * time.Millisecond},
 		}.run)},
 		{"webhooks", both, told(deliveriesStory{
-			carry: events,
-			kills: 60, senders: 4, every: 10 * time.Millisecond, users: 30, lease: 3 * time.Second, seed: seed,
+			carry: events, // which an endpoint takes a hundred of a second
+			kills: 60, senders: 1, every: 40 * time.Millisecond, users: 30, lease: 3 * time.Second, seed: seed,
 			between: [2]time.Duration{500 * time.Millisecond, 1500 * time.Millisecond},
 		}.run)},
 		{"isolation", both, told(isolationStory{each: 15 * time.Second, every: 20 * time.Millisecond, lease: 3 * time.Second, late: 20 * time.Second}.run)},
