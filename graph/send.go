@@ -203,18 +203,26 @@ func blocks(in []*generated.BlockInput) []model.Block {
 	return out
 }
 
+// toSend does something to the send that an application names, unless it was
+// refused before.
+func toSend(before error, named string, do func(model.SendID) (model.Outcome[model.Send], error)) (out model.Outcome[model.Send], err error) {
+	if before != nil {
+		return out, before
+	}
+	id, ok := sendID(named)
+	if !ok {
+		return out, unknownID("id")
+	}
+	out, err = do(id)
+	return out, elsewhere(err, unknownID("id"))
+}
+
 func (m *mutation) CancelSend(ctx context.Context, in generated.CancelSendInput) (*generated.CancelSendPayload, error) {
 	p := &generated.CancelSendPayload{}
 	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
-	id, ok := sendID(in.ID)
-	if err == nil && !ok {
-		err = unknownID("id")
-	}
-	var out model.Outcome[model.Send]
-	if err == nil {
-		out, err = m.Sends.Cancel(ctx, d.env, d.once, id)
-		err = elsewhere(err, unknownID("id"))
-	}
+	out, err := toSend(err, in.ID, func(id model.SendID) (model.Outcome[model.Send], error) {
+		return m.Sends.Cancel(ctx, d.env, d.once, id)
+	})
 	if stop, err := refused(err, &p.UserErrors); stop {
 		return p, err
 	}
@@ -225,15 +233,9 @@ func (m *mutation) CancelSend(ctx context.Context, in generated.CancelSendInput)
 func (m *mutation) RecallSend(ctx context.Context, in generated.RecallSendInput) (*generated.RecallSendPayload, error) {
 	p := &generated.RecallSendPayload{}
 	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
-	id, ok := sendID(in.ID)
-	if err == nil && !ok {
-		err = unknownID("id")
-	}
-	var out model.Outcome[model.Send]
-	if err == nil {
-		out, err = m.Inbox.RecallSend(ctx, d.env, d.once, id)
-		err = elsewhere(err, unknownID("id"))
-	}
+	out, err := toSend(err, in.ID, func(id model.SendID) (model.Outcome[model.Send], error) {
+		return m.Inbox.RecallSend(ctx, d.env, d.once, id)
+	})
 	if stop, err := refused(err, &p.UserErrors); stop {
 		return p, err
 	}
@@ -244,19 +246,13 @@ func (m *mutation) RecallSend(ctx context.Context, in generated.RecallSendInput)
 func (m *mutation) EditSend(ctx context.Context, in generated.EditSendInput) (*generated.EditSendPayload, error) {
 	p := &generated.EditSendPayload{}
 	d, err := byApplication(ctx, take(&in.IdempotencyKey), in)
-	id, ok := sendID(in.ID)
-	if err == nil && !ok {
-		err = unknownID("id")
+	change := model.ContentChange{Title: in.Title, Body: in.Body, Icon: in.Icon, URL: in.URL, Data: in.Data}
+	if in.Blocks != nil {
+		change.Blocks = blocks(in.Blocks)
 	}
-	var out model.Outcome[model.Send]
-	if err == nil {
-		change := model.ContentChange{Title: in.Title, Body: in.Body, Icon: in.Icon, URL: in.URL, Data: in.Data}
-		if in.Blocks != nil {
-			change.Blocks = blocks(in.Blocks)
-		}
-		out, err = m.Inbox.EditSend(ctx, d.env, d.once, id, change)
-		err = elsewhere(err, unknownID("id"))
-	}
+	out, err := toSend(err, in.ID, func(id model.SendID) (model.Outcome[model.Send], error) {
+		return m.Inbox.EditSend(ctx, d.env, d.once, id, change)
+	})
 	if stop, err := refused(err, &p.UserErrors); stop {
 		return p, err
 	}

@@ -50,16 +50,8 @@ func (s *Store) EditSend(ctx context.Context, env model.EnvID, o model.Once, id 
 // EditedSend finds a send, of any environment, of whose edit some inboxes have
 // not been told: the one that has come least far, but for some.
 func (s *Store) EditedSend(ctx context.Context, except []model.SendID) (env model.EnvID, id model.SendID, found bool, err error) {
-	where := conditions{}
-	where.add("editing = 1")
-	if len(except) > 0 {
-		where.add("id not in (?)", bun.List(except))
-	}
-	err = s.r.NewRaw("select env_id, id from sends "+where.sql()+" order by edit_reached, env_id, id limit 1", where.args...).Scan(ctx, &env, &id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, 0, false, nil
-	}
-	return env, id, err == nil, s.fail("finding what was edited", err)
+	env, id, found, err = s.leastFar(ctx, "editing = 1", "edit_reached", except)
+	return env, id, found, s.fail("finding what was edited", err)
 }
 
 // editing is how far the edit of a send has come.

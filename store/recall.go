@@ -40,16 +40,23 @@ func (s *Store) RecallSend(ctx context.Context, env model.EnvID, o model.Once, i
 // RecallingSend finds a send, of any environment, that is being recalled: the one
 // that has come least far, but for some.
 func (s *Store) RecallingSend(ctx context.Context, except []model.SendID) (env model.EnvID, id model.SendID, found bool, err error) {
+	env, id, found, err = s.leastFar(ctx, "recall = 1", "recall_reached", except)
+	return env, id, found, s.fail("finding what is being recalled", err)
+}
+
+// leastFar finds the send, of those of any environment with work left and not
+// excepted, whose work has reached the fewest users.
+func (s *Store) leastFar(ctx context.Context, left, reached string, except []model.SendID) (env model.EnvID, id model.SendID, found bool, err error) {
 	where := conditions{}
-	where.add("recall = 1")
+	where.add(left)
 	if len(except) > 0 {
 		where.add("id not in (?)", bun.List(except))
 	}
-	err = s.r.NewRaw("select env_id, id from sends "+where.sql()+" order by recall_reached, env_id, id limit 1", where.args...).Scan(ctx, &env, &id)
+	err = s.r.NewRaw("select env_id, id from sends "+where.sql()+" order by "+reached+", env_id, id limit 1", where.args...).Scan(ctx, &env, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, 0, false, nil
 	}
-	return env, id, err == nil, s.fail("finding what is being recalled", err)
+	return env, id, err == nil, err
 }
 
 // RecallNext goes on with a send that is being recalled: it turns the
