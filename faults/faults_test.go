@@ -268,6 +268,16 @@ func TestEventsOfEndpointsSurviveKills(t *testing.T) {
 	})
 }
 
+func TestStaleResultsAreRefused(t *testing.T) {
+	t.Parallel()
+	onProduction(t, built(t), func(t *testing.T, name, binary string) { // embedded, nobody else has what one had
+		report := tell(t, name, binary, freezeStory{rounds: 1, held: 6, lease: 3 * time.Second, senders: 2, users: 8, seed: 1}.run)
+		if report.deliveries == 0 || report.events == 0 {
+			t.Log("the server had given up all that was under way when it stopped, as chance has it on a slow machine")
+		}
+	})
+}
+
 func TestTroubleOfOneAppDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {

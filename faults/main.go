@@ -83,6 +83,7 @@ func stories(seed uint64) []story {
 			kills: 60, senders: 1, every: 40 * time.Millisecond, users: 30, lease: 3 * time.Second, seed: seed,
 			between: [2]time.Duration{500 * time.Millisecond, 1500 * time.Millisecond},
 		}.run)},
+		{"freeze", both, told(freezeStory{rounds: 3, held: 8, lease: 5 * time.Second, still: 30 * time.Second, senders: 4, users: 30, seed: seed}.run)},
 		{"isolation", both, told(isolationStory{each: 15 * time.Second, every: 20 * time.Millisecond, lease: 3 * time.Second, late: 20 * time.Second}.run)},
 		{"migrate", both, told(migrateStory{races: 20, kills: 50, row: 4, seed: seed}.run)},
 	}
