@@ -16,7 +16,7 @@ type Queue interface {
 	DueLanes(ctx context.Context) ([]model.DueLane, error)
 	ClaimDeliveries(ctx context.Context, claims []model.LaneClaim, lease time.Duration) ([]model.ClaimedDelivery, error)
 	MarkSuspect(ctx context.Context, env model.EnvID, id model.DeliveryID, fence int64) (marked bool, err error)
-	FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (counted map[model.DeliveryID]bool, err error)
+	FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (counted map[model.Claim]bool, err error)
 	ExpireDeliveries(ctx context.Context, limit int) (int, error)
 	ReserveRate(ctx context.Context, ref model.ProviderRef, n int) (wait time.Duration, err error)
 	PauseProvider(ctx context.Context, ref model.ProviderRef, trouble string) (paused bool, err error)

@@ -296,9 +296,9 @@ func (s *Service) announce(ctx context.Context, since time.Time, envs ...model.E
 }
 
 // environmentsOf lists whose deliveries those are that counted.
-func environmentsOf(batch []model.FinishedDelivery, counted map[model.DeliveryID]bool) (envs []model.EnvID) {
+func environmentsOf(batch []model.FinishedDelivery, counted map[model.Claim]bool) (envs []model.EnvID) {
 	for _, f := range batch {
-		if counted[f.ID] && !slices.Contains(envs, f.EnvID) {
+		if counted[f.Claim()] && !slices.Contains(envs, f.EnvID) {
 			envs = append(envs, f.EnvID)
 		}
 	}

@@ -313,9 +313,9 @@ func (s *Service) recordBatch(ctx context.Context, batch []model.FinishedDeliver
 }
 
 // count keeps the numbers, and logs what a person should know.
-func (s *Service) count(ctx context.Context, batch []model.FinishedDelivery, counted map[model.DeliveryID]bool) {
+func (s *Service) count(ctx context.Context, batch []model.FinishedDelivery, counted map[model.Claim]bool) {
 	for _, f := range batch {
-		if !counted[f.ID] {
+		if !counted[f.Claim()] {
 			s.stats.lost.Add(1)
 			continue
 		}

@@ -413,7 +413,7 @@ type refusing struct {
 	user model.UserID
 }
 
-func (r refusing) FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (map[model.DeliveryID]bool, error) {
+func (r refusing) FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (map[model.Claim]bool, error) {
 	for _, d := range done {
 		if d.UserID == r.user && d.State == model.DeliverySent {
 			return nil, errors.New("this row cannot be written")

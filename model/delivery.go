@@ -167,6 +167,16 @@ type ClaimedDelivery struct {
 	Elapsed time.Duration // since it was first claimed
 }
 
+// Claim is one hold on a delivery: the next one has another fence.
+type Claim struct {
+	Env      EnvID
+	Delivery DeliveryID
+	Fence    int64
+}
+
+// Claim is the hold that the delivery was claimed by.
+func (c ClaimedDelivery) Claim() Claim { return Claim{c.EnvID, c.ID, c.Fence} }
+
 // FinishedDelivery is what became of a claimed one. With Delay it is due again
 // then, in State QUEUED.
 type FinishedDelivery struct {

@@ -76,3 +76,56 @@ func paged(list func(model.DeliveryFilter, model.PageRequest) model.Page[model.D
 	}
 	return ids
 }
+
+// TestOnlyTheLastClaimCounts records two results of one delivery together: that of
+// a claim that was lost, with an attempt, and that of the one that took it over,
+// which put it back. Nothing of the first may stay.
+func TestOnlyTheLastClaimCounts(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		f := newSends(t, s, 1)
+		p := f.pending(t, f.users...)
+		p.Deliveries = []model.PlannedDelivery{{Delivery: model.Delivery{
+			ID: "d1", EnvID: f.env, NotificationID: p.Notifications[0].ID, UserID: f.users[0].ID, SendID: p.Send.ID, Channel: model.ChannelEmail,
+			State: model.DeliveryQueued, Reason: model.ReasonEnvDefault, Address: "a@example.com", CreatedAt: f.now,
+		}}}
+		f.mustSave(t, p)
+		claim := func() model.FinishedDelivery {
+			t.Helper()
+			// The lease is over at once.
+			claimed, err := s.ClaimDeliveries(t.Context(), []model.LaneClaim{{Lane: model.Lane{Env: f.env, Channel: model.ChannelEmail}, Limit: 1}}, 0)
+			if err != nil || len(claimed) != 1 {
+				t.Fatalf("claimed %+v, %v", claimed, err)
+			}
+			return model.FinishedDelivery{ClaimedDelivery: claimed[0]}
+		}
+		tried := func(d model.FinishedDelivery) model.FinishedDelivery {
+			d.State, d.Attempt, d.Dead = model.DeliveryFailed, 1, true
+			d.Attempts = []model.Attempt{{Delivery: "d1", N: 1, StartedAt: f.now}}
+			return d
+		}
+		finish := func(counts int, done ...model.FinishedDelivery) {
+			t.Helper()
+			counted, err := s.FinishDeliveries(t.Context(), done)
+			if err != nil || len(counted) != 1 || !counted[done[counts].Claim()] {
+				t.Fatalf("counted %v, %v", counted, err)
+			}
+		}
+		attempts := func(want int) {
+			t.Helper()
+			if got, err := s.Attempts(t.Context(), f.env, []model.DeliveryID{"d1"}); err != nil || len(got["d1"]) != want {
+				t.Errorf("attempts %+v, %v; want %d", got, err, want)
+			}
+		}
+		stale, back := tried(claim()), claim()
+		back.State = model.DeliveryQueued
+		finish(1, stale, back)
+		attempts(0)
+		if dead, err := s.Suppressed(t.Context(), []model.ChannelAddress{{Env: f.env, Channel: model.ChannelEmail, Address: "a@example.com"}}); err != nil || len(dead) > 0 {
+			t.Errorf("suppressed %v, %v", dead, err)
+		}
+		stale, last := tried(claim()), tried(claim())
+		finish(0, last, stale)
+		attempts(1)
+	})
+}

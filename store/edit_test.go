@@ -293,7 +293,7 @@ func TestAttemptsKeepTheirEdition(t *testing.T) {
 		}
 		done := model.FinishedDelivery{ClaimedDelivery: claimed[0], Attempts: []model.Attempt{{Delivery: "d1", N: 1, StartedAt: f.now, Edition: 2}}}
 		done.State = model.DeliverySent
-		if counted, err := s.FinishDeliveries(t.Context(), []model.FinishedDelivery{done}); err != nil || !counted["d1"] {
+		if counted, err := s.FinishDeliveries(t.Context(), []model.FinishedDelivery{done}); err != nil || !counted[done.Claim()] {
 			t.Fatalf("counted %v, %v", counted, err)
 		}
 		got, err := s.Attempts(t.Context(), f.env, []model.DeliveryID{"d1"})

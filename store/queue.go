@@ -127,12 +127,12 @@ func (s *Store) MarkSuspect(ctx context.Context, env model.EnvID, id model.Deliv
 }
 
 // FinishDeliveries records what became of claimed deliveries, with their
-// attempts, in one transaction, and returns the ids of those that counted: a
-// delivery that another worker has claimed meanwhile, or that was cancelled, is
-// left as it is.
-func (s *Store) FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (counted map[model.DeliveryID]bool, err error) {
+// attempts, in one transaction, and returns the claims of those that counted: a
+// delivery that has been claimed anew meanwhile, by whomever, or that was
+// cancelled, is left as it is. Of several claims on one delivery, the last counts.
+func (s *Store) FinishDeliveries(ctx context.Context, done []model.FinishedDelivery) (counted map[model.Claim]bool, err error) {
 	err = s.write(ctx, "finishing deliveries", func(ctx context.Context, tx bun.Tx) error {
-		counted = make(map[model.DeliveryID]bool, len(done))
+		counted = make(map[model.Claim]bool, len(done))
 		if s.dialect.arrays {
 			if err := byIndex(ctx, tx); err != nil {
 				return err
@@ -148,7 +148,7 @@ func (s *Store) FinishDeliveries(ctx context.Context, done []model.FinishedDeliv
 	return counted, err
 }
 
-func (s *Store) finish(ctx context.Context, tx bun.Tx, done []model.FinishedDelivery, counted map[model.DeliveryID]bool) error {
+func (s *Store) finish(ctx context.Context, tx bun.Tx, done []model.FinishedDelivery, counted map[model.Claim]bool) error {
 	now := micros(s.now())
 	clock, clockArgs := s.dialectNow()
 	var list, attempts values
@@ -158,20 +158,21 @@ func (s *Store) finish(ctx context.Context, tx bun.Tx, done []model.FinishedDeli
 	var ids []struct {
 		EnvID model.EnvID
 		ID    model.DeliveryID
+		Fence int64
 	}
 	if err := tx.NewRaw(`with x (env_id, id, fence, state, reason, attempt, tries, lost, delay, provider_id, message_id, detail) as (values `+list.String()+`)
 		update deliveries set state = x.state, reason = x.reason, attempt = x.attempt, tries = x.tries, lost = x.lost, run_at = `+clock+` + x.delay,
 			provider_id = x.provider_id, message_id = x.message_id, detail = x.detail, updated_at = ?
 		from x where deliveries.env_id = x.env_id and deliveries.id = x.id and deliveries.fence = x.fence and deliveries.state = 2
-		returning deliveries.env_id, deliveries.id`, slices.Concat(list.args, clockArgs, []any{now})...).Scan(ctx, &ids); err != nil {
+		returning deliveries.env_id, deliveries.id, deliveries.fence`, slices.Concat(list.args, clockArgs, []any{now})...).Scan(ctx, &ids); err != nil {
 		return err
 	}
 	for _, r := range ids {
-		counted[r.ID] = true
+		counted[model.Claim{Env: r.EnvID, Delivery: r.ID, Fence: r.Fence}] = true
 	}
 	var ended []model.Delivery
 	for _, f := range done {
-		if !counted[f.ID] {
+		if !counted[f.Claim()] {
 			continue
 		}
 		ended = append(ended, f.Delivery)
@@ -188,9 +189,9 @@ func (s *Store) finish(ctx context.Context, tx bun.Tx, done []model.FinishedDeli
 // buryDead takes addresses out of use that a provider called dead: a device
 // loses its token, an added address is disabled, and one of a profile is
 // suppressed.
-func (s *Store) buryDead(ctx context.Context, tx bun.Tx, done []model.FinishedDelivery, counted map[model.DeliveryID]bool) error {
+func (s *Store) buryDead(ctx context.Context, tx bun.Tx, done []model.FinishedDelivery, counted map[model.Claim]bool) error {
 	for _, f := range done {
-		if f.Dead && counted[f.ID] {
+		if f.Dead && counted[f.Claim()] {
 			if err := s.bury(ctx, tx, f.Delivery, model.SuppressedBounce, f.Detail); err != nil {
 				return fmt.Errorf("burying an address: %w", err)
 			}
