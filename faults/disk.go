@@ -7,14 +7,17 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"carillon/internal/lab"
 )
 
-// diskStory is a disk that is full now and then, under a steady load: what
-// cannot be written is refused, what can be read is read, and nothing is lost.
+// diskStory is a disk of the database that is full now and then, under a steady
+// load: what cannot be written is refused, what can be read is read, and nothing is
+// lost. PostgreSQL refuses what it has no room for in its tables; when there is none
+// for its log, it breaks down, and is started again when there is.
 type diskStory struct {
 	rounds  int
 	each    time.Duration // how long it is full
@@ -41,12 +44,11 @@ var errNoMount = errors.New("no disk of its own can be mounted here")
 // run tells the story on s. The error says which promise was broken.
 func (d diskStory) run(ctx context.Context, s *lab.Setup) (report diskReport, err error) {
 	report = diskReport{load: &load{seed: d.seed}, back: new(timings)}
-	disk := filepath.Join(s.Dir, "data")
-	unmount, err := mountDisk(disk, 64<<20)
+	disks, unmount, err := mountDisks(ctx, s)
+	defer func() { err = errors.Join(err, unmount()) }()
 	if err != nil {
 		return report, err
 	}
-	defer func() { err = errors.Join(err, unmount()) }()
 	w, err := newWorld(ctx, s, d.users)
 	if err != nil {
 		return report, err
@@ -70,8 +72,10 @@ func (d diskStory) run(ctx context.Context, s *lab.Setup) (report diskReport, er
 		}
 		return l.during(ctx, d.senders, func() error {
 			for n := range d.rounds {
-				if err := d.fill(ctx, w, &report, filepath.Join(disk, "filler"), n); err != nil {
-					return err
+				for _, disk := range disks {
+					if err := d.fill(ctx, w, &report, disk, n); err != nil {
+						return fmt.Errorf("%s: %w", disk.name, err)
+					}
 				}
 			}
 			return nil
@@ -86,6 +90,68 @@ func (d diskStory) run(ctx context.Context, s *lab.Setup) (report diskReport, er
 	return report, w.verify(ctx)
 }
 
+// disk is one that is filled.
+type disk struct {
+	name string // what is kept there
+	dir  string
+	// need has the database need more room at once, where it might get along for
+	// long; nil: it does not.
+	need func(context.Context) error
+	// reads says that reading goes on. Then it heals by itself, too; else heal has it
+	// do so, once there is room.
+	reads bool
+	heal  func(context.Context) error
+}
+
+// mountDisks gives the database a disk of its own: SQLite for all there is;
+// PostgreSQL one for its tables and one for its log, without which it ends.
+func mountDisks(ctx context.Context, s *lab.Setup) (disks []disk, unmount func() error, err error) {
+	mounted := []func() error{}
+	unmount = func() (err error) {
+		for _, one := range mounted {
+			err = errors.Join(err, one())
+		}
+		return err
+	}
+	mount := func(dir string, size int) error {
+		one, err := mountDisk(dir, size)
+		if err == nil {
+			mounted = append(mounted, one)
+		}
+		return err
+	}
+	if s.Postgres == nil {
+		all := disk{name: "the database", dir: filepath.Join(s.Dir, "data"), reads: true}
+		return []disk{all}, unmount, mount(all.dir, 64<<20)
+	}
+	pg := s.Postgres
+	tables := disk{name: "the tables", dir: filepath.Join(s.Dir, "tables"), reads: true}
+	log := disk{name: "the write-ahead log", dir: filepath.Join(s.Dir, "log"), need: func(ctx context.Context) error { return endsForLog(ctx, pg) }}
+	log.heal = func(ctx context.Context) error {
+		if pg.Ended() { // as it does when it cannot recover
+			return pg.Restart(ctx)
+		}
+		return nil
+	}
+	for _, d := range []disk{tables, log} {
+		if err := mount(d.dir, 128<<20); err != nil {
+			return nil, unmount, err
+		}
+	}
+	return []disk{tables, log}, unmount, errors.Join(pg.KeepLog(ctx, log.dir), pg.Keep(ctx, tables.dir))
+}
+
+// endsForLog has PostgreSQL begin new files of its log, until there is no room for
+// one and it breaks down.
+func endsForLog(ctx context.Context, pg *lab.Postgres) error {
+	return lab.Poll(ctx, settleWithin, func() error {
+		if pg.SQL(ctx, "create table if not exists filler (n int)", "insert into filler values (1)", "select pg_switch_wal()") != nil {
+			return nil
+		}
+		return errors.New("there is room for the write-ahead log")
+	})
+}
+
 // mountDisk mounts a disk of so many bytes, in memory.
 func mountDisk(dir string, size int) (unmount func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -97,36 +163,26 @@ func mountDisk(dir string, size int) (unmount func() error, err error) {
 	return func() error { return syscall.Unmount(dir, syscall.MNT_DETACH) }, nil
 }
 
-// fill fills the disk for a while, and sees how the server bears it.
-func (d diskStory) fill(ctx context.Context, w *world, report *diskReport, filler string, n int) error {
+// fill fills a disk for a while, and sees how the server bears it.
+func (d diskStory) fill(ctx context.Context, w *world, report *diskReport, full disk, n int) error {
 	if err := pause(ctx, d.each/2); err != nil {
 		return err
 	}
+	filler := filepath.Join(full.dir, "filler")
 	if err := fillDisk(filler); err != nil {
 		return err
 	}
-	c := w.client(0)
-	defer c.Close()
-	err := lab.Poll(ctx, settleWithin, func() error { // there may be a little room in the files that there are
-		return refusesWrites(ctx, c, report.load, fmt.Sprintf("full-%d", n), w.users[0])
-	})
-	if err == nil {
-		_, err = c.Inbox(ctx, w.users[0], true)
-	}
-	if err == nil {
-		var status int
-		if status, err = get(ctx, w.servers[0].URL+"/healthz"); err == nil && status != http.StatusOK {
-			err = fmt.Errorf("/healthz answered %d", status)
-		}
-	}
-	if err == nil {
-		err = pause(ctx, d.each)
-	}
+	err := d.bears(ctx, w, report.load, full, n)
 	if err := errors.Join(err, os.Remove(filler)); err != nil {
 		return fmt.Errorf("while the disk was full: %w", err)
 	}
 	began := time.Now()
-	p := promise{key: fmt.Sprintf("space-%d", n), to: w.users[:1]}
+	if full.heal != nil {
+		if err := full.heal(ctx); err != nil {
+			return fmt.Errorf("when there was space again: %w", err)
+		}
+	}
+	p := promise{key: fmt.Sprintf("space-%s-%d", full.name, n), to: w.users[:1]}
 	if p.id, _, err = report.load.insist(ctx, p); err != nil {
 		return fmt.Errorf("when there was space again: %w", err)
 	}
@@ -135,6 +191,32 @@ func (d diskStory) fill(ctx context.Context, w *world, report *diskReport, fille
 	defer report.load.mu.Unlock()
 	report.load.kept = append(report.load.kept, p)
 	return nil
+}
+
+// bears sees that writes are refused while a disk is full, and reads are not.
+func (d diskStory) bears(ctx context.Context, w *world, l *load, full disk, n int) error {
+	if full.need != nil {
+		if err := full.need(ctx); err != nil {
+			return err
+		}
+	}
+	c := w.client(0)
+	defer c.Close()
+	if err := lab.Poll(ctx, settleWithin, func() error { // there may be a little room in the files that there are
+		return refusesWrites(ctx, c, l, fmt.Sprintf("full-%d", n), w.users[0])
+	}); err != nil {
+		return err
+	}
+	if full.reads {
+		if _, err := c.Inbox(ctx, w.users[0], true); err != nil {
+			return err
+		}
+	}
+	status, err := get(ctx, w.servers[0].URL+"/healthz")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("/healthz answered %d", status)
+	}
+	return errors.Join(err, pause(ctx, d.each))
 }
 
 // refusesWrites is an error unless a large send is told to come back. It is
@@ -152,7 +234,7 @@ func refusesWrites(ctx context.Context, c *lab.Client, l *load, key, user string
 		return errors.New("a send was accepted on a full disk")
 	case !answered:
 		return err
-	case !refused.Temporary():
+	case !refused.Temporary(), !strings.Contains(refused.Body, "retryAfterSeconds"):
 		return lab.StopPolling{Err: fmt.Errorf("a send had the wrong answer: %w", err)}
 	}
 	l.owe(p)

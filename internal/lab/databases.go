@@ -213,6 +213,45 @@ func (p *Postgres) Schema(ctx context.Context, database string) (string, error) 
 	return b.String(), nil
 }
 
+// Keep has what is made from now on kept in dir, which must be empty.
+func (p *Postgres) Keep(ctx context.Context, dir string) error {
+	if p.as != nil {
+		if err := giveTo(dir, p.as); err != nil {
+			return err
+		}
+	}
+	return p.SQL(ctx, fmt.Sprintf("create tablespace elsewhere location '%s'", dir), "alter database postgres set default_tablespace = elsewhere")
+}
+
+// KeepLog stops the server, moves its write-ahead log to dir, which must be empty,
+// and starts it again.
+func (p *Postgres) KeepLog(ctx context.Context, dir string) error {
+	if p.as != nil {
+		if err := giveTo(dir, p.as); err != nil {
+			return err
+		}
+	}
+	if err := p.Stop(); err != nil {
+		return err
+	}
+	from := filepath.Join(p.dir, "data", "pg_wal")
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		return fmt.Errorf("copying the write-ahead log: %w", err)
+	}
+	if p.as != nil {
+		err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+			return errors.Join(err, os.Chown(path, int(p.as.Uid), int(p.as.Gid)))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(os.RemoveAll(from), os.Symlink(dir, from)); err != nil {
+		return err
+	}
+	return p.Restart(ctx)
+}
+
 // Crash ends the server and all its workers at once, without any last words.
 func (p *Postgres) Crash() error {
 	if err := p.Signal(syscall.SIGQUIT); err != nil {

@@ -69,7 +69,6 @@ func Start(name string, env []string, program string, args ...string) (*Process,
 	return p, nil
 }
 
-// Signal signals the process.
 // Signal sends the process a signal.
 func (p *Process) Signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil {
@@ -85,6 +84,16 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// Ended reports whether the process has.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Log is the end of what the process printed, and how it ended if it did.
