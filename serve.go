@@ -57,10 +57,24 @@ func (p *program) serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	s.compareClocks(ctx)
+	s.metrics.Counter("carillon_log_lines_dropped_total", "Lines of the log that were dropped, since it was not taken as fast as they came, or could not be written.",
+		func() float64 { return float64(p.log.dropped.Load()) })
 	if s.demo != "" {
 		fmt.Fprintf(p.stdout, firstSend, baseURL(cfg.Addr), s.demo)
 	}
 	return s.run(ctx)
+}
+
+// clocksDiffer is from when on a clock that goes wrong is worth a warning.
+const clocksDiffer = 10 * time.Second
+
+// compareClocks warns when this machine's clock and the database's differ.
+func (s *server) compareClocks(ctx context.Context) {
+	lag, err := s.parts.store.ClockLag(ctx)
+	if err != nil || lag.Abs() >= clocksDiffer {
+		s.log.WarnContext(ctx, "this machine's clock and the database's differ: what has a time comes early or late by as much", "database_is_ahead_by", lag.Round(time.Second).String(), "error", err)
+	}
 }
 
 // server is one running process: its listeners, its loops, and the parts they

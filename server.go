@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // time zones of users, on machines without a zone database
 	"unicode"
 
@@ -41,6 +42,7 @@ type program struct {
 	environ []string
 	stdout  io.Writer
 	stderr  io.Writer
+	log     *logSink // nil: nothing has been logged
 }
 
 // command is one word of the command line; its name may be two words.
@@ -79,6 +81,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err == nil {
 		err = cmd.run(p, ctx, rest)
 	}
+	if p.log != nil {
+		p.log.flush(lastWords)
+	}
 	var usage usageError
 	switch {
 	case err == nil:
@@ -93,6 +98,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return 1
 	}
 }
+
+// lastWords is how long the end of the process waits for its log to be taken.
+const lastWords = time.Second
 
 // usageError says that the command line cannot be understood.
 type usageError struct{ error }
@@ -175,5 +183,6 @@ func byFlag(err error) error {
 // settings reads the configuration and makes the log it asks for.
 func (p *program) settings() (config.Config, *slog.Logger, error) {
 	cfg, err := config.Read(p.environ)
-	return cfg, slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: cfg.LogLevel})), err
+	p.log = newLogSink(p.stderr)
+	return cfg, slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: cfg.LogLevel})), err
 }

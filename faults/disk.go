@@ -94,9 +94,9 @@ func (d diskStory) run(ctx context.Context, s *lab.Setup) (report diskReport, er
 type disk struct {
 	name string // what is kept there
 	dir  string
-	// need has the database need more room at once, where it might get along for
-	// long; nil: it does not.
-	need func(context.Context) error
+	// need has the database need more room, where it might get along for long; nil:
+	// what is written does.
+	need func(context.Context)
 	// reads says that reading goes on. Then it heals by itself, too; else heal has it
 	// do so, once there is room.
 	reads bool
@@ -126,13 +126,8 @@ func mountDisks(ctx context.Context, s *lab.Setup) (disks []disk, unmount func()
 	}
 	pg := s.Postgres
 	tables := disk{name: "the tables", dir: filepath.Join(s.Dir, "tables"), reads: true}
-	log := disk{name: "the write-ahead log", dir: filepath.Join(s.Dir, "log"), need: func(ctx context.Context) error { return endsForLog(ctx, pg) }}
-	log.heal = func(ctx context.Context) error {
-		if pg.Ended() { // as it does when it cannot recover
-			return pg.Restart(ctx)
-		}
-		return nil
-	}
+	log := disk{name: "the write-ahead log", dir: filepath.Join(s.Dir, "log"), need: func(ctx context.Context) { needsLog(ctx, pg) }}
+	log.heal = func(ctx context.Context) error { return comesUp(ctx, pg) }
 	for _, d := range []disk{tables, log} {
 		if err := mount(d.dir, 128<<20); err != nil {
 			return nil, unmount, err
@@ -141,14 +136,21 @@ func mountDisks(ctx context.Context, s *lab.Setup) (disks []disk, unmount func()
 	return []disk{tables, log}, unmount, errors.Join(pg.KeepLog(ctx, log.dir), pg.Keep(ctx, tables.dir))
 }
 
-// endsForLog has PostgreSQL begin new files of its log, until there is no room for
-// one and it breaks down.
-func endsForLog(ctx context.Context, pg *lab.Postgres) error {
+// needsLog has PostgreSQL begin a new file of its log. Without room for one it
+// breaks down, again and again if it comes up at all.
+func needsLog(ctx context.Context, pg *lab.Postgres) {
+	_ = pg.SQL(ctx, "create table if not exists filler (n int)", "insert into filler values (1)", "select pg_switch_wal()") // it may have broken down
+}
+
+// comesUp waits for PostgreSQL, and starts it if it has given up.
+func comesUp(ctx context.Context, pg *lab.Postgres) error {
 	return lab.Poll(ctx, settleWithin, func() error {
-		if pg.SQL(ctx, "create table if not exists filler (n int)", "insert into filler values (1)", "select pg_switch_wal()") != nil {
-			return nil
+		if pg.Ended() {
+			if err := pg.Start(ctx); err != nil {
+				return err
+			}
 		}
-		return errors.New("there is room for the write-ahead log")
+		return pg.SQL(ctx, "select 1")
 	})
 }
 
@@ -195,14 +197,12 @@ func (d diskStory) fill(ctx context.Context, w *world, report *diskReport, full 
 
 // bears sees that writes are refused while a disk is full, and reads are not.
 func (d diskStory) bears(ctx context.Context, w *world, l *load, full disk, n int) error {
-	if full.need != nil {
-		if err := full.need(ctx); err != nil {
-			return err
-		}
-	}
 	c := w.client(0)
 	defer c.Close()
 	if err := lab.Poll(ctx, settleWithin, func() error { // there may be a little room in the files that there are
+		if full.need != nil {
+			full.need(ctx)
+		}
 		return refusesWrites(ctx, c, l, fmt.Sprintf("full-%d", n), w.users[0])
 	}); err != nil {
 		return err

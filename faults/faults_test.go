@@ -199,6 +199,20 @@ func TestDiskIsFull(t *testing.T) {
 	})
 }
 
+func TestFilesRunOut(t *testing.T) {
+	t.Parallel()
+	setups(t, func(t *testing.T, name, binary string) {
+		tell(t, name, binary, filesStory{files: 128, asks: 10}.run)
+	})
+}
+
+func TestLogIsNotRead(t *testing.T) {
+	t.Parallel()
+	onEmbedded(t, built(t), func(t *testing.T, name, binary string) { // the log is the same in production
+		tell(t, name, binary, logStory{requests: 1500, senders: 4}.run)
+	})
+}
+
 func TestRestoreDrill(t *testing.T) {
 	t.Parallel()
 	setups(t, func(t *testing.T, name, binary string) {

@@ -70,6 +70,8 @@ func stories(seed uint64) []story {
 		{"bombs", both, told(bombStory{times: 20, lanes: 4}.run)},
 		{"subscribers", both, told(subscribersStory{idle: 1000, silent: 50, readers: 100, sends: 300, every: 20 * time.Millisecond}.run)},
 		{"disk", both, told(diskStory{rounds: 5, each: 4 * time.Second, senders: 8, users: 20, clients: 6, seed: seed}.run)},
+		{"files", both, told(filesStory{files: 256, asks: 200}.run)},
+		{"log", both, told(logStory{requests: 20_000, senders: 8}.run)},
 		{"restore", both, told(restoreStory{each: 5 * time.Second, senders: 8, users: 30, clients: 10, seed: seed}.run)},
 		{"overload", both, told(overloadStory{users: 200, each: 10 * time.Second, length: time.Minute, seed: seed, judged: true}.run)},
 		{"tenancy", both, told(tenancyStory{requests: 1_000_000, workers: 16, seed: seed}.run)},

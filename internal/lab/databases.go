@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -238,18 +239,25 @@ func (p *Postgres) KeepLog(ctx context.Context, dir string) error {
 	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		return fmt.Errorf("copying the write-ahead log: %w", err)
 	}
-	if p.as != nil {
-		err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-			return errors.Join(err, os.Chown(path, int(p.as.Uid), int(p.as.Gid)))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(os.RemoveAll(from), os.Symlink(dir, from)); err != nil {
+	if err := errors.Join(p.own(dir), os.RemoveAll(from), os.Symlink(dir, from)); err != nil {
 		return err
 	}
 	return p.Restart(ctx)
+}
+
+// own gives the server what is in dir.
+func (p *Postgres) own(dir string) error {
+	if p.as == nil {
+		return nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, root.Chown(path, int(p.as.Uid), int(p.as.Gid)))
+	})
 }
 
 // Crash ends the server and all its workers at once, without any last words.

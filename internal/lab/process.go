@@ -56,9 +56,17 @@ func (t *tail) String() string {
 
 // Start runs a program and keeps the end of what it prints.
 func Start(name string, env []string, program string, args ...string) (*Process, error) {
+	return startInto(nil, name, env, program, args...)
+}
+
+// startInto is Start for a program whose log goes elsewhere; nil: it does not.
+func startInto(log *os.File, name string, env []string, program string, args ...string) (*Process, error) {
 	cmd := exec.Command(program, args...) //nolint:noctx // it is ended by signals, which is what this program is about
 	p := &Process{name: name, cmd: cmd, log: new(tail), done: make(chan struct{})}
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, p.log, p.log
+	if log != nil {
+		cmd.Stdout, cmd.Stderr = log, log
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
@@ -79,6 +87,12 @@ func (p *Process) Signal(s syscall.Signal) error {
 
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// OpenFiles is how many files the process has open, connections included.
+func (p *Process) OpenFiles() (int, error) {
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
+	return len(list), err
+}
 
 // Kill ends the process as a power cut would and waits until it is gone.
 func (p *Process) Kill() {
@@ -136,6 +150,8 @@ type Setup struct {
 	Addr     string
 	Postgres *Postgres // nil when embedded
 	Redis    *Redis
+	LogTo    *os.File // where servers print to; nil: what they print last is kept
+	Files    int      // that a server may have open, connections included; zero: as many as this process
 }
 
 // Build compiles the server unless CARILLON_BIN names one.
@@ -204,7 +220,11 @@ func (s *Setup) Serve(ctx context.Context) (*Server, time.Duration, error) {
 // Launch starts a server on an address, with settings that beat the set-up's,
 // and does not wait for it.
 func (s *Setup) Launch(addr string, settings ...string) (*Process, error) {
-	return Start("carillon", slices.Concat(s.Env, []string{"ADDR=" + addr}, settings), s.Binary, "serve")
+	env, command := slices.Concat(s.Env, []string{"ADDR=" + addr}, settings), []string{s.Binary, "serve"}
+	if s.Files > 0 { // the shell sets the limit and becomes the server
+		command = slices.Concat([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, s.Files)}, command)
+	}
+	return startInto(s.LogTo, "carillon", env, command[0], command[1:]...)
 }
 
 // ServeOn is Serve on another address, with settings that beat the set-up's.
