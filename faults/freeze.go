@@ -164,6 +164,8 @@ func (r *freezeRun) round(ctx context.Context, n int) error {
 	if err := first.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
+	r.deliveries.pass() // the other server's calls are answered
+	r.events.pass()
 	err := r.meanwhile(ctx, began)
 	if err := errors.Join(err, first.Signal(syscall.SIGCONT)); err != nil {
 		return fmt.Errorf("while it stood still: %w", err)

@@ -60,13 +60,18 @@ func (g *gate) count() int {
 	return len(g.calls)
 }
 
-// letGo opens the gate and lets every second call go on, and says about what
-// the calls are whose callers still wait. The others wait for as long as those
-// have patience.
-func (g *gate) letGo() (waiting []string) {
+// pass opens the gate for the next calls. Those that wait go on waiting.
+func (g *gate) pass() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open = true
+}
+
+// letGo lets every second call go on, and says about what the calls are whose
+// callers still wait. The others wait for as long as those have patience.
+func (g *gate) letGo() (waiting []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for i, h := range g.calls {
 		if h.caller.Err() == nil {
 			waiting = append(waiting, h.id)
