@@ -233,7 +233,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	s.health.Mount(mux)
 	if s.cfg.Role.API {
-		mux.Handle("/graphql", s.api)
+		mux.Handle(graph.Path, s.api)
 		s.mountLive(mux)
 		if s.playground() {
 			(&playground.Playground{Presets: demoPresets(s.demo)}).Mount(mux)
@@ -244,7 +244,11 @@ func (s *server) handler() http.Handler {
 	if s.cfg.Role.API {
 		root = s.dialects(root)
 	}
-	return linger(logged.Wrap(root))
+	root = linger(logged.Wrap(root))
+	if s.cfg.Role.API {
+		root = s.api.Door(root)
+	}
+	return root
 }
 
 // playground reports whether the playground is served: where it is not said,

@@ -87,8 +87,10 @@ type overloadRun struct {
 	world  *world
 	client *lean
 	report *overloadReport
-	loud   [][]byte // requests of one environment
-	soft   [][]byte // of the other
+	// together ends that those who ask have a processor of their own.
+	together func()
+	loud     [][]byte // requests of one environment
+	soft     [][]byte // of the other
 }
 
 const (
@@ -98,7 +100,8 @@ const (
 
 // run tells the story on s. The error says which promise was broken.
 func (o overloadStory) run(ctx context.Context, s *lab.Setup) (*overloadReport, error) {
-	r := &overloadRun{story: o, report: &overloadReport{alone: new(timings)}}
+	r := &overloadRun{story: o, report: &overloadReport{alone: new(timings)}, together: func() {}}
+	defer func() { r.together() }()
 	for i := range r.report.neighbor {
 		r.report.neighbor[i] = new(timings)
 	}
@@ -131,7 +134,13 @@ func (r *overloadRun) begin(ctx context.Context, s *lab.Setup) error {
 	}
 	r.world = w
 	w.settings = []string{"RATE_USER=0"}
+	if r.story.judged {
+		w.settings = append(w.settings, "GOMAXPROCS=2")
+	}
 	if _, err := w.start(ctx); err != nil {
+		return err
+	}
+	if err := r.apart(ctx); err != nil {
 		return err
 	}
 	addr := strings.TrimPrefix(w.servers[0].URL, "http://")
@@ -140,6 +149,16 @@ func (r *overloadRun) begin(ctx context.Context, s *lab.Setup) error {
 		return err
 	}
 	r.soft, err = r.requests(ctx, addr, "other", other)
+	return err
+}
+
+// apart has those who ask keep out of the way of the servers there are now, where
+// figures count.
+func (r *overloadRun) apart(ctx context.Context) (err error) {
+	if r.story.judged {
+		r.together()
+		r.together, err = r.world.apart(ctx)
+	}
 	return err
 }
 
@@ -209,6 +228,9 @@ func (r *overloadRun) tell(ctx context.Context) error {
 	r.client.close()
 	r.world.settings = append(r.world.settings, fmt.Sprintf("RATE_ENVIRONMENT=%d", int(peak*0.15)))
 	if _, err := r.world.again(ctx, 0); err != nil {
+		return err
+	}
+	if err := r.apart(ctx); err != nil {
 		return err
 	}
 	if err := r.beside(ctx, 1, 1.5*peak); err != nil {

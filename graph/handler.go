@@ -65,8 +65,12 @@ type API struct {
 	handler   http.Handler
 	transport *transport.Handler
 	engine    *operation.Engine
+	desk      *admission.Desk
 	source    func(*http.Request) auth.Source
 }
+
+// Path is where the surface is served.
+const Path = "/graphql"
 
 // New returns the surface, or an error when a part is missing. Nothing runs
 // until there is a request.
@@ -80,10 +84,10 @@ func New(c Config) (*API, error) {
 		Sessions: c.Sessions, Memory: c.Auth, Status: c.Status, Log: c.Log,
 	}
 	gate := &auth.Gate{Service: c.Auth, Limiter: c.Limiter, Source: c.Source}
-	api := &API{engine: newEngine(c, r), source: c.Source}
+	api := &API{engine: newEngine(c, r), desk: c.Admission, source: c.Source}
 	api.transport = transport.New(api.engine, &sessions{gate, c.Sessions}, c.Settings, c.Log)
 	gate.Refuse = api.transport.Refuse
-	api.handler = gate.Middleware(api.transport)
+	api.handler = gate.Middleware(api.note(api.transport))
 	return api, nil
 }
 
@@ -146,7 +150,7 @@ func (c Config) costLimit(ctx context.Context) int {
 
 // ServeHTTP serves requests, WebSockets and event streams.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	reqlog.SetRoute(r.Context(), "/graphql")
+	reqlog.SetRoute(r.Context(), Path)
 	a.handler.ServeHTTP(w, r.WithContext(withAddress(r.Context(), a.source(r).Address)))
 }
 

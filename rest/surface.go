@@ -115,10 +115,19 @@ func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (
 		}
 	}()
 	if !route.access.Open {
+		credential := credentialOf(r)
+		if !route.access.Transfer {
+			leave, ok := s.Admission.Approach(credential)
+			if !ok {
+				return 0, nil, shed.Busy()
+			}
+			defer leave()
+		}
 		caller, err := s.Authenticate(r)
 		if err != nil {
 			return 0, nil, err
 		}
+		s.Admission.Note(credential, caller.Env.ID)
 		r = r.WithContext(auth.WithCaller(r.Context(), caller))
 		if allow := route.access.Allow; allow != nil {
 			if err := allow(caller); err != nil {
@@ -142,6 +151,17 @@ func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (
 	}
 	defer leave()
 	return route.handle(withWriter(r, w))
+}
+
+// credentialOf is what nobody but its owner can present; empty: nothing of that
+// kind was.
+func credentialOf(r *http.Request) string {
+	for _, name := range []string{auth.HeaderAuthorization, "X-Engagespot-Api-Secret"} {
+		if values := r.Header[name]; len(values) == 1 {
+			return values[0]
+		}
+	}
+	return ""
 }
 
 // transfer handles a request that is under way until all of it has been served.

@@ -26,6 +26,7 @@ type Handler struct {
 	stats    Stats
 	writers  *websocket.Writers
 	patience *websocket.Patience
+	away     turnedAway
 
 	mu       sync.Mutex
 	sockets  map[*socket]struct{}
@@ -46,6 +47,7 @@ func New(engine *operation.Engine, auth Authenticator, settings Settings, log *s
 		engine: engine, auth: auth, settings: settings, log: log,
 		writers: &websocket.Writers{Max: settings.Writers}, patience: &websocket.Patience{AtLeast: settings.RequestTimeout},
 		sockets: map[*socket]struct{}{}, tails: map[*tail]struct{}{}, owners: map[any]int{},
+		away:    newTurnedAway(engine),
 		leaving: make(chan struct{}), empty: make(chan struct{}),
 	}
 }

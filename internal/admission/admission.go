@@ -5,6 +5,7 @@ package admission
 
 import (
 	"context"
+	"hash/maphash"
 	"time"
 
 	"carillon/auth"
@@ -27,6 +28,7 @@ type Desk struct {
 	users        *ratelimit.Limiter[model.UserRef]
 	addresses    *ratelimit.Limiter[string]
 	gate         *shed.Gate
+	known        known
 }
 
 // New makes a Desk. With a nil gate there is always room.
@@ -36,6 +38,7 @@ func New(r Rates, gate *shed.Gate) *Desk {
 		users:        ratelimit.New[model.UserRef](r.User),
 		addresses:    ratelimit.New[string](r.Address),
 		gate:         gate,
+		known:        known{seed: maphash.MakeSeed(), envs: map[uint64]model.EnvID{}},
 	}
 }
 

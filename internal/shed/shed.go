@@ -29,9 +29,9 @@ var share = [classes]float64{Reading: 1, Sending: 0.85, Searching: 0.5}
 
 const (
 	// standing is how long there may be somebody who waits, before waiting is
-	// no burst any more. Then, and while there are more than could ever be
-	// worked on at once, nobody waits for longer than hurry, or than work takes:
-	// waiting would only add to everybody's time.
+	// no burst any more but, with more than could ever be worked on at once, a
+	// crowd. In a crowd no more wait than there are places, or sixteen, and nobody for longer
+	// than hurry, or than work takes: waiting would only add to everybody's time.
 	standing = 100 * time.Millisecond
 	hurry    = 5 * time.Millisecond
 )
@@ -48,7 +48,9 @@ type Gate struct {
 	waiting [classes]map[int64][]*waiter
 	queued  int
 	since   time.Time // there has been somebody who waits since then
+	crowd   bool      // until nobody waits
 	refused [classes]int64
+	near    near
 }
 
 // waiter is work that waits. settled is closed when it was admitted, or when
@@ -66,6 +68,7 @@ func New(places int, patience time.Duration) *Gate {
 	for c := range classes {
 		g.waiting[c] = map[int64][]*waiter{}
 	}
+	g.near.parties = map[int64]int{}
 	return g
 }
 
@@ -83,10 +86,10 @@ func (g *Gate) Enter(ctx context.Context, class Class, party int64) (leave func(
 		return g.leaving(class, party), nil
 	}
 	g.room.full = true
-	if g.queued >= g.maxWait && !g.displace(class, party) {
+	if g.queued >= g.line() && !g.displace(class, party) {
 		g.refused[class]++
 		g.mu.Unlock()
-		return nil, overloaded()
+		return nil, Busy()
 	}
 	w := &waiter{settled: make(chan struct{})}
 	g.waiting[class][party] = append(g.waiting[class][party], w)
@@ -94,11 +97,11 @@ func (g *Gate) Enter(ctx context.Context, class Class, party int64) (leave func(
 		g.since = time.Now()
 	}
 	g.mu.Unlock()
-	return g.outcome(w, class, party, g.wait(ctx, w))
+	return g.outcome(w, class, party, g.wait(ctx, w, party))
 }
 
 // wait waits until w is settled, or has waited for too long.
-func (g *Gate) wait(ctx context.Context, w *waiter) error {
+func (g *Gate) wait(ctx context.Context, w *waiter, party int64) error {
 	timer := time.NewTimer(min(hurry, g.patience))
 	defer timer.Stop()
 	for began := time.Now(); ; {
@@ -110,25 +113,35 @@ func (g *Gate) wait(ctx context.Context, w *waiter) error {
 		case <-timer.C:
 		}
 		left := g.patience - time.Since(began)
-		if left <= 0 || g.hurries(time.Since(began)) {
-			return overloaded()
+		if left <= 0 || g.hurries(party, time.Since(began)) {
+			return Busy()
 		}
 		timer.Reset(min(hurry, left))
 	}
 }
 
-// hurries reports whether somebody who has waited for so long has waited for
-// too long, as things stand.
-func (g *Gate) hurries(waited time.Duration) bool {
+// hurries reports whether one of a party who has waited for so long has waited for
+// too long, as things stand: not while others have more places than it has.
+func (g *Gate) hurries(party int64, waited time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return waited >= min(g.patience, g.room.usual) && g.crowded()
+	return waited >= min(g.patience, g.room.usual) && g.held[party]*len(g.held) >= g.total() && g.crowded()
 }
 
-// crowded reports whether there are more than could ever be worked on at once,
-// and that is no burst: somebody has been waiting all the time.
+// crowded reports whether there is a crowd. It begins with more than could ever
+// be worked on at once, when that is no burst, since somebody has been waiting
+// all the time; and it ends when nobody waits.
 func (g *Gate) crowded() bool {
-	return g.queued > 0 && g.total()+g.queued > int(g.room.most) && time.Since(g.since) > standing
+	g.crowd = g.queued > 0 && (g.crowd || g.total()+g.queued > int(g.room.most) && time.Since(g.since) > standing)
+	return g.crowd
+}
+
+// line is how many may wait.
+func (g *Gate) line() int {
+	if g.crowded() {
+		return min(g.maxWait, max(usually, int(g.room.places)))
+	}
+	return g.maxWait
 }
 
 func (g *Gate) total() (n int) {
@@ -147,7 +160,7 @@ func (g *Gate) outcome(w *waiter, class Class, party int64, err error) (leave fu
 		return g.leaving(class, party), nil
 	}
 	if err == nil {
-		err = overloaded()
+		err = Busy()
 	}
 	g.remove(w, class, party)
 	g.refused[class]++
@@ -174,11 +187,11 @@ func (g *Gate) setWaiting(class Class, party int64, list []*waiter) {
 	g.waiting[class][party] = list
 }
 
-// displace makes room in the queue for a party that has less than half as many
-// in it as another: the one of that party which came first goes.
+// displace makes room in the queue for a party that has fewer in it than another:
+// the one of that party which came first goes.
 func (g *Gate) displace(class Class, party int64) bool {
 	for c := classes; c > class; c-- {
-		from, found, most := int64(0), false, 2*len(g.waiting[class][party])+1
+		from, found, most := int64(0), false, len(g.waiting[class][party])+1
 		for p, list := range g.waiting[c-1] {
 			if p != party && len(list) > most {
 				from, found, most = p, true, len(list)
@@ -264,11 +277,8 @@ func (g *Gate) admitOne() bool {
 		return false
 	}
 	list := g.waiting[class][next]
-	w, rest := list[0], list[1:]
-	if g.crowded() {
-		w, rest = list[len(list)-1], list[:len(list)-1]
-	}
-	g.setWaiting(class, next, rest)
+	w := list[0]
+	g.setWaiting(class, next, list[1:])
 	g.queued--
 	g.take(class, next)
 	w.admitted = true
@@ -276,7 +286,9 @@ func (g *Gate) admitOne() bool {
 	return true
 }
 
-func overloaded() error {
+// Busy is the error of work that was refused: KindUnavailable, with the time to
+// come back after.
+func Busy() error {
 	return &model.Error{Kind: model.KindUnavailable, Message: "the server is busy; try again in a moment", RetryAfter: time.Second}
 }
 

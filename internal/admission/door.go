@@ -1,0 +1,60 @@
+package admission
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"carillon/model"
+)
+
+// mostKnown bounds how many credentials are remembered.
+const mostKnown = 1 << 16
+
+// known remembers which environment credentials were good for, by a hash of
+// theirs. It says whose turn it is and lets nobody in: that two hashes are the
+// same, or that a credential is good no more, does no harm.
+type known struct {
+	seed maphash.Seed
+
+	mu   sync.RWMutex
+	envs map[uint64]model.EnvID
+}
+
+// Note remembers that the credential, as it was sent, is good for an environment.
+func (d *Desk) Note(credential string, env model.EnvID) {
+	if d == nil || d.gate == nil || credential == "" {
+		return
+	}
+	k := &d.known
+	hash := maphash.String(k.seed, credential)
+	k.mu.RLock()
+	was, ok := k.envs[hash]
+	k.mu.RUnlock()
+	if ok && was == env {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.envs) >= mostKnown {
+		clear(k.envs)
+	}
+	k.envs[hash] = env
+}
+
+// Approach is called before anything of a request with the credential is looked
+// at; the caller must call leave when it has been answered. ok is false when it
+// would be refused for want of room, whatever it asks for: see
+// [shed.Gate.Approach]. Who was not [Desk.Note]d is not turned away.
+func (d *Desk) Approach(credential string) (leave func(), ok bool) {
+	if d == nil || d.gate == nil {
+		return func() {}, true
+	}
+	k := &d.known
+	k.mu.RLock()
+	env, found := k.envs[maphash.String(k.seed, credential)]
+	k.mu.RUnlock()
+	if !found {
+		return func() {}, true
+	}
+	return d.gate.Approach(int64(env))
+}

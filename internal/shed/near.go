@@ -1,0 +1,114 @@
+package shed
+
+import (
+	"runtime"
+	"time"
+)
+
+const (
+	// rushOver is how long nobody must have been turned away for a rush to be over.
+	rushOver = time.Second
+	// prompt is how long it may take to be run, and nearLeast how many may be near
+	// however long it takes: of fewer, one commit would serve too few.
+	prompt    = time.Millisecond
+	nearLeast = 8
+)
+
+// near are those who have come near the gate and have not gone yet: they have
+// not entered, wait, or are worked on.
+//
+// Where the processors are the bottleneck nobody waits at the gate: who is ahead
+// of the others is worked on without a pause, and the queue is that of the
+// scheduler. So whoever comes lets those go first who are ready to run; how long
+// that takes tells how far behind the processors are.
+type near struct {
+	parties map[int64]int
+	total   int
+	late    time.Time // since when it has taken long to be run; zero: it does not
+	rush    bool
+	most    float64   // how many may be near in a rush
+	turned  time.Time // when somebody was turned away last
+}
+
+// Approach is called by work that will want to enter, before anything is done
+// for it; the caller must call leave when it has gone. It costs next to nothing,
+// so that a server that is asked for much more than it can do keeps its time for
+// what it can: ok is false when there are far too many near already, and its
+// party has its share of them. Such work must go away again.
+func (g *Gate) Approach(party int64) (leave func(), ok bool) {
+	began := time.Now()
+	g.mu.Lock()
+	if g.turnsAway(party, began) {
+		g.near.turned = began
+		g.refused[Reading]++
+		g.mu.Unlock()
+		return nil, false
+	}
+	g.near.total++
+	g.near.parties[party]++
+	g.mu.Unlock()
+
+	runtime.Gosched()
+	g.ran(began, time.Now())
+	return func() { g.depart(party) }, true
+}
+
+// ran takes note of how long it took to be run.
+func (g *Gate) ran(began, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, took := &g.near, now.Sub(began)
+	switch {
+	case took < hurry:
+		n.late = time.Time{}
+	case n.late.IsZero():
+		n.late = began
+	}
+	if !n.rush {
+		return
+	}
+	// As many as can be run promptly, half of the time.
+	if took > prompt {
+		n.most -= 1 / n.most
+	} else {
+		n.most += 1 / n.most
+	}
+	n.most = max(nearLeast, min(n.most, g.room.places+fewest))
+}
+
+func (g *Gate) depart(party int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.near.total--
+	if g.near.parties[party]--; g.near.parties[party] == 0 {
+		delete(g.near.parties, party)
+	}
+}
+
+// turnsAway reports whether one of a party has to go. In a rush, no more are near
+// than can be run promptly, and never more than there are places and a few so
+// that none is empty; of these each party may have its share.
+func (g *Gate) turnsAway(party int64, now time.Time) bool {
+	n := &g.near
+	if n.rush = g.rushes(now); !n.rush {
+		return false
+	}
+	most := int(n.most)
+	return n.total >= most && n.parties[party] >= max(1, most/max(1, len(n.parties)))
+}
+
+// rushes reports whether there is a rush. It begins when there are more near than
+// could ever be worked on at once, and those who wait do so all the time,
+// whether at the gate or for a processor; or when there are more than may wait.
+func (g *Gate) rushes(now time.Time) bool {
+	n := &g.near
+	if n.rush {
+		return now.Sub(n.turned) < rushOver
+	}
+	waits := g.crowded() || !n.late.IsZero() && now.Sub(n.late) > standing
+	if n.total <= int(g.room.most) || !waits && n.total <= g.maxWait {
+		return false
+	}
+	n.turned, n.most = now, g.room.places+fewest
+	return true
+}
