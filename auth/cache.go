@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -29,7 +30,15 @@ type cache[K comparable, V any] struct {
 
 	mu         sync.Mutex
 	entries    map[K]*entry[V]
+	loading    map[K]*load[V]
 	generation uint64 // grows when something is forgotten
+}
+
+// load is a look-up under way, for all who ask meanwhile.
+type load[V any] struct {
+	done  chan struct{} // closed when the rest is there
+	value V
+	err   error
 }
 
 type entry[V any] struct {
@@ -40,7 +49,7 @@ type entry[V any] struct {
 }
 
 func newCache[K comparable, V any](max int, missFor time.Duration) *cache[K, V] {
-	return &cache[K, V]{max: max, missFor: missFor, entries: map[K]*entry[V]{}}
+	return &cache[K, V]{max: max, missFor: missFor, entries: map[K]*entry[V]{}, loading: map[K]*load[V]{}}
 }
 
 // peek returns what is remembered of key.
@@ -55,27 +64,65 @@ func (c *cache[K, V]) peek(now time.Time, key K) (entry[V], bool) {
 	return *e, true
 }
 
-// get returns what is remembered of key, or what load finds within
-// lookUpWithin. Of errors only KindNotFound is remembered.
-func (c *cache[K, V]) get(ctx context.Context, now time.Time, key K, load func(context.Context) (V, error)) (V, error) {
+// get returns what is remembered of key, or what find finds within lookUpWithin.
+// Those who ask for the same at once share one look-up: else a server that has
+// just started, or a credential that everybody uses, would ask the database as
+// often as it is asked. Of errors only KindNotFound is remembered.
+func (c *cache[K, V]) get(ctx context.Context, now time.Time, key K, find func(context.Context) (V, error)) (V, error) {
 	if e, ok := c.peek(now, key); ok {
 		return e.value, e.err
 	}
-	generation := c.current()
+	c.mu.Lock()
+	l, shared := c.loading[key]
+	if !shared {
+		l = &load[V]{done: make(chan struct{})}
+		c.loading[key] = l
+	}
+	generation := c.generation
+	c.mu.Unlock()
+	if !shared {
+		c.load(context.WithoutCancel(ctx), now, key, l, generation, find)
+	}
+	select {
+	case <-l.done:
+		return l.value, l.err
+	case <-ctx.Done():
+		var none V
+		return none, ctx.Err()
+	}
+}
+
+// errCutShort is what those get who share a look-up that panics.
+var errCutShort = errors.New("the look-up was cut short")
+
+// load looks key up, and remembers what it finds. It goes on when the one who
+// asked first has gone: others wait for it.
+func (c *cache[K, V]) load(ctx context.Context, now time.Time, key K, l *load[V], generation uint64, find func(context.Context) (V, error)) {
 	ctx, cancel := context.WithTimeout(ctx, lookUpWithin)
 	defer cancel()
-	value, err := load(ctx)
+	defer c.loaded(key, l)
+	l.err = errCutShort
+	l.value, l.err = find(ctx)
 	keep := cacheFor
 	switch {
-	case model.KindOf(err) == model.KindNotFound:
+	case model.KindOf(l.err) == model.KindNotFound:
 		keep = c.missFor
-	case err != nil:
+	case l.err != nil:
 		keep = 0
 	}
 	if keep > 0 {
-		c.put(now, key, &entry[V]{value: value, err: err, until: now.Add(keep), used: true}, generation)
+		c.put(now, key, &entry[V]{value: l.value, err: l.err, until: now.Add(keep), used: true}, generation)
 	}
-	return value, err
+}
+
+// loaded tells those who share a look-up that it has ended.
+func (c *cache[K, V]) loaded(key K, l *load[V]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.loading[key] == l {
+		delete(c.loading, key)
+	}
+	close(l.done)
 }
 
 func (c *cache[K, V]) current() uint64 {
@@ -115,6 +162,7 @@ func (c *cache[K, V]) forget(match func(K, V) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
+	clear(c.loading) // whoever asks from now on must not be told what was found before
 	for k, e := range c.entries {
 		if e.err != nil || match(k, e.value) {
 			delete(c.entries, k)

@@ -42,6 +42,47 @@ func TestALookUpThatHangsIsGivenUp(t *testing.T) {
 	})
 }
 
+func TestThoseWhoAskAtOnceShareALookUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, looks, release := newCache[int, int](1, 0), 0, make(chan int)
+		ask := func(ctx context.Context) chan int {
+			got := make(chan int, 1)
+			go func() {
+				n, err := c.get(ctx, time.Now(), 1, func(context.Context) (int, error) {
+					looks++
+					return <-release, nil
+				})
+				if err != nil {
+					n = -1
+				}
+				got <- n
+			}()
+			synctest.Wait()
+			return got
+		}
+		impatient, cancel := context.WithCancel(t.Context())
+		first, second, gone := ask(t.Context()), ask(t.Context()), ask(impatient)
+		cancel()
+		if n := <-gone; n != -1 {
+			t.Errorf("who went away was told %d", n)
+		}
+		c.forget(func(int, int) bool { return true })
+		late := ask(t.Context()) // must not be told what was found before
+		release <- 7
+		if a, b := <-first, <-second; a != 7 || b != 7 {
+			t.Errorf("who shared a look-up got %d and %d, want 7", a, b)
+		}
+		release <- 8
+		if n := <-late; n != 8 {
+			t.Errorf("who asked after something was forgotten got %d, want 8", n)
+		}
+		if looks != 2 || len(c.loading) != 0 {
+			t.Errorf("%d look-ups, %d of them under way, want 2 and none", looks, len(c.loading))
+		}
+	})
+}
+
 func TestLimiterIsBounded(t *testing.T) {
 	t.Parallel()
 	l := NewLimiter(1)

@@ -18,13 +18,9 @@ func (a *API) Door(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == Path && r.Method == http.MethodPost && r.ContentLength >= 0 && r.ContentLength <= doorMost {
 			credential := r.Header[auth.HeaderAuthorization]
-			if len(credential) == 1 {
-				leave, ok := a.desk.Approach(credential[0])
-				if !ok {
-					a.transport.TurnAway(w, r)
-					return
-				}
-				defer leave()
+			if len(credential) == 1 && a.desk.TurnsAway(credential[0]) {
+				a.transport.TurnAway(w, r)
+				return
 			}
 		}
 		next.ServeHTTP(w, r)

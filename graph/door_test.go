@@ -1,11 +1,15 @@
 package graph_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"carillon/graph"
 	"carillon/internal/admission"
@@ -18,7 +22,7 @@ func TestTheDoorTurnsAway(t *testing.T) {
 	t.Parallel()
 	storetest.EachURL(t, func(t *testing.T, url string) {
 		w := newWorld(t, url)
-		gate := shed.New(4, 0)
+		gate := shed.New(4, time.Minute)
 		c := w.config
 		c.Admission = admission.New(admission.Rates{}, gate)
 		api := must(graph.New(c))(t)
@@ -44,13 +48,23 @@ func TestTheDoorTurnsAway(t *testing.T) {
 				t.Fatalf("with room: %d %s", status, body)
 			}
 		}
-		var leave []func()
+		// Seventeen come at once: four are worked on, the others wait.
+		ctx, cancel := context.WithCancel(t.Context())
+		goes := make(chan struct{}) // one of those who are worked on
+		var crowd sync.WaitGroup
 		for range 17 {
-			l, ok := gate.Approach(int64(shop.ID))
-			if !ok {
-				t.Fatal("a burst was turned away")
-			}
-			leave = append(leave, l)
+			crowd.Go(func() {
+				if leave, err := gate.Enter(ctx, shed.Reading, int64(shop.ID)); err == nil {
+					select {
+					case <-goes:
+					case <-ctx.Done():
+					}
+					leave()
+				}
+			})
+		}
+		for gate.Stats().Busy+gate.Stats().Waiting < 17 {
+			runtime.Gosched()
 		}
 		for accept, want := range map[string]string{
 			"*/*":                               "application/json; charset=utf-8",
@@ -62,15 +76,21 @@ func TestTheDoorTurnsAway(t *testing.T) {
 				t.Errorf("in a rush: %d %v %s", status, header, body)
 			}
 		}
+		waiting := gate.Stats().Waiting
+		crowd.Go(func() {
+			for gate.Stats().Waiting == waiting {
+				runtime.Gosched()
+			}
+			goes <- struct{}{}
+		})
 		if status, _, body := ask(other.secret, "*/*", query); status != http.StatusOK {
-			t.Errorf("another environment is answered %d %s", status, body)
+			t.Errorf("another environment, which waits for a place, is answered %d %s", status, body)
 		}
 		if status, _, _ := ask("cs_"+strings.Repeat("x", 40), "*/*", query); status != http.StatusUnauthorized {
 			t.Errorf("an unknown key is answered %d, want 401 rush or no rush", status)
 		}
-		for _, l := range leave {
-			l()
-		}
+		cancel()
+		crowd.Wait()
 		if status, _, body := ask(shop.secret, "*/*", query); status != http.StatusOK {
 			t.Errorf("with room again: %d %s", status, body)
 		}

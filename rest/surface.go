@@ -116,12 +116,8 @@ func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (
 	}()
 	if !route.access.Open {
 		credential := credentialOf(r)
-		if !route.access.Transfer {
-			leave, ok := s.Admission.Approach(credential)
-			if !ok {
-				return 0, nil, shed.Busy()
-			}
-			defer leave()
+		if !route.access.Transfer && s.Admission.TurnsAway(credential) {
+			return 0, nil, shed.Busy()
 		}
 		caller, err := s.Authenticate(r)
 		if err != nil {

@@ -41,20 +41,16 @@ func (d *Desk) Note(credential string, env model.EnvID) {
 	k.envs[hash] = env
 }
 
-// Approach is called before anything of a request with the credential is looked
-// at; the caller must call leave when it has been answered. ok is false when it
-// would be refused for want of room, whatever it asks for: see
-// [shed.Gate.Approach]. Who was not [Desk.Note]d is not turned away.
-func (d *Desk) Approach(credential string) (leave func(), ok bool) {
+// TurnsAway reports whether a request with the credential would be refused for
+// want of room, whatever it asks for; see [shed.Gate.TurnsAway]. Who was not
+// [Desk.Note]d is not turned away.
+func (d *Desk) TurnsAway(credential string) bool {
 	if d == nil || d.gate == nil {
-		return func() {}, true
+		return false
 	}
 	k := &d.known
 	k.mu.RLock()
 	env, found := k.envs[maphash.String(k.seed, credential)]
 	k.mu.RUnlock()
-	if !found {
-		return func() {}, true
-	}
-	return d.gate.Approach(int64(env))
+	return found && d.gate.TurnsAway(int64(env))
 }

@@ -11,11 +11,10 @@ const (
 	// prompt is how long it may take to be run, and nearLeast how many may be near
 	// however long it takes: of fewer, one commit would serve too few.
 	prompt    = time.Millisecond
-	nearLeast = 8
+	nearLeast = 16
 )
 
-// near are those who have come near the gate and have not gone yet: they have
-// not entered, wait, or are worked on.
+// near are those who want to enter, wait, or are worked on.
 //
 // Where the processors are the bottleneck nobody waits at the gate: who is ahead
 // of the others is worked on without a pause, and the queue is that of the
@@ -30,27 +29,31 @@ type near struct {
 	turned  time.Time // when somebody was turned away last
 }
 
-// Approach is called by work that will want to enter, before anything is done
-// for it; the caller must call leave when it has gone. It costs next to nothing,
-// so that a server that is asked for much more than it can do keeps its time for
-// what it can: ok is false when there are far too many near already, and its
-// party has its share of them. Such work must go away again.
-func (g *Gate) Approach(party int64) (leave func(), ok bool) {
+// TurnsAway reports whether work of a party would be refused by [Gate.Enter] at
+// once, whatever it is, and counts it if so. It costs next to nothing, so it is
+// asked before anything is done for the work: a server that is asked for much
+// more than it can do keeps its time for what it can.
+func (g *Gate) TurnsAway(party int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.turnsAway(Reading, party, time.Now())
+}
+
+// approach counts one of a party as near, or turns it away, and lets those go
+// first who are ready to run.
+func (g *Gate) approach(class Class, party int64) bool {
 	began := time.Now()
 	g.mu.Lock()
-	if g.turnsAway(party, began) {
-		g.near.turned = began
-		g.refused[Reading]++
+	if g.turnsAway(class, party, began) {
 		g.mu.Unlock()
-		return nil, false
+		return false
 	}
 	g.near.total++
 	g.near.parties[party]++
 	g.mu.Unlock()
-
 	runtime.Gosched()
 	g.ran(began, time.Now())
-	return func() { g.depart(party) }, true
+	return true
 }
 
 // ran takes note of how long it took to be run.
@@ -73,33 +76,39 @@ func (g *Gate) ran(began, now time.Time) {
 	} else {
 		n.most += 1 / n.most
 	}
-	n.most = max(nearLeast, min(n.most, g.room.places+fewest))
+	most := g.room.places + fewest
+	n.most = max(min(nearLeast, most), min(n.most, most))
 }
 
+// depart counts one of a party as near no more.
 func (g *Gate) depart(party int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.near.total--
 	if g.near.parties[party]--; g.near.parties[party] == 0 {
 		delete(g.near.parties, party)
 	}
 }
 
-// turnsAway reports whether one of a party has to go. In a rush, no more are near
-// than can be run promptly, and never more than there are places and a few so
-// that none is empty; of these each party may have its share.
-func (g *Gate) turnsAway(party int64, now time.Time) bool {
+// turnsAway reports whether one of a party has to go, and counts it. In a rush, no
+// more are near than can be run promptly, and never more than there are places
+// and a few so that none is empty; of these each party may have its share.
+func (g *Gate) turnsAway(class Class, party int64, now time.Time) bool {
 	n := &g.near
 	if n.rush = g.rushes(now); !n.rush {
 		return false
 	}
 	most := int(n.most)
-	return n.total >= most && n.parties[party] >= max(1, most/max(1, len(n.parties)))
+	if n.total < most || n.parties[party] < max(1, most/max(1, len(n.parties))) {
+		return false
+	}
+	n.turned, g.room.full = now, true
+	g.refused[class]++
+	return true
 }
 
 // rushes reports whether there is a rush. It begins when there are more near than
 // could ever be worked on at once, and those who wait do so all the time,
 // whether at the gate or for a processor; or when there are more than may wait.
+// It ends when nobody has been turned away for a while.
 func (g *Gate) rushes(now time.Time) bool {
 	n := &g.near
 	if n.rush {

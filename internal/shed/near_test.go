@@ -1,62 +1,74 @@
 package shed
 
 import (
+	"context"
+	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"carillon/model"
 )
 
-// come brings n of a party near, and returns what has them go again.
+// come has n of a party come to the gate, and returns what has them go again. As
+// many as there are places enter, the others wait.
 func come(t *testing.T, g *Gate, party int64, n int) (leave func()) {
 	t.Helper()
-	all := make([]func(), 0, n)
-	for i := range n {
-		leave, ok := g.Approach(party)
-		if !ok {
-			t.Fatalf("the %d. of party %d was turned away", i+1, party)
-		}
-		all = append(all, leave)
-	}
-	return func() {
-		for _, leave := range all {
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			leave, err := g.Enter(ctx, Reading, party)
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("one of party %d was refused: %v", party, err)
+				}
+				return
+			}
+			<-ctx.Done()
 			leave()
-		}
+		})
 	}
-}
-
-func turnedAway(g *Gate, party int64) bool {
-	leave, ok := g.Approach(party)
-	if ok {
-		leave()
+	synctest.Wait()
+	return func() {
+		cancel()
+		wg.Wait()
 	}
-	return !ok
 }
 
 func TestARushIsTurnedAwayBeforeAnythingIsDone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := New(4, time.Hour)
+		g.room.usual = time.Hour // so nobody hurries away
 		leave := come(t, g, 1, 17)
-		if !turnedAway(g, 1) {
+		if !g.TurnsAway(1) {
 			t.Error("one was let near beside four times as many as can be worked on")
 		}
-		if turnedAway(g, 2) {
+		if _, err := g.Enter(t.Context(), Reading, 1); model.KindOf(err) != model.KindUnavailable {
+			t.Errorf("who comes all the same gets %v", err)
+		}
+		if g.TurnsAway(2) {
 			t.Error("a party was turned away for what another asks")
 		}
-		if n := g.Stats().Refused[Reading]; n != 1 {
-			t.Errorf("%d are counted as refused, want 1", n)
+		if n := g.Stats().Refused[Reading]; n != 2 {
+			t.Errorf("%d are counted as refused, want 2", n)
 		}
 		leave()
-		if turnedAway(g, 1) {
+		if g.TurnsAway(1) {
 			t.Error("one was turned away although nobody is near")
 		}
 		leave = come(t, g, 1, 8)
-		if !turnedAway(g, 1) {
+		if !g.TurnsAway(1) {
 			t.Error("in a rush more were let near than there are places, and a few")
 		}
 		leave()
 		time.Sleep(2 * rushOver) //nolint:forbidigo // in a synctest bubble
 		come(t, g, 1, 17)()
+		if s := g.Stats(); s.Busy != 0 || s.Waiting != 0 || g.near.total != 0 || len(g.near.parties) != 0 {
+			t.Errorf("in the end %+v and %+v, want nobody", s, g.near)
+		}
 	})
 }
 
@@ -64,21 +76,14 @@ func TestWhoWaitsAllTheTimeMakesARush(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := New(4, time.Hour)
-		g.room.usual = time.Hour // so nobody hurries away
-		for range 4 {
-			if hold(t, g, Reading) == nil {
-				t.Fatal("a place was not to be had")
-			}
-		}
-		go func() { _, _ = g.Enter(t.Context(), Reading, 1) }()
-		synctest.Wait()
-		leave := come(t, g, 1, 8) // as many as there are places, and a few
-		if turnedAway(g, 1) {
+		g.room.usual = time.Hour   // so nobody hurries away
+		leave := come(t, g, 1, 12) // more than can be worked on, fewer than may wait
+		if g.TurnsAway(1) {
 			t.Error("one of a burst was turned away")
 		}
 		time.Sleep(2 * standing) //nolint:forbidigo // in a synctest bubble
-		if !turnedAway(g, 1) {
-			t.Error("with somebody waiting all the time, more were let near than can be worked on")
+		if !g.TurnsAway(1) {
+			t.Error("with many waiting all the time, more were let near than can be worked on")
 		}
 		leave()
 	})

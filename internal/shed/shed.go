@@ -79,6 +79,9 @@ func New(places int, patience time.Duration) *Gate {
 // room for all, the one with the fewest places is next, so that no party's
 // flood is another's.
 func (g *Gate) Enter(ctx context.Context, class Class, party int64) (leave func(), err error) {
+	if !g.approach(class, party) {
+		return nil, Busy()
+	}
 	g.mu.Lock()
 	if g.fits(class) && !g.someoneBefore(class) {
 		g.take(class, party)
@@ -88,6 +91,7 @@ func (g *Gate) Enter(ctx context.Context, class Class, party int64) (leave func(
 	g.room.full = true
 	if g.queued >= g.line() && !g.displace(class, party) {
 		g.refused[class]++
+		g.depart(party)
 		g.mu.Unlock()
 		return nil, Busy()
 	}
@@ -163,6 +167,7 @@ func (g *Gate) outcome(w *waiter, class Class, party int64, err error) (leave fu
 		err = Busy()
 	}
 	g.remove(w, class, party)
+	g.depart(party)
 	g.refused[class]++
 	return nil, err
 }
@@ -247,6 +252,7 @@ func (g *Gate) leaving(class Class, party int64) func() {
 func (g *Gate) leave(class Class, party int64, began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.depart(party)
 	g.busy[class]--
 	if g.held[party]--; g.held[party] == 0 {
 		delete(g.held, party)
