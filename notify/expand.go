@@ -113,8 +113,8 @@ func (e *expander) step(ctx context.Context) (worked bool, err error) {
 		return false, err
 	}
 	id, began := next.Send.ID, time.Now()
-	if !e.expanding.enter(id) {
-		return true, nil // a moment ago, and passed over the next time
+	if !e.expanding.enter(id, next.Reached) {
+		return true, nil // somebody was there a moment ago: it is read anew, or passed over
 	}
 	defer e.expanding.leave(id)
 	saved, err := e.expand(ctx, next)
@@ -163,6 +163,7 @@ func (e *expander) expand(ctx context.Context, x model.Expansion) (saved bool, e
 		if err == nil {
 			if saved {
 				e.ids = e.ids[len(c.Notifications):]
+				e.expanding.came(c.Send.ID, c.Reached, c.Send.Status != model.SendExpanding)
 				e.tell(ctx, c.Send, changes)
 				if len(c.Deliveries) > 0 {
 					e.Live.Publish(ctx, model.DeliveriesHint(c.Send.EnvID, since))
