@@ -61,7 +61,7 @@ var imports = map[string]string{
 	"graph/internal/...":       "model",
 	"graph/operation":          "model graph/internal/..." + tools,
 	"graph/plan":               "model graph/view" + tools,
-	"graph/transport":          "model auth internal/reqlog internal/websocket graph/operation graph/internal/..." + tools,
+	"graph/transport":          "model auth internal/reqlog internal/shed internal/websocket graph/operation graph/internal/..." + tools,
 	"graph/view":               "model delivery graph/internal/..." + tools,
 	"playground":               "internal/reqlog",
 	"internal/admission":       "model auth internal/ratelimit internal/shed", // before all of them
