@@ -31,11 +31,11 @@ func (h *Handler) TurnAway(w http.ResponseWriter, r *http.Request) {
 		media = mediaJSON
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.settings.WriteTimeout))
-	header := w.Header()
+	header, away := w.Header(), h.away()
 	open(header)
 	header["Content-Type"] = contentTypes[media]
-	header["Content-Length"] = h.away.length
-	header["Retry-After"] = h.away.after
+	header["Content-Length"] = away.length
+	header["Retry-After"] = away.after
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = w.Write(h.away.body)
+	_, _ = w.Write(away.body)
 }
