@@ -48,6 +48,9 @@ type Surface struct {
 
 	// Authenticate says who calls. An error is as [auth.Gate.Admit] gives it.
 	Authenticate func(*http.Request) (auth.Caller, error)
+	// Secret is the header, besides Authorization, whose value nobody but its owner
+	// knows, in the form of [http.CanonicalHeaderKey]; empty: none.
+	Secret string
 	// Source says where a request comes from; nil: [auth.SourceOf].
 	Source func(*http.Request) auth.Source
 	// Admission bounds rates and work; nil bounds nothing.
@@ -115,7 +118,7 @@ func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (
 		}
 	}()
 	if !route.access.Open {
-		credential := credentialOf(r)
+		credential := s.credential(r)
 		if !route.access.Transfer && s.Admission.TurnsAway(credential) {
 			return 0, nil, shed.Busy()
 		}
@@ -149,10 +152,10 @@ func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (
 	return route.handle(withWriter(r, w))
 }
 
-// credentialOf is what nobody but its owner can present; empty: nothing of that
+// credential is what nobody but its owner can present; empty: nothing of that
 // kind was.
-func credentialOf(r *http.Request) string {
-	for _, name := range []string{auth.HeaderAuthorization, "X-Engagespot-Api-Secret"} {
+func (s *Surface) credential(r *http.Request) string {
+	for _, name := range []string{auth.HeaderAuthorization, s.Secret} {
 		if values := r.Header[name]; len(values) == 1 {
 			return values[0]
 		}

@@ -37,7 +37,7 @@ func New(c Config) *API {
 	a := &API{Config: c}
 	a.surface = &rest.Surface{
 		Name: "engagespot", Authenticate: a.authenticate, Source: c.Gate.Source, Admission: c.Admission,
-		Envelope: envelope, Headers: requestHeaders, Timeout: c.Timeout, Log: c.Log,
+		Envelope: envelope, Secret: headerSecret, Headers: requestHeaders, Timeout: c.Timeout, Log: c.Log,
 	}
 	return a
 }
