@@ -53,6 +53,7 @@ func (p *program) serve(ctx context.Context, args []string) error {
 	} else if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
+	defer ballasted()()
 	s, err := newServer(ctx, cfg, log)
 	if err != nil {
 		return err

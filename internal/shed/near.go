@@ -11,7 +11,7 @@ const (
 	// prompt is how long it may take to be run, and nearLeast how many may be near
 	// however long it takes: of fewer, one commit would serve too few.
 	prompt    = time.Millisecond
-	nearLeast = 16
+	nearLeast = 8
 )
 
 // near are those who want to enter, wait, or are worked on.
