@@ -55,25 +55,26 @@ func (s *Store) AudienceSize(ctx context.Context, q model.AudienceQuery) (n int6
 //
 // What is asked about each user is a query of its own within the statement. So
 // neither database is ever tempted to read all users for the sake of a
-// thousand, and there is one row a user. "is true" keeps the index of
-// preferences by category, which leads to everyone's, out of it.
+// thousand, and there is one row a user. What few users have, that they are
+// disabled or have chosen something, is read on its own.
 func (s *Store) Audience(ctx context.Context, q model.AudienceQuery) (out model.AudiencePart, err error) {
 	p := audienceParts(q, q.Limit+1)
 	if len(p.queries) == 0 {
 		return out, nil
 	}
 	var (
-		r                     recipientRow
-		enabled               sql.NullBool
-		topics, choices, name sql.NullString
-		n                     int
+		r            recipientRow
+		exists       bool
+		topics, name sql.NullString
+		n            int
 	)
 	query, into := `r (user_id, channels) as (`+p.union()+` order by user_id limit ?)
-		select r.user_id, r.channels,
-			(select u.enabled from users u where u.env_id = ? and u.id = r.user_id),
-			(select string_agg(p.category_id || ' ' || p.channel || ' ' || case when p.enabled then 1 else 0 end, ',')
-				from preferences p where p.env_id = ? and p.user_id = r.user_id and (p.category_id in (?)) is true)`, []any{&r.id, &topics, &enabled, &choices}
-	args := append(p.args, q.Limit+1, q.Env, q.Env, bun.List(append([]model.CategoryID{0}, q.Categories...)))
+		select r.user_id, r.channels`, []any{&r.id, &topics}
+	args := append(p.args, q.Limit+1)
+	if p.outlives {
+		query += ", exists (select 1 from users u where u.env_id = ? and u.id = r.user_id)"
+		args, into = append(args, q.Env), append(into, &exists)
+	}
 	if q.Identifiers {
 		query += ", (select u.identifier from users u where u.env_id = ? and u.id = r.user_id)"
 		args, into = append(args, q.Env), append(into, &name)
@@ -89,24 +90,30 @@ func (s *Store) Audience(ctx context.Context, q model.AudienceQuery) (out model.
 			return nil
 		}
 		out.Last = r.id
-		if !enabled.Valid {
+		if p.outlives && !exists {
 			out.Absent++
 			return nil
 		}
-		m := model.Recipient{ID: r.id, Identifier: name.String, Enabled: enabled.Bool, Reachable: r.reachable()}
+		m := model.Recipient{ID: r.id, Identifier: name.String, Enabled: true, Reachable: r.reachable()}
 		var err error
-		if m.Choices, err = decodeChoices(choices); err != nil {
-			return err
-		}
 		if m.OnlyVia, err = decodeOnlyVia(topics); err != nil {
 			return err
 		}
 		m.SegmentSuppressed = m.OnlyVia != nil && len(m.OnlyVia) == 0 && strings.Contains(topics.String, suppressedMark)
+		if out.Recipients == nil {
+			out.Recipients = make([]model.Recipient, 0, min(q.Limit, audienceRoom))
+		}
 		out.Recipients = append(out.Recipients, m)
 		return nil
 	})
+	if err == nil {
+		err = s.addExceptions(ctx, q, out.Recipients)
+	}
 	return out, s.fail("reading audience", err)
 }
+
+// audienceRoom is for how many recipients there is room to begin with.
+const audienceRoom = 4096
 
 const audienceAddresses = `,
 	exists (select 1 from profiles f where f.env_id = ? and f.user_id = r.user_id and f.email is not null),
@@ -122,6 +129,8 @@ type parts struct {
 	named   values // users by id: the list that a query reads
 	queries []string
 	args    []any // of the list, then of the queries
+	// outlives: it may have users in it who are gone.
+	outlives bool
 }
 
 // audienceParts asks for users after q.After, the first limit of each part;
@@ -152,6 +161,7 @@ func audienceParts(q model.AudienceQuery, limit int) *parts {
 	}
 	if !p.named.empty() {
 		add(" from named", "id", all)
+		p.outlives = true
 	}
 	return p
 }
@@ -194,25 +204,6 @@ func (p *parts) union() string {
 	}
 	return "select user_id, case when count(channels) = count(*) then string_agg(channels, ',') end as channels from (" +
 		strings.Join(p.queries, " union all ") + ") c group by user_id"
-}
-
-// decodeChoices reads "category channel enabled", any number of them
-// separated by commas.
-func decodeChoices(list sql.NullString) ([]model.Choice, error) {
-	if !list.Valid {
-		return nil, nil
-	}
-	var out []model.Choice
-	for one := range strings.SplitSeq(list.String, ",") {
-		var c model.Choice
-		var enabled int
-		if _, err := fmt.Sscan(one, &c.Category, &c.Channel, &enabled); err != nil {
-			return nil, fmt.Errorf("decoding choice %q: %w", one, err)
-		}
-		c.Enabled = enabled == 1
-		out = append(out, c)
-	}
-	return out, nil
 }
 
 // decodeOnlyVia reads lists of channels, separated by commas, as one without

@@ -60,6 +60,9 @@ func (s *Store) SaveChunk(ctx context.Context, c model.Chunk) (saved bool, chang
 		if saved, err = advance(ctx, tx, c); err != nil || !saved {
 			return err
 		}
+		if c, err = s.leaveWritten(ctx, tx, c); err != nil {
+			return fmt.Errorf("looking for what is written: %w", err)
+		}
 		if kept, err = s.keptOf(ctx, tx, c); err != nil {
 			return err
 		}
@@ -119,9 +122,17 @@ func advance(ctx context.Context, tx bun.Tx, c model.Chunk) (moved bool, err err
 // insertChunk writes what a chunk has besides its send's progress, and takes away
 // what it supersedes.
 func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, p *model.PendingSend) (moved []movedInbox, gone superseded, err error) {
-	if s.dialect.arrays {
+	apart, err := s.halves(ctx, tx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case apart && s.halving.begin():
+		defer s.halving.end()
+		moved, err = s.insertHalves(ctx, tx, p)
+	case s.dialect.arrays:
 		moved, err = insertChunkAtOnce(ctx, tx.Tx, p)
-	} else {
+	default:
 		moved, err = s.insertChunkInSteps(ctx, tx, p)
 	}
 	if err != nil {

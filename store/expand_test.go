@@ -269,6 +269,58 @@ func TestAudienceKnowsWhatRecipientsKnow(t *testing.T) {
 	})
 }
 
+// TestAudienceAmongManyChoices has those in between have made more choices than are
+// read with those of recipients.
+func TestAudienceAmongManyChoices(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		f := newSends(t, s, 4)
+		choose := func(user int, categories ...model.CategoryID) {
+			t.Helper()
+			off := false
+			var changes []model.ChoiceChange
+			for _, c := range categories {
+				changes = append(changes, model.ChoiceChange{Category: c, Channel: model.ChannelInApp, Enabled: &off})
+			}
+			if _, err := s.SetPreferences(t.Context(), f.env, model.Once{}, f.users[user].ID, func([]model.Category) ([]model.ChoiceChange, error) {
+				return changes, nil
+			}, func([]model.Category, []model.Choice) []model.CategoryPreference { return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		choose(0, 2, 7)
+		choose(2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19)
+		choose(3, 3, 7)
+		if _, err := s.SetUserEnabled(t.Context(), f.env, model.Once{}, f.users[3].Identifier, false); err != nil {
+			t.Fatal(err)
+		}
+		for name, among := range map[string][]int{"OneByOne": {0, 1, 3}, "All": {0, 1, 2, 3}, "WithoutTheOther": {0, 1}} {
+			q := model.AudienceQuery{Env: f.env, Categories: []model.CategoryID{7}, Limit: 10}
+			want := ""
+			for _, i := range among {
+				q.Audience.Users = append(q.Audience.Users, f.users[i].ID)
+				want += fmt.Sprintf("%d %t %v;", i, i != 3, [][]model.CategoryID{{7}, nil, {7}, {7}}[i])
+			}
+			part, err := s.Audience(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, r := range part.Recipients {
+				var categories []model.CategoryID
+				for _, c := range r.Choices {
+					categories = append(categories, c.Category)
+				}
+				i := slices.IndexFunc(f.users, func(u model.User) bool { return u.ID == r.ID })
+				got += fmt.Sprintf("%d %t %v;", i, r.Enabled, categories)
+			}
+			if got != want {
+				t.Errorf("%s: %s, want %s", name, got, want)
+			}
+		}
+	})
+}
+
 // told is what a recipient comes to for a decision.
 func told(r model.Recipient) string {
 	var choices []string

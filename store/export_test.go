@@ -29,3 +29,13 @@ func Demote(ctx context.Context, s *Store) error {
 	_, err := s.w.ExecContext(ctx, "set session characteristics as transaction read only")
 	return err
 }
+
+// SaveUpperHalf writes the upper half of a chunk and nothing else, as a crash
+// before the end of the chunk leaves it.
+func SaveUpperHalf(ctx context.Context, s *Store, c model.Chunk) error {
+	_, err := insertChunkAtOnce(ctx, s.w.DB, &model.PendingSend{Send: c.Send, Notifications: c.Notifications[len(c.Notifications)/2:]})
+	return err
+}
+
+// HalfLeast is how many notifications a half has at least.
+const HalfLeast = halfLeast

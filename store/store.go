@@ -50,6 +50,7 @@ type Store struct {
 	userIDs   together[userIDAsk]
 	said      said
 	ids       ids
+	halving   halving
 	epoch     uint64
 	listeners listeners
 	eventIDs  id.Source
@@ -94,6 +95,7 @@ func OpenUnmigrated(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
 	s.w, s.r = bun.NewDB(w, d.bun()), bun.NewDB(r, d.bun())
+	s.halving = newHalving(w.Stats().MaxOpenConnections)
 	if s.clock == nil {
 		s.clock = time.Now
 	}

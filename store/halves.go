@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"carillon/model"
+)
+
+// A large chunk that nothing else hangs on is written by two connections at
+// once: PostgreSQL does what one connection asks on one processor, and that is
+// what the time of a broadcast was.
+//
+// The upper half is a transaction of its own, which ends before that of the
+// chunk does, and while that holds the send. Should the chunk's be lost after it,
+// as by a crash in between, the upper half is there although the send has not come
+// so far; whoever tries the chunk again leaves out whom it finds there. Nobody waits in a
+// circle: writers lock inboxes in order, and the upper half waits for nothing that
+// the lower one holds.
+
+// halfLeast is how many notifications are worth a transaction.
+const halfLeast = 500
+
+// halving bounds how many chunks are written in halves at once. Each takes two
+// connections, of which it has one while it waits for the other: there must be
+// some that nobody waits with.
+type halving chan struct{}
+
+func newHalving(connections int) halving { return make(halving, connections/4) }
+
+// begin reports whether there is room; the caller must call end if so.
+func (h halving) begin() bool {
+	select {
+	case h <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (h halving) end() { <-h }
+
+// halves reports whether a chunk may be written in halves: nothing but
+// notifications comes of it.
+func (s *Store) halves(ctx context.Context, tx bun.Tx, p *model.PendingSend) (bool, error) {
+	m := p.Send
+	if !s.dialect.arrays || len(p.Notifications) < 2*halfLeast || len(p.Deliveries) > 0 || !p.Options.Empty() ||
+		m.Content.Personal != 0 || m.Content.Edition != 0 {
+		return false, nil
+	}
+	heard, err := s.hears(ctx, tx, m.EnvID, model.EventNotificationCreated, model.EventDeliverySkipped)
+	return !heard, err
+}
+
+// insertHalves writes the lower half of a chunk within its transaction, and the
+// upper half beside it.
+func (s *Store) insertHalves(ctx context.Context, tx bun.Tx, p *model.PendingSend) ([]movedInbox, error) {
+	lower, upper := *p, *p
+	middle := len(p.Notifications) / 2
+	lower.Notifications, upper.Notifications = p.Notifications[:middle], p.Notifications[middle:]
+	var (
+		above    []movedInbox
+		aboveErr error
+		done     = make(chan struct{})
+	)
+	go func() {
+		defer close(done)
+		above, aboveErr = insertChunkAtOnce(ctx, s.w.DB, &upper)
+	}()
+	below, err := insertChunkAtOnce(ctx, tx.Tx, &lower)
+	<-done
+	return append(below, above...), errors.Join(err, aboveErr)
+}
+
+// leaveWritten takes those out of a chunk who have their notification from an upper
+// half whose chunk was lost.
+func (s *Store) leaveWritten(ctx context.Context, tx bun.Tx, c model.Chunk) (model.Chunk, error) {
+	if !s.dialect.arrays || len(c.Notifications) == 0 {
+		return c, nil
+	}
+	var (
+		id   model.UserID
+		have = map[model.UserID]bool{}
+	)
+	rows, err := tx.QueryContext(ctx, "select user_id from notifications where env_id = ? and send_id = ? and user_id > ? and user_id <= ?", c.Send.EnvID, c.Send.ID, c.After, c.Reached)
+	if err := scanEach(rows, err, []any{&id}, func() error {
+		have[id] = true
+		return nil
+	}); err != nil || len(have) == 0 {
+		return c, err
+	}
+	gone := map[model.NotificationID]bool{}
+	c.Notifications = slices.DeleteFunc(slices.Clone(c.Notifications), func(n model.Notification) bool {
+		gone[n.ID] = have[n.UserID]
+		return gone[n.ID]
+	})
+	c.Deliveries = slices.DeleteFunc(slices.Clone(c.Deliveries), func(d model.PlannedDelivery) bool { return gone[d.NotificationID] })
+	return c, nil
+}
