@@ -70,7 +70,7 @@ func (s *Store) exceptions(ctx context.Context, env model.EnvID, to []model.Reci
 	var x exception
 	read := func(where string, args ...any) error {
 		out = out[:0]
-		rows, err := s.query(ctx, where, args...) //nolint:sqlclosecheck // scanEach closes them
+		rows, err := s.query(ctx, where, args...)
 		return scanEach(rows, err, []any{&x.user, &x.choice.Category, &x.choice.Channel, &x.choice.Enabled}, func() error {
 			out = append(out, x)
 			return nil
