@@ -126,8 +126,9 @@ start_postgres() { # BIN
 		--auth=password --pwfile="$home/password") >"$dir/postgres.log" 2>&1 ||
 		{ cat "$dir/postgres.log" >&2; fail "initdb failed"; }
 	set -m # a process group of its own: Ctrl-C is for the tests, which need it to the end
+	# It is thrown away, and tests of crashes start others, so nothing is for the disk.
 	(cd "$home" && exec "${as[@]}" "$bin/postgres" -D "$home/data" -c port="$port" -c listen_addresses=127.0.0.1 \
-		-c unix_socket_directories= -c max_connections=300) >>"$dir/postgres.log" 2>&1 </dev/null &
+		-c unix_socket_directories= -c max_connections=300 -c fsync=off -c full_page_writes=off) >>"$dir/postgres.log" 2>&1 </dev/null &
 	set +m
 	echo $! >"$dir/postgres.pid"
 	wait_for $! sql "$url" "select 1" >/dev/null 2>&1 ||
