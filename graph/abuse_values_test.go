@@ -145,7 +145,7 @@ func (w *world) foreignValues(typeName string) []hostile {
 			add(name, cursor.EncodeMoment(at))
 		}
 	}
-	kinds := map[string]string{"PageCursor": "uinspbtomxw", "InboxPosition": "b", "DeliveryPosition": "b"}[typeName]
+	kinds := map[string]string{"PageCursor": "uinspbtomxwvj", "InboxPosition": "b", "DeliveryPosition": "b"}[typeName]
 	for _, kind := range []byte(kinds) {
 		for name, key := range map[string]model.PageKey{
 			"plain": {At: start, ID: 1000, Text: "ada"}, "with NUL": {At: start, ID: 1, Text: "a\x00"}, "with SQL": {At: start, Text: "' OR 1=1 --"}, "of the end of time": {At: time.UnixMicro(1<<63 - 1), ID: model.MaxID},
