@@ -33,7 +33,7 @@ func (s *Store) addExceptions(ctx context.Context, q model.AudienceQuery, to []m
 	if len(to) == 0 {
 		return nil
 	}
-	who, err := s.exceptions(ctx, q.Env, to, disabled)
+	who, err := s.exceptions(ctx, q.Env, to, disabled, nil)
 	if err != nil {
 		return fmt.Errorf("who is disabled: %w", err)
 	}
@@ -42,12 +42,13 @@ func (s *Store) addExceptions(ctx context.Context, q model.AudienceQuery, to []m
 			r.Enabled = false
 		}
 	}
-	choices, err := s.exceptions(ctx, q.Env, to, chosen)
+	categories := append([]int64{0}, column(q.Categories, func(c model.CategoryID) int64 { return int64(c) })...)
+	choices, err := s.exceptions(ctx, q.Env, to, chosen, categories)
 	if err != nil {
 		return fmt.Errorf("what is chosen: %w", err)
 	}
 	for _, x := range choices {
-		relevant := x.choice.Category == 0 || slices.Contains(q.Categories, x.choice.Category)
+		relevant := slices.Contains(categories, int64(x.choice.Category))
 		if r := recipientOf(to, x.user); r != nil && relevant {
 			r.Choices = append(r.Choices, x.choice)
 		}
@@ -65,8 +66,9 @@ func recipientOf(to []model.Recipient, id model.UserID) *model.Recipient {
 
 // exceptions reads those of everyone between the first and the last recipient,
 // which costs next to nothing for whom there are none; or, where these are many
-// more than the recipients are likely to have, those of each recipient.
-func (s *Store) exceptions(ctx context.Context, env model.EnvID, to []model.Recipient, k exceptionKind) (out []exception, err error) {
+// more than the recipients are likely to have, those of each recipient, of the
+// categories alone.
+func (s *Store) exceptions(ctx context.Context, env model.EnvID, to []model.Recipient, k exceptionKind, categories []int64) (out []exception, err error) {
 	var x exception
 	read := func(where string, args ...any) error {
 		out = out[:0]
@@ -85,6 +87,16 @@ func (s *Store) exceptions(ctx context.Context, env model.EnvID, to []model.Reci
 	if err != nil {
 		return nil, err
 	}
-	each := fmt.Sprintf("with k (id) as (%s) select %s from k cross join %s x where x.env_id = $%d and %s = k.id and %s", wanted, k.columns, k.table, next, k.user, k.where)
-	return out, read(each, append(args, int64(env))...)
+	where := k.where
+	if categories != nil {
+		relevant, more, after, err := s.dialect.table(next, categories)
+		if err != nil {
+			return nil, err
+		}
+		// "is true" keeps the index by category out of it, which leads to everyone's.
+		where, args, next = where+" and (x.category_id in ("+relevant+")) is true", append(args, more...), after
+	}
+	each := fmt.Sprintf("with k (id) as (%s) select %s from k cross join %s x where x.env_id = $%d and %s = k.id and %s", wanted, k.columns, k.table, next, k.user, where)
+	err = read(each, append(args, int64(env))...)
+	return out, err
 }

@@ -55,6 +55,7 @@ func (s *Store) SaveChunk(ctx context.Context, c model.Chunk) (saved bool, chang
 		kept  *model.PendingSend
 		moved []movedInbox
 		gone  superseded
+		left  leftBehind
 	)
 	err = s.write(ctx, "saving a chunk", func(ctx context.Context, tx bun.Tx) (err error) {
 		if saved, err = advance(ctx, tx, c); err != nil || !saved {
@@ -66,7 +67,7 @@ func (s *Store) SaveChunk(ctx context.Context, c model.Chunk) (saved bool, chang
 		if kept, err = s.keptOf(ctx, tx, c); err != nil {
 			return err
 		}
-		moved, gone, err = s.insertChunk(ctx, tx, kept)
+		moved, gone, err = s.insertChunk(ctx, tx, kept, &left)
 		return err
 	})
 	if err != nil {
@@ -75,7 +76,8 @@ func (s *Store) SaveChunk(ctx context.Context, c model.Chunk) (saved bool, chang
 	if !saved {
 		return false, nil, nil
 	}
-	return true, gone.removed(stamp([]*model.PendingSend{kept}, moved)), nil
+	all := []*model.PendingSend{kept, {Notifications: left.notifications}}
+	return true, gone.removed(stamp(all, append(moved, left.moved...))), nil
 }
 
 // keptOf is a chunk as if it were a send that fires, without those whom its
@@ -121,7 +123,7 @@ func advance(ctx context.Context, tx bun.Tx, c model.Chunk) (moved bool, err err
 
 // insertChunk writes what a chunk has besides its send's progress, and takes away
 // what it supersedes.
-func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, p *model.PendingSend) (moved []movedInbox, gone superseded, err error) {
+func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, p *model.PendingSend, left *leftBehind) (moved []movedInbox, gone superseded, err error) {
 	apart, err := s.halves(ctx, tx, p)
 	if err != nil {
 		return nil, nil, err
@@ -129,9 +131,9 @@ func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, p *model.PendingSend
 	switch {
 	case apart && s.halving.begin():
 		defer s.halving.end()
-		moved, err = s.insertHalves(ctx, tx, p)
+		moved, err = s.insertHalves(ctx, tx, p, left)
 	case s.dialect.arrays:
-		moved, err = insertChunkAtOnce(ctx, tx.Tx, p)
+		moved, err = insertChunkAtOnce(ctx, tx.Tx, p, chunkStatement)
 	default:
 		moved, err = s.insertChunkInSteps(ctx, tx, p)
 	}

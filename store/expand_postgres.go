@@ -8,15 +8,19 @@ import (
 )
 
 // chunkStatement writes the notifications of a chunk, with inboxes locked in the
-// order of all writers; the other one those with texts of their own.
+// order of all writers; chunkPersonalStatement those with texts of their own, and
+// upperStatement those of an upper half, if the send is still being expanded: who
+// ends that waits for it.
 var (
-	chunkStatement         = fmt.Sprintf(chunkTemplate, "", "", "", "")
-	chunkPersonalStatement = fmt.Sprintf(chunkTemplate, ", $10::text[]", ", personal", ", personal", ", x.personal")
+	chunkStatement         = fmt.Sprintf(chunkTemplate, "", "", "", "", "", "")
+	chunkPersonalStatement = fmt.Sprintf(chunkTemplate, "", ", $10::text[]", ", personal", "", ", personal", ", x.personal")
+	upperStatement         = fmt.Sprintf(chunkTemplate, `
+	s as (select from sends where env_id = $1 and id = $2 and status = 'EXPANDING' for key share),`, "", "", " where exists (select from s)", "", "")
 )
 
-const chunkTemplate = `with
+const chunkTemplate = `with%s
 	x as (
-		select * from unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::smallint[]%s) as x (user_id, id, in_inbox, reason%s)
+		select * from unnest($6::bigint[], $7::bigint[], $8::boolean[], $9::smallint[]%s) as x (user_id, id, in_inbox, reason%s)%s
 	),
 	i as (
 		insert into inboxes as ib (env_id, user_id, seq, total, unseen, unread, seen_up_to, read_up_to, trimmed_to)
@@ -29,8 +33,9 @@ const chunkTemplate = `with
 	)
 	select env_id, user_id, seq, total, unseen, unread from i`
 
-// insertChunkAtOnce writes the notifications of a chunk with one statement.
-func insertChunkAtOnce(ctx context.Context, db queryer, p *model.PendingSend) ([]movedInbox, error) {
+// insertChunkAtOnce writes the notifications of a chunk with the statement, or the
+// one for texts of their own.
+func insertChunkAtOnce(ctx context.Context, db queryer, p *model.PendingSend, statement string) ([]movedInbox, error) {
 	m, list := p.Send, p.Notifications
 	if len(list) == 0 {
 		return nil, nil
@@ -46,7 +51,6 @@ func insertChunkAtOnce(ctx context.Context, db queryer, p *model.PendingSend) ([
 		column(list, func(n model.Notification) bool { return n.InInbox }),
 		column(list, func(n model.Notification) int16 { return int16(n.Reason) }),
 	}
-	statement := chunkStatement
 	if personal != nil {
 		statement, args = chunkPersonalStatement, append(args, personalColumn(personal))
 	}

@@ -33,7 +33,7 @@ func Demote(ctx context.Context, s *Store) error {
 // SaveUpperHalf writes the upper half of a chunk and nothing else, as a crash
 // before the end of the chunk leaves it.
 func SaveUpperHalf(ctx context.Context, s *Store, c model.Chunk) error {
-	_, err := insertChunkAtOnce(ctx, s.w.DB, &model.PendingSend{Send: c.Send, Notifications: c.Notifications[len(c.Notifications)/2:]})
+	_, err := insertChunkAtOnce(ctx, s.w.DB, &model.PendingSend{Send: c.Send, Notifications: c.Notifications[len(c.Notifications)/2:]}, upperStatement)
 	return err
 }
 

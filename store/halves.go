@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -15,18 +16,20 @@ import (
 // what the time of a broadcast was.
 //
 // The upper half is a transaction of its own, which ends before that of the
-// chunk does, and while that holds the send. Should the chunk's be lost after it,
-// as by a crash in between, the upper half is there although the send has not come
-// so far; whoever tries the chunk again leaves out whom it finds there. Nobody waits in a
-// circle: writers lock inboxes in order, and the upper half waits for nothing that
-// the lower one holds.
+// chunk does. Should the chunk's be lost after it, as by a crash in between, the
+// upper half is there although the send has not come so far; whoever tries the
+// chunk again leaves out whom it finds there.
+//
+// Of inboxes, writers wait in order, and the upper half for none that the lower
+// one holds; the chunk waits for it as if for one that is higher still. Of what
+// else there is to wait for PostgreSQL would not see a circle that leads through
+// here: it ends when a lock is waited for too long.
 
 // halfLeast is how many notifications are worth a transaction.
 const halfLeast = 500
 
 // halving bounds how many chunks are written in halves at once. Each takes two
-// connections, of which it has one while it waits for the other: there must be
-// some that nobody waits with.
+// connections.
 type halving chan struct{}
 
 func newHalving(connections int) halving { return make(halving, connections/4) }
@@ -55,9 +58,27 @@ func (s *Store) halves(ctx context.Context, tx bun.Tx, p *model.PendingSend) (bo
 	return !heard, err
 }
 
+// secondWithin is how long the chunk waits for a second connection. It holds no
+// inbox yet.
+const secondWithin = 10 * time.Millisecond
+
+// leftBehind are the upper halves of tries whose lower halves failed: they are
+// written, and to be told of once the chunk is.
+type leftBehind struct {
+	notifications []model.Notification
+	moved         []movedInbox
+}
+
 // insertHalves writes the lower half of a chunk within its transaction, and the
-// upper half beside it.
-func (s *Store) insertHalves(ctx context.Context, tx bun.Tx, p *model.PendingSend) ([]movedInbox, error) {
+// upper half beside it; or all of it within, when there is no second connection.
+func (s *Store) insertHalves(ctx context.Context, tx bun.Tx, p *model.PendingSend, left *leftBehind) ([]movedInbox, error) {
+	soon, cancel := context.WithTimeout(ctx, secondWithin)
+	defer cancel()
+	second, err := s.w.DB.Conn(soon)
+	if err != nil {
+		return insertChunkAtOnce(ctx, tx.Tx, p, chunkStatement)
+	}
+	defer second.Close()
 	lower, upper := *p, *p
 	middle := len(p.Notifications) / 2
 	lower.Notifications, upper.Notifications = p.Notifications[:middle], p.Notifications[middle:]
@@ -68,10 +89,16 @@ func (s *Store) insertHalves(ctx context.Context, tx bun.Tx, p *model.PendingSen
 	)
 	go func() {
 		defer close(done)
-		above, aboveErr = insertChunkAtOnce(ctx, s.w.DB, &upper)
+		above, aboveErr = insertChunkAtOnce(ctx, second, &upper, upperStatement)
 	}()
-	below, err := insertChunkAtOnce(ctx, tx.Tx, &lower)
+	below, err := insertChunkAtOnce(ctx, tx.Tx, &lower, chunkStatement)
 	<-done
+	if err == nil && aboveErr == nil && len(above) < len(upper.Notifications) {
+		aboveErr = errors.New("the upper half found its send ended")
+	}
+	if err != nil && aboveErr == nil {
+		left.notifications, left.moved = append(left.notifications, upper.Notifications...), append(left.moved, above...)
+	}
 	return append(below, above...), errors.Join(err, aboveErr)
 }
 

@@ -48,6 +48,28 @@ func TestChunkInHalves(t *testing.T) {
 			t.Fatal(err)
 		}
 		once(t, m, len(f.users)/2-1, 2)
+
+		ended := f.expanding(t, model.Audience{Everyone: true})
+		chunk := f.chunk(t, ended, 0, f.users...)
+		if err := store.SaveUpperHalf(t.Context(), s, chunk); err != nil {
+			t.Fatal(err)
+		}
+		out, err := s.CancelSend(t.Context(), f.env, model.Once{}, ended.ID)
+		if want := int64(len(f.users) - len(f.users)/2); err != nil || out.Value.Progress.Done != want {
+			t.Errorf("cancelled as %+v, %v; want %d done", out.Value.Progress, err, want)
+		}
+		ended = f.expanding(t, model.Audience{Everyone: true})
+		if _, err := s.RecallSend(t.Context(), f.env, model.Once{}, ended.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.SaveUpperHalf(t.Context(), s, f.chunk(t, ended, 0, f.users...)); err != nil {
+			t.Fatal(err)
+		}
+		var late int
+		if err := db.QueryRow(t.Context(), "select count(*) from notifications where send_id = $1", int64(ended.ID)).Scan(&late); err != nil || late != 0 {
+			t.Errorf("%d notifications were made of a send after it was recalled, %v", late, err)
+		}
+		f.noDrift(t)
 	})
 }
 

@@ -16,6 +16,9 @@ import (
 // it is. An id that names none is a KindNotFound error.
 func (s *Store) RecallSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID) (model.Outcome[model.Send], error) {
 	return once(ctx, s, env, o, "recalling send", func(ctx context.Context, tx bun.Tx) (model.Send, error) {
+		if err := s.holdSend(ctx, tx, env, id); err != nil {
+			return model.Send{}, err
+		}
 		var row sendRow
 		err := tx.NewRaw(`update sends set recall = 1, recalled_at = ?, audience = null, editing = 0,
 				status = case when status in ('SCHEDULED', 'EXPANDING') then 'CANCELED' else status end

@@ -3,7 +3,7 @@
 // of bun and of the SQL drivers, and nothing of theirs leaves it: what goes in
 // and out are package model's nouns.
 //
-// One exported method is one transaction. Helpers that take a bun.IDB do one
+// One exported method is one transaction, but for [Store.SaveChunk]. Helpers that take a bun.IDB do one
 // statement and never commit. Every query carries the environment. The package
 // does not know who calls, decides no preference, and publishes nothing: a
 // method that changes an inbox returns the change, and its caller publishes it
