@@ -49,19 +49,12 @@ func (d diskStory) run(ctx context.Context, s *lab.Setup) (report diskReport, er
 	if err != nil {
 		return report, err
 	}
-	w, err := newWorld(ctx, s, d.users)
+	l := report.load
+	w, end, err := begun(ctx, s, d.users, l)
+	defer end(&err)
 	if err != nil {
 		return report, err
 	}
-	defer func() {
-		err = w.withLogs(err)
-		w.close()
-	}()
-	if _, err := w.start(ctx); err != nil {
-		return report, err
-	}
-	l := report.load
-	l.clients, l.users = w.clients(), w.users
 	list, err := newFollowers(ctx, s, d.clients, w.users, d.seed, w.urls()...)
 	if err != nil {
 		return report, err

@@ -35,19 +35,12 @@ func (r filesReport) String() string {
 func (f filesStory) run(ctx context.Context, s *lab.Setup) (report filesReport, err error) {
 	report.load = new(load)
 	s.Files = f.files
-	w, err := newWorld(ctx, s, 4)
+	l := report.load
+	w, end, err := begun(ctx, s, 4, l)
+	defer end(&err)
 	if err != nil {
 		return report, err
 	}
-	defer func() {
-		err = w.withLogs(err)
-		w.close()
-	}()
-	if _, err := w.start(ctx); err != nil {
-		return report, err
-	}
-	l := report.load
-	l.clients, l.users = w.clients(), w.users
 	c := l.client()
 	if _, err := c.Inbox(ctx, w.users[0], true); err != nil { // its connection is kept
 		return report, err

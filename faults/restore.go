@@ -39,19 +39,12 @@ func (r restoreReport) String() string {
 // run tells the story on s. The error says which promise was broken.
 func (c restoreStory) run(ctx context.Context, s *lab.Setup) (report restoreReport, err error) {
 	report.load = &load{seed: c.seed}
-	w, err := newWorld(ctx, s, c.users)
+	l := report.load
+	w, end, err := begun(ctx, s, c.users, l)
+	defer end(&err)
 	if err != nil {
 		return report, err
 	}
-	defer func() {
-		err = w.withLogs(err)
-		w.close()
-	}()
-	if _, err := w.start(ctx); err != nil {
-		return report, err
-	}
-	l := report.load
-	l.clients, l.users = w.clients(), w.users
 	list, err := newFollowers(ctx, s, c.clients, w.users, c.seed, w.urls()...)
 	if err != nil {
 		return report, err

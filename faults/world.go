@@ -30,6 +30,21 @@ func newWorld(ctx context.Context, s *lab.Setup, n int) (*world, error) {
 	return &world{setup: s, env: env, wanted: n}, nil
 }
 
+// begun is a world with a server, whose users l is for. The caller must call end
+// with how its story ended, also of a world that could not begin.
+func begun(ctx context.Context, s *lab.Setup, users int, l *load) (w *world, end func(*error), err error) {
+	if w, err = newWorld(ctx, s, users); err != nil {
+		return nil, func(*error) {}, err
+	}
+	if _, err = w.start(ctx); err == nil {
+		l.clients, l.users = w.clients(), w.users
+	}
+	return w, func(err *error) {
+		*err = w.withLogs(*err)
+		w.close()
+	}, err
+}
+
 // start runs one more server, on an address of its own.
 func (w *world) start(ctx context.Context) (*lab.Server, error) {
 	addr, err := lab.FreeAddr()

@@ -214,7 +214,7 @@ func TestSettingsNameTheField(t *testing.T) {
 	if err := json.Unmarshal(good.Secrets, &secrets); err != nil {
 		t.Fatal(err)
 	}
-	for old, new := range map[string]string{"http://127.0.0.1": "http://10.0.0.1", "MII": "XXX", "carillon-test": "../../x", `"client_email"`: `"email"`, "{": ""} {
+	for old, new := range map[string]string{"http://127.0.0.1": "http://10.0.0.1", "MII": "no key", "carillon-test": "../../x", `"client_email"`: `"email"`, "{": ""} {
 		a := good
 		a.Secrets, _ = json.Marshal(map[string]string{"serviceAccount": strings.ReplaceAll(secrets.ServiceAccount, old, new)})
 		if _, err := fcm.Kind.New(a, deliverytest.Outside(t)); err == nil || !strings.Contains(err.Error(), "secrets.serviceAccount ") {
