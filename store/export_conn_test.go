@@ -41,3 +41,19 @@ func Fail(s *Store, err error) error { return s.fail("testing", err) }
 func Write(ctx context.Context, s *Store, fn func(ctx context.Context, tx bun.Tx) error) error {
 	return s.write(ctx, "testing", fn)
 }
+
+// OpenConnections is how many connections there are, in use or not.
+func OpenConnections(s *Store) int { return s.w.Stats().OpenConnections + s.r.Stats().OpenConnections }
+
+// ReadLong reads for as long as ctx lets it, after telling that it has begun.
+func ReadLong(ctx context.Context, s *Store, begun func()) error {
+	rows, err := s.r.QueryContext(ctx, "with recursive n (i) as (select 1 union all select i + 1 from n) select i from n")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		begun()
+	}
+	return rows.Err()
+}

@@ -50,7 +50,6 @@ type Store struct {
 	userIDs   together[userIDAsk]
 	said      said
 	ids       ids
-	halving   halving
 	epoch     uint64
 	listeners listeners
 	eventIDs  id.Source
@@ -95,7 +94,6 @@ func OpenUnmigrated(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database: %w", err)
 	}
 	s.w, s.r = bun.NewDB(w, d.bun()), bun.NewDB(r, d.bun())
-	s.halving = newHalving(w.Stats().MaxOpenConnections)
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -125,12 +123,23 @@ func (s *Store) reach(ctx context.Context) error {
 	}
 }
 
-// Close lets go of every connection.
+// lastCalls is how long Close waits for calls that were cut short.
+const lastCalls = time.Second
+
+// Close lets go of every connection. It waits a little for those that are in use
+// or being made, which database/sql does not: of an SQLite database the file may be
+// moved or removed afterwards.
 func (s *Store) Close() error {
-	if s.w == s.r {
-		return s.w.Close()
+	err := s.w.Close()
+	if s.w != s.r {
+		err = errors.Join(err, s.r.Close())
 	}
-	return errors.Join(s.w.Close(), s.r.Close())
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for began := time.Now(); s.w.Stats().OpenConnections+s.r.Stats().OpenConnections > 0 && time.Since(began) < lastCalls; {
+		<-look.C
+	}
+	return err
 }
 
 // Ping asks whether the database answers.

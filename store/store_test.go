@@ -240,3 +240,28 @@ func pass(to, from net.Conn, lost *atomic.Bool) {
 		}
 	}
 }
+
+func TestCloseWaitsForWhatWasCutShort(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		s, err := store.Open(t.Context(), store.Config{URL: url, MaxConns: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		begun, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = store.ReadLong(ctx, s, sync.OnceFunc(func() { close(begun) })) // it is cut short
+		}()
+		<-begun
+		cancel()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := store.OpenConnections(s); n != 0 {
+			t.Errorf("%d connections are open after the end", n)
+		}
+		<-ended
+	})
+}
