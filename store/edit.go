@@ -18,15 +18,10 @@ import (
 // that names none a KindNotFound one.
 func (s *Store) EditSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID, change model.ContentChange) (model.Outcome[model.Send], error) {
 	return once(ctx, s, env, o, "editing send", func(ctx context.Context, tx bun.Tx) (model.Send, error) {
-		list, err := s.sends(ctx, tx, "where env_id = ? and id = ?"+s.dialect.forUpdate, env, id)
-		if err != nil {
-			return model.Send{}, err
-		}
-		if len(list) == 0 {
-			return model.Send{}, model.NotFound("names no send", "id")
-		}
-		m := list[0]
+		m, err := s.holdSend(ctx, tx, env, id)
 		switch {
+		case err != nil:
+			return m, err
 		case !m.RecalledAt.IsZero():
 			return m, model.Conflict("names a send that was recalled: send anew", "id")
 		case m.Status == model.SendCanceled && m.FiredAt.IsZero():

@@ -70,9 +70,9 @@ func recipientOf(to []model.Recipient, id model.UserID) *model.Recipient {
 // categories alone.
 func (s *Store) exceptions(ctx context.Context, env model.EnvID, to []model.Recipient, k exceptionKind, categories []int64) (out []exception, err error) {
 	var x exception
-	read := func(where string, args ...any) error {
+	read := func(statement string, args ...any) error {
 		out = out[:0]
-		rows, err := s.query(ctx, where, args...)
+		rows, err := s.query(ctx, statement, args...)
 		return scanEach(rows, err, []any{&x.user, &x.choice.Category, &x.choice.Channel, &x.choice.Enabled}, func() error {
 			out = append(out, x)
 			return nil

@@ -129,8 +129,7 @@ func (s *Store) insertChunk(ctx context.Context, tx bun.Tx, p *model.PendingSend
 		return nil, nil, err
 	}
 	switch {
-	case apart && s.halving.begin():
-		defer s.halving.end()
+	case apart:
 		moved, err = s.insertHalves(ctx, tx, p, left)
 	case s.dialect.arrays:
 		moved, err = insertChunkAtOnce(ctx, tx.Tx, p, chunkStatement)

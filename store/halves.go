@@ -28,24 +28,6 @@ import (
 // halfLeast is how many notifications are worth a transaction.
 const halfLeast = 500
 
-// halving bounds how many chunks are written in halves at once. Each takes two
-// connections.
-type halving chan struct{}
-
-func newHalving(connections int) halving { return make(halving, connections/4) }
-
-// begin reports whether there is room; the caller must call end if so.
-func (h halving) begin() bool {
-	select {
-	case h <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (h halving) end() { <-h }
-
 // halves reports whether a chunk may be written in halves: nothing but
 // notifications comes of it.
 func (s *Store) halves(ctx context.Context, tx bun.Tx, p *model.PendingSend) (bool, error) {

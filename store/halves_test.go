@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -78,20 +79,24 @@ func TestChunkInHalves(t *testing.T) {
 func TestHalvesLeaveConnections(t *testing.T) {
 	t.Parallel()
 	storetest.OnPostgres(t, func(t *testing.T, url string) {
-		s := storetest.Open(t, store.Config{URL: url, MaxConns: 4})
+		s := storetest.Open(t, store.Config{URL: url, MaxConns: 2})
 		f := newSends(t, s, 2*store.HalfLeast)
-		const sends = 6
-		errs := make(chan error, sends)
-		for range sends {
+		chunks := make([]model.Chunk, 6)
+		for i := range chunks {
 			m := f.expanding(t, model.Audience{Everyone: true})
 			m.Status = model.SendSent
-			c := f.chunk(t, m, 0, f.users...)
+			chunks[i] = f.chunk(t, m, 0, f.users...)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		errs := make(chan error, len(chunks))
+		for _, c := range chunks {
 			go func() {
-				_, _, err := s.SaveChunk(t.Context(), c)
+				_, _, err := s.SaveChunk(ctx, c)
 				errs <- err
 			}()
 		}
-		for range sends {
+		for range chunks {
 			if err := <-errs; err != nil {
 				t.Error(err)
 			}

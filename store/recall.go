@@ -16,27 +16,17 @@ import (
 // it is. An id that names none is a KindNotFound error.
 func (s *Store) RecallSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID) (model.Outcome[model.Send], error) {
 	return once(ctx, s, env, o, "recalling send", func(ctx context.Context, tx bun.Tx) (model.Send, error) {
-		if err := s.holdSend(ctx, tx, env, id); err != nil {
-			return model.Send{}, err
+		m, err := s.holdSend(ctx, tx, env, id)
+		if err != nil || !m.RecalledAt.IsZero() {
+			return m, err
 		}
 		var row sendRow
-		err := tx.NewRaw(`update sends set recall = 1, recalled_at = ?, audience = null, editing = 0,
+		if err := tx.NewRaw(`update sends set recall = 1, recalled_at = ?, audience = null, editing = 0,
 				status = case when status in ('SCHEDULED', 'EXPANDING') then 'CANCELED' else status end
-			where env_id = ? and id = ? and recall = 0 returning `+sendColumns, micros(s.now()), env, id).Scan(ctx, &row)
-		if err == nil {
-			return row.model()
+			where env_id = ? and id = ? returning `+sendColumns, micros(s.now()), env, id).Scan(ctx, &row); err != nil {
+			return m, err
 		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return model.Send{}, err
-		}
-		list, err := s.sends(ctx, tx, "where env_id = ? and id = ?", env, id)
-		switch {
-		case err != nil:
-			return model.Send{}, err
-		case len(list) == 0:
-			return model.Send{}, model.NotFound("names no send", "id")
-		}
-		return list[0], nil
+		return row.model()
 	})
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -53,40 +52,24 @@ func (s *Store) DueSends(ctx context.Context, now time.Time, after *model.PageKe
 }
 
 // CancelSend cancels a send that is still scheduled or being expanded; what it
-// has written stays, and is counted, also what it had not come to yet. A send in another state is a KindConflict error that names
-// the state, an unknown one KindNotFound.
+// has written stays, and is counted, also what was written ahead. A send in
+// another state is a KindConflict error that names the state, an unknown one
+// KindNotFound.
 func (s *Store) CancelSend(ctx context.Context, env model.EnvID, o model.Once, id model.SendID) (model.Outcome[model.Send], error) {
 	return once(ctx, s, env, o, "cancelling send", func(ctx context.Context, tx bun.Tx) (model.Send, error) {
-		if err := s.holdSend(ctx, tx, env, id); err != nil {
-			return model.Send{}, err
+		m, err := s.holdSend(ctx, tx, env, id)
+		if err != nil {
+			return m, err
+		}
+		if m.Status != model.SendScheduled && m.Status != model.SendExpanding {
+			return m, model.Conflict(fmt.Sprintf("names a send that is %s: only a SCHEDULED or EXPANDING one can be cancelled", m.Status), "id")
 		}
 		var row sendRow
-		err := tx.NewRaw(`update sends set status = 'CANCELED', audience = null, done = done + (select count(*) from notifications n
+		if err := tx.NewRaw(`update sends set status = 'CANCELED', audience = null, done = done + (select count(*) from notifications n
 				where n.env_id = sends.env_id and n.send_id = sends.id and n.user_id > sends.reached and n.in_inbox)
-			where env_id = ? and id = ? and status in ('SCHEDULED', 'EXPANDING') returning `+sendColumns, env, id).Scan(ctx, &row)
-		if err == nil {
-			return row.model()
+			where env_id = ? and id = ? returning `+sendColumns, env, id).Scan(ctx, &row); err != nil {
+			return m, err
 		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return model.Send{}, err
-		}
-		list, err := s.sends(ctx, tx, "where env_id = ? and id = ?", env, id)
-		switch {
-		case err != nil:
-			return model.Send{}, err
-		case len(list) == 0:
-			return model.Send{}, model.NotFound("names no send", "id")
-		default:
-			return model.Send{}, model.Conflict(fmt.Sprintf("names a send that is %s: only a SCHEDULED or EXPANDING one can be cancelled", list[0].Status), "id")
-		}
+		return row.model()
 	})
-}
-
-// holdSend locks the row of a send, so that no upper half of a chunk of it is under way.
-func (s *Store) holdSend(ctx context.Context, tx bun.Tx, env model.EnvID, id model.SendID) error {
-	if s.dialect.forUpdate == "" {
-		return nil
-	}
-	_, err := tx.NewRaw("select 1 from sends where env_id = ? and id = ?"+s.dialect.forUpdate, env, id).Exec(ctx)
-	return err
 }

@@ -153,6 +153,20 @@ func (s *Store) sends(ctx context.Context, db bun.IDB, rest string, args ...any)
 	return readSends(ctx, db.NewRaw("select "+sendColumns+" from sends "+rest, args...))
 }
 
+// holdSend reads a send and locks its row, so that nobody else changes it, and no
+// upper half of a chunk of it is under way. An id that names none is a
+// KindNotFound error.
+func (s *Store) holdSend(ctx context.Context, tx bun.Tx, env model.EnvID, id model.SendID) (model.Send, error) {
+	list, err := s.sends(ctx, tx, "where env_id = ? and id = ?"+s.dialect.forUpdate, env, id)
+	if err != nil {
+		return model.Send{}, err
+	}
+	if len(list) == 0 {
+		return model.Send{}, model.NotFound("names no send", "id")
+	}
+	return list[0], nil
+}
+
 func readSends(ctx context.Context, q *bun.RawQuery) ([]model.Send, error) {
 	var rows []sendRow
 	if err := q.Scan(ctx, &rows); err != nil {
