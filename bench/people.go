@@ -78,6 +78,10 @@ const (
 		select $1, $2::bigint + n, u.id, $2::bigint + n / $3, 0, 1700000000000000 + n / $3 * 1000000, q, q, q, q, at, at, true, 12
 		from (select n, n / $4 + 1 q, case when n < $7::bigint / 2 then 1800000000000000 end at from generate_series($5::bigint, $6::bigint - 1) n) s
 		join (select id, row_number() over (order by identifier) - 1 i from users where env_id = $1) u on u.i = n % $4`
+	// fillReads has the older half of so many be read, of which some were the newer
+	// half of fewer.
+	fillReads = `update notifications set seen_at = 1800000000000000, read_at = 1800000000000000
+		where env_id = $1 and id < $2::bigint + $3::bigint / 2 and read_at is null`
 	fillInboxes = `insert into inboxes (env_id, user_id, seq, total, unseen, unread, seen_up_to, read_up_to, trimmed_to)
 		select env_id, user_id, count(*), count(*), count(*) filter (where seen_at is null), count(*) filter (where read_at is null), 0, 0, 0
 		from notifications where env_id = $1 group by env_id, user_id
@@ -102,6 +106,7 @@ func (p *place) fill(ctx context.Context, c *crowd, rows int) error {
 	}{
 		{fillSends, []any{c.env, int64(firstID), int64(perSend), int64(c.rows / perSend), int64(rows / perSend)}},
 		{fillNotifications, []any{c.env, int64(firstID), int64(perSend), int64(people), int64(c.rows), int64(rows), int64(rows)}},
+		{fillReads, []any{c.env, int64(firstID), int64(rows)}},
 		{fillInboxes, []any{c.env}},
 		{"vacuum analyze notifications", nil},
 		{"vacuum analyze sends", nil},
