@@ -20,6 +20,7 @@ import (
 	"carillon/graph/transport"
 	"carillon/internal/admission"
 	"carillon/internal/config"
+	"carillon/internal/door"
 	"carillon/internal/id"
 	"carillon/internal/metrics"
 	"carillon/internal/ratelimit"
@@ -96,6 +97,9 @@ type server struct {
 	listener        net.Listener
 	metricsListener net.Listener // nil when switched off
 }
+
+// idleTimeout is how long a connection may be unused.
+const idleTimeout = 60 * time.Second
 
 // patience is how long an operation waits for a place when the server is busy:
 // long enough for a burst to pass, short enough for a person.
@@ -265,13 +269,17 @@ func (s *server) playground() bool {
 // streams, finish requests, finish background work, close.
 func (s *server) run(ctx context.Context) error {
 	var unused unusedConns
+	entrance := door.Listen(s.listener, s.api.Keeper(), idleTimeout)
 	api := &http.Server{
-		ConnState: unused.track,
-		Handler:   s.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10,
+		ConnState: func(c net.Conn, state http.ConnState) {
+			entrance.Track(c, state)
+			unused.track(c, state)
+		},
+		Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- api.Serve(s.listener) }()
+	go func() { failed <- api.Serve(entrance) }()
 	if s.metricsListener != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", s.metrics.Handler())

@@ -29,7 +29,7 @@ type lean struct {
 
 // leanMost bounds the connections, as those who ask do; and the proxies and
 // servers of stories beside this one need files, too.
-const leanMost = 1000
+const leanMost = 4000
 
 func newLean(addr string) *lean { return &lean{addr: addr, places: make(chan struct{}, leanMost)} }
 

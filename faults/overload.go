@@ -85,7 +85,8 @@ func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, time
 type overloadRun struct {
 	story  overloadStory
 	world  *world
-	client *lean
+	client *lean // of the environment that floods
+	other  *lean // of the quiet one
 	report *overloadReport
 	// together ends that those who ask have a processor of their own.
 	together func()
@@ -112,6 +113,7 @@ func (o overloadStory) run(ctx context.Context, s *lab.Setup) (*overloadReport, 
 	if err == nil {
 		err = r.tell(ctx)
 		r.client.close()
+		r.other.close()
 	}
 	if err == nil {
 		err = r.world.verify(ctx)
@@ -144,7 +146,7 @@ func (r *overloadRun) begin(ctx context.Context, s *lab.Setup) error {
 		return err
 	}
 	addr := strings.TrimPrefix(w.servers[0].URL, "http://")
-	r.client = newLean(addr)
+	r.client, r.other = newLean(addr), newLean(addr)
 	if r.loud, err = r.requests(ctx, addr, appName, w.env); err != nil {
 		return err
 	}
@@ -204,7 +206,7 @@ func (r *overloadRun) tell(ctx context.Context) error {
 		return err
 	}
 	var alone, soft flow
-	if err := r.open(ctx, &alone, r.loud, 40, r.story.each); err != nil {
+	if err := r.open(ctx, r.client, &alone, r.loud, 40, r.story.each); err != nil {
 		return err
 	}
 	r.report.alone = &alone.done
@@ -213,10 +215,10 @@ func (r *overloadRun) tell(ctx context.Context) error {
 		return err
 	}
 	r.report.peak = peak
-	if err := r.open(ctx, &r.report.over, r.loud, 3*peak, r.story.length); err != nil {
+	if err := r.open(ctx, r.client, &r.report.over, r.loud, 3*peak, r.story.length); err != nil {
 		return err
 	}
-	if err := r.open(ctx, &soft, r.soft, 40, r.story.each); err != nil {
+	if err := r.open(ctx, r.other, &soft, r.soft, 40, r.story.each); err != nil {
 		return err
 	}
 	r.report.neighbor[0] = &soft.done
@@ -226,6 +228,7 @@ func (r *overloadRun) tell(ctx context.Context) error {
 	// The same with a rate of a tenth of the flood.
 	r.world.servers[0].Kill()
 	r.client.close()
+	r.other.close()
 	r.world.settings = append(r.world.settings, fmt.Sprintf("RATE_ENVIRONMENT=%d", int(peak*0.15)))
 	if _, err := r.world.again(ctx, 0); err != nil {
 		return err
@@ -246,8 +249,8 @@ func (r *overloadRun) beside(ctx context.Context, i int, rate float64) error {
 		wg    sync.WaitGroup
 		errs  [2]error
 	)
-	wg.Go(func() { errs[0] = r.open(ctx, &r.report.floods[i], r.loud, rate, r.story.length/2) })
-	wg.Go(func() { errs[1] = r.open(ctx, &quiet, r.soft, 40, r.story.length/2) })
+	wg.Go(func() { errs[0] = r.open(ctx, r.client, &r.report.floods[i], r.loud, rate, r.story.length/2) })
+	wg.Go(func() { errs[1] = r.open(ctx, r.other, &quiet, r.soft, 40, r.story.length/2) })
 	wg.Wait()
 	r.report.neighbor[i+1] = &quiet.done
 	if n := len(quiet.refused.all); n > 0 && r.story.judged {
@@ -285,7 +288,7 @@ func (r *overloadRun) closed(ctx context.Context, requests [][]byte, clients int
 
 // open asks at a rate, whatever becomes of the requests. Times count from when
 // a request was due.
-func (r *overloadRun) open(ctx context.Context, f *flow, requests [][]byte, rate float64, length time.Duration) error {
+func (r *overloadRun) open(ctx context.Context, client *lean, f *flow, requests [][]byte, rate float64, length time.Duration) error {
 	random := rand.New(rand.NewPCG(r.story.seed, 99))
 	began := time.Now()
 	tick := time.NewTicker(time.Millisecond)
@@ -295,7 +298,7 @@ func (r *overloadRun) open(ctx context.Context, f *flow, requests [][]byte, rate
 		for due := began.Add(time.Duration(float64(n) / rate * float64(time.Second))); due.Before(time.Now()); due = began.Add(time.Duration(float64(n) / rate * float64(time.Second))) {
 			n++
 			request := requests[random.IntN(len(requests))]
-			wg.Go(func() { f.ask(ctx, r.client, request, due) })
+			wg.Go(func() { f.ask(ctx, client, request, due) })
 		}
 	}
 	f.took = time.Since(began)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"carillon/auth"
+	"carillon/internal/door"
 )
 
 // doorMost is the size in bytes of the largest body that is left unread when its
@@ -13,7 +14,8 @@ const doorMost = 64 << 10
 // Door stands before everything that a request passes on its way to next, and
 // turns those away that would be refused for want of room: unread, unlogged, and
 // for a fraction of what it costs to find that out later. They are counted
-// with the others that were refused.
+// with the others that were refused. It is for those that come past the
+// [API.Keeper].
 func (a *API) Door(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == Path && r.Method == http.MethodPost && r.ContentLength >= 0 && r.ContentLength <= doorMost {
@@ -25,6 +27,23 @@ func (a *API) Door(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// Keeper turns the same requests away before they are requests: at the first bytes
+// of what comes over a connection.
+func (a *API) Keeper() door.Keeper { return keeper{a} }
+
+type keeper struct{ *API }
+
+// Busy implements [door.Keeper].
+func (k keeper) Busy() bool { return k.desk.Busy() }
+
+// TurnsAway implements [door.Keeper].
+func (k keeper) TurnsAway(r *door.Request) []byte {
+	if string(r.Method) != http.MethodPost || string(r.Target) != Path || len(r.Authorization) == 0 || !k.desk.TurnsAway(string(r.Authorization)) {
+		return nil
+	}
+	return k.transport.TurnedAway(string(r.Accept), r.Closes)
 }
 
 // note remembers whose the credentials are that have got in.

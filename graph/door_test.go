@@ -3,21 +3,26 @@ package graph_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"carillon/graph"
 	"carillon/internal/admission"
+	"carillon/internal/door"
 	"carillon/internal/shed"
 	"carillon/store/storetest"
 )
 
-// TestTheDoorTurnsAway has more near than a server can ever work on.
+// TestTheDoorTurnsAway has more near than a server can ever work on. Who comes past
+// the keeper, who looks at connections, finds the same door at the handler.
 func TestTheDoorTurnsAway(t *testing.T) {
 	t.Parallel()
 	storetest.EachURL(t, func(t *testing.T, url string) {
@@ -26,9 +31,18 @@ func TestTheDoorTurnsAway(t *testing.T) {
 		c := w.config
 		c.Admission = admission.New(admission.Rates{}, gate)
 		api := must(graph.New(c))(t)
-		server := httptest.NewServer(api.Door(api))
+		var past atomic.Int64 // those who came to the handler
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			past.Add(1)
+			api.Door(api).ServeHTTP(w, r)
+		})
+		server, kept := httptest.NewServer(handler), httptest.NewUnstartedServer(handler)
+		entrance := door.Listen(kept.Listener, api.Keeper(), time.Minute)
+		kept.Listener, kept.Config.ConnState = entrance, entrance.Track
+		kept.Start()
 		t.Cleanup(server.Close)
-		ask := func(credential, accept, body string) (status int, header http.Header, answer string) {
+		t.Cleanup(kept.Close)
+		askAt := func(server *httptest.Server, credential, accept, body string) (status int, header http.Header, answer string) {
 			t.Helper()
 			r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+graph.Path, strings.NewReader(body)))(t)
 			r.Header.Set("Content-Type", "application/json")
@@ -40,6 +54,10 @@ func TestTheDoorTurnsAway(t *testing.T) {
 			}
 			defer res.Body.Close()
 			return res.StatusCode, res.Header, string(must(io.ReadAll(res.Body))(t))
+		}
+		ask := func(credential, accept, body string) (status int, header http.Header, answer string) {
+			t.Helper()
+			return askAt(server, credential, accept, body)
 		}
 		const query = `{"query":"{ serverStatus { version } }"}`
 		shop, other := w.envs["shop"], w.envs["other"]
@@ -75,6 +93,15 @@ func TestTheDoorTurnsAway(t *testing.T) {
 				header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(body, `"code":"UNAVAILABLE"`) {
 				t.Errorf("in a rush: %d %v %s", status, header, body)
 			}
+			before := past.Load()
+			keptStatus, keptHeader, keptBody := askAt(kept, shop.secret, accept, `{"query":"`)
+			header.Del("Date")
+			if keptStatus != status || keptBody != body || !maps.EqualFunc(header, keptHeader, slices.Equal[[]string]) {
+				t.Errorf("in a rush: %d %v %s,\nat the connection %d %v %s", status, header, body, keptStatus, keptHeader, keptBody)
+			}
+			if past.Load() != before {
+				t.Error("in a rush one came to the handler")
+			}
 		}
 		waiting := gate.Stats().Waiting
 		crowd.Go(func() {
@@ -86,13 +113,18 @@ func TestTheDoorTurnsAway(t *testing.T) {
 		if status, _, body := ask(other.secret, "*/*", query); status != http.StatusOK {
 			t.Errorf("another environment, which waits for a place, is answered %d %s", status, body)
 		}
+		if status, _, _ := askAt(kept, "cs_"+strings.Repeat("x", 40), "*/*", query); status != http.StatusUnauthorized {
+			t.Errorf("an unknown key is answered %d at the connection, want 401 rush or no rush", status)
+		}
 		if status, _, _ := ask("cs_"+strings.Repeat("x", 40), "*/*", query); status != http.StatusUnauthorized {
 			t.Errorf("an unknown key is answered %d, want 401 rush or no rush", status)
 		}
 		cancel()
 		crowd.Wait()
-		if status, _, body := ask(shop.secret, "*/*", query); status != http.StatusOK {
-			t.Errorf("with room again: %d %s", status, body)
+		for _, s := range []*httptest.Server{server, kept} {
+			if status, _, body := askAt(s, shop.secret, "*/*", query); status != http.StatusOK {
+				t.Errorf("with room again: %d %s", status, body)
+			}
 		}
 	})
 }

@@ -41,6 +41,9 @@ func (d *Desk) Note(credential string, env model.EnvID) {
 	k.envs[hash] = env
 }
 
+// Busy reports whether [Desk.TurnsAway] may turn anybody away.
+func (d *Desk) Busy() bool { return d != nil && d.gate != nil && d.gate.Rushes() }
+
 // TurnsAway reports whether a request with the credential would be refused for
 // want of room, whatever it asks for; see [shed.Gate.TurnsAway]. Who was not
 // [Desk.Note]d is not turned away.

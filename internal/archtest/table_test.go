@@ -26,6 +26,7 @@ var imports = map[string]string{
 	"internal/config":    "model",
 	"internal/cursor":    "model",
 	"internal/dial":      "",
+	"internal/door":      "",
 	"internal/id":        "model",
 	"internal/metrics":   "model",
 	"internal/ratelimit": "",
@@ -56,7 +57,7 @@ var imports = map[string]string{
 	"webhook":      "model delivery" + tools, // the schedule of webhooks, and what answers mean
 
 	// Floor 3: the surfaces. They translate.
-	"graph":                    surface + "internal/admission internal/shed graph/generated graph/operation graph/plan graph/transport graph/view graph/internal/...",
+	"graph":                    surface + "internal/admission internal/door internal/shed graph/generated graph/operation graph/plan graph/transport graph/view graph/internal/...",
 	"graph/generated":          "model delivery graph/view graph/internal/...",
 	"graph/internal/...":       "model",
 	"graph/operation":          "model graph/internal/..." + tools,

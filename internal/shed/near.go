@@ -2,6 +2,7 @@ package shed
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,19 +25,27 @@ type near struct {
 	parties map[int64]int
 	total   int
 	late    time.Time // since when it has taken long to be run; zero: it does not
-	rush    bool
+	rush    atomic.Bool
 	most    float64   // how many may be near in a rush
 	turned  time.Time // when somebody was turned away last
 }
 
-// TurnsAway reports whether work of a party would be refused by [Gate.Enter] at
-// once, whatever it is, and counts it if so. It costs next to nothing, so it is
+// Rushes reports whether anybody was turned away of late, so that others may be.
+func (g *Gate) Rushes() bool { return g.near.rush.Load() }
+
+// TurnsAway reports whether work of a party would be refused by [Gate.Enter],
+// whatever it is, and counts it if so. It costs next to nothing, so it is
 // asked before anything is done for the work: a server that is asked for much
-// more than it can do keeps its time for what it can.
+// more than it can do keeps its time for what it can. Before it says so, it may
+// hold the refusal back for as long as [Gate.Enter] may.
 func (g *Gate) TurnsAway(party int64) bool {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.turnsAway(Reading, party, time.Now())
+	away := g.turnsAway(Reading, party, time.Now())
+	g.mu.Unlock()
+	if away {
+		g.hold()
+	}
+	return away
 }
 
 // approach counts one of a party as near, or turns it away, and lets those go
@@ -67,7 +76,7 @@ func (g *Gate) ran(began, now time.Time) {
 	case n.late.IsZero():
 		n.late = began
 	}
-	if !n.rush {
+	if !n.rush.Load() {
 		return
 	}
 	// As many as can be run promptly, half of the time.
@@ -93,7 +102,10 @@ func (g *Gate) depart(party int64) {
 // and a few so that none is empty; of these each party may have its share.
 func (g *Gate) turnsAway(class Class, party int64, now time.Time) bool {
 	n := &g.near
-	if n.rush = g.rushes(now); !n.rush {
+	if rush := g.rushes(now); rush != n.rush.Load() {
+		n.rush.Store(rush)
+	}
+	if !n.rush.Load() {
 		return false
 	}
 	most := int(n.most)
@@ -111,7 +123,7 @@ func (g *Gate) turnsAway(class Class, party int64, now time.Time) bool {
 // It ends when nobody has been turned away for a while.
 func (g *Gate) rushes(now time.Time) bool {
 	n := &g.near
-	if n.rush {
+	if n.rush.Load() {
 		return now.Sub(n.turned) < rushOver
 	}
 	waits := g.crowded() || !n.late.IsZero() && now.Sub(n.late) > standing

@@ -67,7 +67,7 @@ func TestARushIsTurnedAwayBeforeAnythingIsDone(t *testing.T) {
 		time.Sleep(2 * rushOver) //nolint:forbidigo // in a synctest bubble
 		come(t, g, 1, 17)()
 		if s := g.Stats(); s.Busy != 0 || s.Waiting != 0 || g.near.total != 0 || len(g.near.parties) != 0 {
-			t.Errorf("in the end %+v and %+v, want nobody", s, g.near)
+			t.Errorf("in the end %+v, and %d near of %v, want nobody", s, g.near.total, g.near.parties)
 		}
 	})
 }

@@ -51,6 +51,7 @@ type Gate struct {
 	crowd   bool      // until nobody waits
 	refused [classes]int64
 	near    near
+	pace    pace
 }
 
 // waiter is work that waits. settled is closed when it was admitted, or when
@@ -64,7 +65,7 @@ type waiter struct {
 // may wait for patience, as long as no more than four times the places wait
 // already, and less when somebody waits all the time.
 func New(places int, patience time.Duration) *Gate {
-	g := &Gate{patience: patience, maxWait: 4 * places, room: newRoom(places), held: map[int64]int{}}
+	g := &Gate{patience: patience, maxWait: 4 * places, room: newRoom(places), held: map[int64]int{}, pace: pace{ready: atOnce}}
 	for c := range classes {
 		g.waiting[c] = map[int64][]*waiter{}
 	}
@@ -80,6 +81,7 @@ func New(places int, patience time.Duration) *Gate {
 // flood is another's.
 func (g *Gate) Enter(ctx context.Context, class Class, party int64) (leave func(), err error) {
 	if !g.approach(class, party) {
+		g.hold()
 		return nil, Busy()
 	}
 	g.mu.Lock()
@@ -93,6 +95,7 @@ func (g *Gate) Enter(ctx context.Context, class Class, party int64) (leave func(
 		g.refused[class]++
 		g.depart(party)
 		g.mu.Unlock()
+		g.hold()
 		return nil, Busy()
 	}
 	w := &waiter{settled: make(chan struct{})}
@@ -258,6 +261,7 @@ func (g *Gate) leave(class Class, party int64, began time.Time) {
 		delete(g.held, party)
 	}
 	g.room.note(class, began, time.Now())
+	g.pace.done()
 	for g.admitOne() {
 	}
 }

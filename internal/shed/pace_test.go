@@ -1,0 +1,83 @@
+package shed
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// refused has n be turned away and returns how many were told so by now.
+func refused(t *testing.T, g *Gate, n int) (told func() int) {
+	t.Helper()
+	answers := make(chan time.Duration, n)
+	for range n {
+		go func() {
+			began := time.Now()
+			if !g.TurnsAway(1) {
+				t.Error("one was let near")
+			}
+			answers <- time.Since(began)
+		}()
+	}
+	return func() int {
+		synctest.Wait()
+		return len(answers)
+	}
+}
+
+func TestRefusalsKeepPaceWithWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := New(4, time.Hour)
+		g.room.usual = time.Hour // so nobody hurries away
+		work := hold(t, g, Reading)
+		leave := come(t, g, 1, 16)
+		told := refused(t, g, atOnce+3*perDone)
+		if n := told(); n != atOnce {
+			t.Errorf("%d were told at once that they are refused, want %d", n, atOnce)
+		}
+		work()
+		if n := told(); n != atOnce+perDone {
+			t.Errorf("after a piece of work %d were told, want %d more", n, perDone)
+		}
+		time.Sleep(longestHold - 1) //nolint:forbidigo // in a synctest bubble
+		if n := told(); n != atOnce+perDone {
+			t.Errorf("%d were told before the time, want %d", n, atOnce+perDone)
+		}
+		more := refused(t, g, 1)
+		time.Sleep(1) //nolint:forbidigo // in a synctest bubble
+		if n := told(); n != atOnce+3*perDone {
+			t.Errorf("%d were told when no work ended for long, want all %d", n, atOnce+3*perDone)
+		}
+		if more() != 0 {
+			t.Error("one who came later was told, too")
+		}
+		time.Sleep(longestHold) //nolint:forbidigo // in a synctest bubble
+		if more() != 1 {
+			t.Error("the last one was never told")
+		}
+		leave()
+	})
+}
+
+func TestNoMoreAreHeldBackThanMayBe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := New(4, time.Hour)
+		g.room.usual = time.Hour // so nobody hurries away
+		leave := come(t, g, 1, 17)
+		told := refused(t, g, atOnce+mostHeld)
+		if n := told(); n != atOnce {
+			t.Errorf("%d were told at once, want %d", n, atOnce)
+		}
+		more := refused(t, g, 5)
+		if n := told(); n != atOnce+5 || more() != 0 {
+			t.Errorf("with more than are held back %d were told, want %d, those who came first", n, atOnce+5)
+		}
+		leave()
+		time.Sleep(longestHold) //nolint:forbidigo // in a synctest bubble
+		if told() != atOnce+mostHeld || more() != 5 {
+			t.Error("some were never told")
+		}
+	})
+}
