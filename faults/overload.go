@@ -16,8 +16,9 @@ import (
 )
 
 // overloadStory is a server that is asked for three times what it can do, by
-// clients that do not wait for each other; and one environment that floods it
-// while another goes about its business.
+// clients that do not wait for each other; by a crowd of clients each of which asks
+// again as soon as it is answered, whatever the answer; and by one environment that
+// floods it while another goes about its business.
 type overloadStory struct {
 	users  int
 	each   time.Duration // of what is measured beforehand
@@ -33,6 +34,7 @@ type overloadReport struct {
 	alone    *timings // answers to requests one by one
 	peak     float64  // requests done a second when clients wait for each other
 	over     flow
+	crowd    float64     // requests done a second for clients that come back at once
 	neighbor [3]*timings // of the quiet environment: alone, beside a flood, beside one that is over its rate
 	floods   [2]flow
 }
@@ -62,6 +64,7 @@ func (f *flow) rate(t *timings) float64 {
 func (r *overloadReport) String() string {
 	s := fmt.Sprintf("alone %s; peak %.0f/s", r.alone, r.peak)
 	s += fmt.Sprintf("\n  three times as much: %s\n    goodput %.0f%% of the peak, p99 %.1f times that alone", &r.over, 100*r.goodput(), r.slowness())
+	s += fmt.Sprintf("\n  %d clients that come back at once: %.0f/s done, %.0f%% of the peak", crowded, r.crowd, 100*r.crowd/r.peak)
 	for i, what := range []string{"alone", "beside a flood", "beside a flood over its rate"} {
 		s += fmt.Sprintf("\n  another environment %s: %s", what, r.neighbor[i])
 		if i > 0 {
@@ -80,6 +83,9 @@ func (r *overloadReport) disturbance(i int) float64 {
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, time.Microsecond)) }
+
+// crowded is how many clients come back at once.
+const crowded = 256
 
 // overloadRun is the story while it is told.
 type overloadRun struct {
@@ -218,6 +224,9 @@ func (r *overloadRun) tell(ctx context.Context) error {
 	if err := r.open(ctx, r.client, &r.report.over, r.loud, 3*peak, r.story.length); err != nil {
 		return err
 	}
+	if r.report.crowd, err = r.closed(ctx, r.loud, crowded, r.story.each); err != nil {
+		return err
+	}
 	if err := r.open(ctx, r.other, &soft, r.soft, 40, r.story.each); err != nil {
 		return err
 	}
@@ -234,6 +243,9 @@ func (r *overloadRun) tell(ctx context.Context) error {
 		return err
 	}
 	if err := r.apart(ctx); err != nil {
+		return err
+	}
+	if _, err := r.closed(ctx, r.loud, waiting, r.story.each/4); err != nil { // warm
 		return err
 	}
 	if err := r.beside(ctx, 1, 1.5*peak); err != nil {
@@ -273,7 +285,7 @@ func (r *overloadRun) closed(ctx context.Context, requests [][]byte, clients int
 			random := rand.New(rand.NewPCG(r.story.seed, uint64(i)))
 			for time.Now().Before(end) && errs[i] == nil && ctx.Err() == nil {
 				status, _, ok, err := r.client.ask(ctx, requests[random.IntN(len(requests))])
-				if err == nil && !ok && status != http.StatusServiceUnavailable {
+				if err == nil && !ok && !refusal(status) {
 					err = fmt.Errorf("an answer %d", status)
 				}
 				if errs[i] = err; ok {
@@ -310,14 +322,18 @@ func (r *overloadRun) open(ctx context.Context, client *lean, f *flow, requests 
 	return ctx.Err()
 }
 
+// refusal reports whether a status asks to come back.
+func refusal(status int) bool {
+	return status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+}
+
 func (f *flow) ask(ctx context.Context, client *lean, request []byte, due time.Time) {
 	status, comeBack, done, err := client.ask(ctx, request)
 	took := time.Since(due)
-	refused := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 	switch {
 	case done:
 		f.done.add(took)
-	case err == nil && refused:
+	case err == nil && refusal(status):
 		f.refused.add(took)
 		if !comeBack {
 			f.rude.Add(1)
@@ -345,6 +361,7 @@ func (r *overloadRun) judge() error {
 	}
 	if r.story.judged {
 		broken(rep.goodput() < 0.8, "goodput is %.0f%% of the peak", 100*rep.goodput())
+		broken(rep.crowd < 0.5*rep.peak, "with clients that come back at once %.0f%% of the peak is done", 100*rep.crowd/rep.peak)
 		broken(rep.slowness() > 3, "the p99 of what is done is %.1f times that alone", rep.slowness())
 		broken(rep.disturbance(1) > 1.5, "a flood makes the p99 of another environment %.2f times that alone", rep.disturbance(1))
 		broken(rep.disturbance(2) > 1.5, "a flood over its rate makes the p99 of another environment %.2f times that alone", rep.disturbance(2))

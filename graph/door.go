@@ -12,17 +12,20 @@ import (
 const doorMost = 64 << 10
 
 // Door stands before everything that a request passes on its way to next, and
-// turns those away that would be refused for want of room: unread, unlogged, and
-// for a fraction of what it costs to find that out later. They are counted
+// turns those away that would be refused for their environment's rate or for want
+// of room: unread, unlogged, and for a fraction of what it costs to find that out
+// later. They are counted
 // with the others that were refused. It is for those that come past the
 // [API.Keeper].
 func (a *API) Door(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == Path && r.Method == http.MethodPost && r.ContentLength >= 0 && r.ContentLength <= doorMost {
 			credential := r.Header[auth.HeaderAuthorization]
-			if len(credential) == 1 && a.desk.TurnsAway(credential[0]) {
-				a.transport.TurnAway(w, r)
-				return
+			if len(credential) == 1 {
+				if why := a.desk.Refuses(credential[0]); why != nil {
+					a.transport.TurnAway(w, r, why)
+					return
+				}
 			}
 		}
 		next.ServeHTTP(w, r)
@@ -40,10 +43,14 @@ func (k keeper) Busy() bool { return k.desk.Busy() }
 
 // TurnsAway implements [door.Keeper].
 func (k keeper) TurnsAway(r *door.Request) []byte {
-	if string(r.Method) != http.MethodPost || string(r.Target) != Path || len(r.Authorization) == 0 || !k.desk.TurnsAway(string(r.Authorization)) {
+	if string(r.Method) != http.MethodPost || string(r.Target) != Path || len(r.Authorization) == 0 {
 		return nil
 	}
-	return k.transport.TurnedAway(string(r.Accept), r.Closes)
+	why := k.desk.Refuses(string(r.Authorization))
+	if why == nil {
+		return nil
+	}
+	return k.transport.TurnedAway(string(r.Accept), r.Closes, why)
 }
 
 // note remembers whose the credentials are that have got in.

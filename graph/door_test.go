@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"carillon/graph"
 	"carillon/internal/admission"
 	"carillon/internal/door"
+	"carillon/internal/ratelimit"
 	"carillon/internal/shed"
 	"carillon/store/storetest"
 )
@@ -125,6 +127,70 @@ func TestTheDoorTurnsAway(t *testing.T) {
 			if status, _, body := askAt(s, shop.secret, "*/*", query); status != http.StatusOK {
 				t.Errorf("with room again: %d %s", status, body)
 			}
+		}
+	})
+}
+
+// TestTheDoorKnowsRates has an environment ask more often than it may.
+func TestTheDoorKnowsRates(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newWorld(t, url)
+		c := w.config
+		c.Admission = admission.New(admission.Rates{Environment: ratelimit.Rate{PerSecond: 0.01, Burst: 2}}, nil)
+		api := must(graph.New(c))(t)
+		var past atomic.Int64 // those who came to the handler
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			past.Add(1)
+			api.ServeHTTP(w, r)
+		}))
+		entrance := door.Listen(server.Listener, api.Keeper(), time.Minute)
+		server.Listener, server.Config.ConnState = entrance, entrance.Track
+		server.Start()
+		t.Cleanup(server.Close)
+		ask := func(credential string) (status int, header http.Header, answer string) {
+			t.Helper()
+			r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+graph.Path, strings.NewReader(`{"query":"{ serverStatus { version } }"}`)))(t)
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "Bearer "+credential)
+			res := must(server.Client().Do(r))(t)
+			defer res.Body.Close()
+			// On a slow machine a second goes by between two answers.
+			body := must(io.ReadAll(res.Body))(t)
+			if seconds := res.Header.Get("Retry-After"); seconds > "90" && len(seconds) == 2 || seconds == "100" {
+				body = bytes.ReplaceAll(body, []byte(seconds), []byte("N"))
+				res.Header.Set("Retry-After", "N")
+			}
+			res.Header.Del("Content-Length")
+			res.Header.Del("Date")
+			return res.StatusCode, res.Header, string(body)
+		}
+		shop, other := w.envs["shop"], w.envs["other"]
+		for range 2 {
+			if status, _, body := ask(shop.secret); status != http.StatusOK {
+				t.Fatalf("within the rate: %d %s", status, body)
+			}
+		}
+		status, header, body := ask(shop.secret)
+		if status != http.StatusTooManyRequests || header.Get("Retry-After") != "N" || past.Load() != 3 {
+			t.Fatalf("over the rate: %d %v %s, and %d came to the handler", status, header, body, past.Load())
+		}
+		early := false
+		for range 100 { // net/http may have begun to read the first ones
+			before := past.Load()
+			again, same, text := ask(shop.secret)
+			if again != status || text != body || !maps.EqualFunc(same, header, slices.Equal[[]string]) {
+				t.Fatalf("over the rate: %d %v %s,\nand again %d %v %s", status, header, body, again, same, text)
+			}
+			if early = past.Load() == before; early {
+				break
+			}
+		}
+		if !early {
+			t.Error("over the rate all came to the handler")
+		}
+		if status, _, body := ask(other.secret); status != http.StatusOK {
+			t.Errorf("another environment is answered %d %s", status, body)
 		}
 	})
 }

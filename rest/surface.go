@@ -119,8 +119,10 @@ func (s *Surface) answer(w http.ResponseWriter, r *http.Request, route *Route) (
 	}()
 	if !route.access.Open {
 		credential := s.credential(r)
-		if !route.access.Transfer && s.Admission.TurnsAway(credential) {
-			return 0, nil, shed.Busy()
+		if !route.access.Transfer {
+			if err := s.Admission.Refuses(credential); err != nil {
+				return 0, nil, err
+			}
 		}
 		caller, err := s.Authenticate(r)
 		if err != nil {

@@ -3,29 +3,61 @@ package transport
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
 
 	"carillon/graph/operation"
-	"carillon/internal/shed"
+	"carillon/model"
 )
 
-// turnedAway are the answers to requests that are turned away, made once.
+// turnedAway are the answers to requests that are turned away for one reason, made
+// once.
 type turnedAway struct {
+	status int
 	header http.Header
 	body   []byte
 	whole  map[string][2][]byte // by media type: on a connection that stays open, and on one that does not
 }
 
-func newTurnedAway(engine *operation.Engine) turnedAway {
-	errs := engine.Present(context.Background(), shed.Busy())
-	body := operation.Refused(errs).AppendJSON(nil)
-	away := turnedAway{http.Header{}, body, map[string][2][]byte{}}
+// reason is why requests are turned away: the error's kind, and when to come back.
+type reason struct {
+	kind    model.Kind
+	seconds int
+}
+
+// mostAway bounds how many answers are kept: waits are seldom longer than this in
+// seconds.
+const mostAway = 120
+
+// away is the answer to those who are turned away for an error.
+func (h *Handler) away(why error) *turnedAway {
+	var e *model.Error
+	if !errors.As(why, &e) {
+		return h.newTurnedAway(why)
+	}
+	r := reason{e.Kind, int(math.Ceil(e.RetryAfter.Seconds()))}
+	if known, ok := h.turned.Load(r); ok {
+		return known.(*turnedAway)
+	}
+	made := h.newTurnedAway(why)
+	if r.seconds <= mostAway {
+		h.turned.Store(r, made)
+	}
+	return made
+}
+
+func (h *Handler) newTurnedAway(why error) *turnedAway {
+	errs := h.engine.Present(context.Background(), why)
+	resp := operation.Refused(errs)
+	away := &turnedAway{statusOf(mediaGraphQL, resp), http.Header{}, resp.AppendJSON(nil), map[string][2][]byte{}}
 	open(away.header)
-	away.header.Set("Content-Length", strconv.Itoa(len(body)))
-	away.header.Set("Retry-After", retryAfter(http.StatusServiceUnavailable, errs))
+	away.header.Set("Content-Length", strconv.Itoa(len(away.body)))
+	away.header.Set("Retry-After", retryAfter(away.status, errs))
 	for _, media := range []string{mediaJSON, mediaGraphQL} {
 		away.whole[media] = [2][]byte{away.message(media, false), away.message(media, true)}
 	}
@@ -33,14 +65,14 @@ func newTurnedAway(engine *operation.Engine) turnedAway {
 }
 
 // message is the answer as it goes over the connection.
-func (t turnedAway) message(media string, closes bool) []byte {
+func (t *turnedAway) message(media string, closes bool) []byte {
 	header := t.header.Clone()
 	header["Content-Type"] = contentTypes[media]
 	if closes {
 		header.Set("Connection", "close")
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable))
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", t.status, http.StatusText(t.status))
 	_ = header.Write(&b) // a buffer takes all
 	b.WriteString("\r\n")
 	b.Write(t.body)
@@ -55,23 +87,21 @@ func mediaOfRefusal(accept []string) string {
 	return mediaJSON
 }
 
-// TurnAway answers a request for which there is no room, of which nothing was
-// looked at, just as one is answered that is refused later.
-func (h *Handler) TurnAway(w http.ResponseWriter, r *http.Request) {
+// TurnAway answers a request of which nothing was looked at, just as one is answered
+// that is refused with the same error later.
+func (h *Handler) TurnAway(w http.ResponseWriter, r *http.Request, why error) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(h.settings.WriteTimeout))
-	header, away := w.Header(), h.away()
-	for name, values := range away.header {
-		header[name] = values
-	}
+	header, away := w.Header(), h.away(why)
+	maps.Copy(header, away.header)
 	header["Content-Type"] = contentTypes[mediaOfRefusal(r.Header["Accept"])]
-	w.WriteHeader(http.StatusServiceUnavailable)
+	w.WriteHeader(away.status)
 	_, _ = w.Write(away.body)
 }
 
 // TurnedAway is what [Handler.TurnAway] answers, all of it as it goes over a
 // connection, which closes after it or does not.
-func (h *Handler) TurnedAway(accept string, closes bool) []byte {
-	answers := h.away().whole[mediaOfRefusal([]string{accept})]
+func (h *Handler) TurnedAway(accept string, closes bool, why error) []byte {
+	answers := h.away(why).whole[mediaOfRefusal([]string{accept})]
 	if closes {
 		return answers[1]
 	}

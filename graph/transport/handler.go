@@ -26,7 +26,7 @@ type Handler struct {
 	stats    Stats
 	writers  *websocket.Writers
 	patience *websocket.Patience
-	away     func() turnedAway
+	turned   sync.Map // the answers to those who are turned away, by reason
 
 	mu       sync.Mutex
 	sockets  map[*socket]struct{}
@@ -47,7 +47,6 @@ func New(engine *operation.Engine, auth Authenticator, settings Settings, log *s
 		engine: engine, auth: auth, settings: settings, log: log,
 		writers: &websocket.Writers{Max: settings.Writers}, patience: &websocket.Patience{AtLeast: settings.RequestTimeout},
 		sockets: map[*socket]struct{}{}, tails: map[*tail]struct{}{}, owners: map[any]int{},
-		away:    sync.OnceValue(func() turnedAway { return newTurnedAway(engine) }),
 		leaving: make(chan struct{}), empty: make(chan struct{}),
 	}
 }

@@ -6,6 +6,7 @@ package admission
 import (
 	"context"
 	"hash/maphash"
+	"sync/atomic"
 	"time"
 
 	"carillon/auth"
@@ -29,6 +30,7 @@ type Desk struct {
 	addresses    *ratelimit.Limiter[string]
 	gate         *shed.Gate
 	known        known
+	over         atomic.Int64 // until when environments are taken to be over their rate, in Unix nanoseconds
 }
 
 // New makes a Desk. With a nil gate there is always room.
@@ -62,13 +64,25 @@ func (d *Desk) Count(ctx context.Context, address string, n int) error {
 	if d == nil {
 		return nil
 	}
-	if wait, whose := d.wait(ctx, address, float64(n), time.Now()); wait > 0 {
-		return &model.Error{
-			Kind: model.KindRateLimited, RetryAfter: wait,
-			Message: "too many requests of this " + whose + "; wait before the next one",
-		}
+	now := time.Now()
+	wait, whose := d.wait(ctx, address, float64(n), now)
+	if wait <= 0 {
+		return nil
 	}
-	return nil
+	if whose == ofEnvironment {
+		d.over.Store(now.Add(rateOver).UnixNano())
+	}
+	return tooMany(wait, whose)
+}
+
+// ofEnvironment says whose rate it is.
+const ofEnvironment = "environment"
+
+func tooMany(wait time.Duration, whose string) error {
+	return &model.Error{
+		Kind: model.KindRateLimited, RetryAfter: wait,
+		Message: "too many requests of this " + whose + "; wait before the next one",
+	}
 }
 
 // partyOf is the environment of the caller in ctx; all who have none are one.
@@ -92,5 +106,5 @@ func (d *Desk) wait(ctx context.Context, address string, n float64, now time.Tim
 			return wait, "user"
 		}
 	}
-	return d.environments.Take(caller.Env.ID, n, now), "environment"
+	return d.environments.Take(caller.Env.ID, n, now), ofEnvironment
 }

@@ -1,7 +1,9 @@
 package admission
 
 import (
+	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"carillon/auth"
@@ -53,4 +55,48 @@ func TestRates(t *testing.T) {
 	if !anonymous("192.0.2.1") || anonymous("192.0.2.1") || !anonymous("192.0.2.2") {
 		t.Error("addresses without a credential do not have a bucket each")
 	}
+}
+
+// TestWhoIsOverTheRateIsRefusedAtTheDoor asks as fast as two may be asked a second.
+func TestWhoIsOverTheRateIsRefusedAtTheDoor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Rates{Environment: ratelimit.Rate{PerSecond: 2, Burst: 2}}, nil)
+		d.Note("ada", 1)
+		d.Note("bob", 2)
+		ctx := auth.WithCaller(t.Context(), auth.Caller{Kind: auth.Secret, Env: model.Environment{ID: 1}})
+		count := func(want model.Kind) {
+			t.Helper()
+			if err := d.Count(ctx, "", 1); model.KindOf(err) != want {
+				t.Errorf("counted: %v, want %q", err, want)
+			}
+		}
+		refused := func(credential string, want error) {
+			t.Helper()
+			if err := d.Refuses(credential); !reflect.DeepEqual(err, want) {
+				t.Errorf("%s: %v, want %v", credential, err, want)
+			}
+		}
+		count("")
+		count("")
+		refused("ada", nil) // nobody was over it
+		if d.Busy() {
+			t.Error("the desk is busy before anybody was over the rate")
+		}
+		count(model.KindRateLimited)
+		refused("ada", tooMany(500*time.Millisecond, ofEnvironment))
+		refused("bob", nil)
+		refused("eve", nil)
+		time.Sleep(500 * time.Millisecond) //nolint:forbidigo // in a synctest bubble
+		refused("ada", nil)
+		count("") // what was refused at the door has taken nothing
+		refused("ada", tooMany(500*time.Millisecond, ofEnvironment))
+		if !d.Busy() {
+			t.Error("the desk is not busy with one who was over the rate of late")
+		}
+		time.Sleep(rateOver) //nolint:forbidigo // in a synctest bubble
+		if d.Busy() {
+			t.Error("the desk is busy long after")
+		}
+	})
 }

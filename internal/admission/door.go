@@ -3,7 +3,9 @@ package admission
 import (
 	"hash/maphash"
 	"sync"
+	"time"
 
+	"carillon/internal/shed"
 	"carillon/model"
 )
 
@@ -22,7 +24,7 @@ type known struct {
 
 // Note remembers that the credential, as it was sent, is good for an environment.
 func (d *Desk) Note(credential string, env model.EnvID) {
-	if d == nil || d.gate == nil || credential == "" {
+	if d == nil || credential == "" {
 		return
 	}
 	k := &d.known
@@ -41,19 +43,40 @@ func (d *Desk) Note(credential string, env model.EnvID) {
 	k.envs[hash] = env
 }
 
-// Busy reports whether [Desk.TurnsAway] may turn anybody away.
-func (d *Desk) Busy() bool { return d != nil && d.gate != nil && d.gate.Rushes() }
+// rateOver is for how long somebody is expected to be over the rate again.
+const rateOver = time.Second
 
-// TurnsAway reports whether a request with the credential would be refused for
-// want of room, whatever it asks for; see [shed.Gate.TurnsAway]. Who was not
-// [Desk.Note]d is not turned away.
-func (d *Desk) TurnsAway(credential string) bool {
-	if d == nil || d.gate == nil {
-		return false
+// Busy reports whether [Desk.Refuses] may refuse anybody. It costs next to nothing.
+func (d *Desk) Busy() bool {
+	return d != nil && (d.overRate(time.Now()) || d.gate != nil && d.gate.Rushes())
+}
+
+// overRate reports whether an environment was over its rate of late.
+func (d *Desk) overRate(now time.Time) bool { return now.UnixNano() < d.over.Load() }
+
+// Refuses is why [Desk.Admit] would refuse a request with the credential, whatever it
+// asks for; nil when it may not. That is either the rate of its environment or want
+// of room, of which see [shed.Gate.TurnsAway]. Who was not [Desk.Note]d is not
+// refused.
+func (d *Desk) Refuses(credential string) error {
+	if d == nil {
+		return nil
 	}
 	k := &d.known
 	k.mu.RLock()
 	env, found := k.envs[maphash.String(k.seed, credential)]
 	k.mu.RUnlock()
-	return found && d.gate.TurnsAway(int64(env))
+	if !found {
+		return nil
+	}
+	if now := time.Now(); d.overRate(now) {
+		if wait := d.environments.Lacks(env, 1, now); wait > 0 {
+			d.over.Store(now.Add(rateOver).UnixNano())
+			return tooMany(wait, ofEnvironment)
+		}
+	}
+	if d.gate != nil && d.gate.TurnsAway(int64(env)) {
+		return shed.Busy()
+	}
+	return nil
 }

@@ -69,11 +69,35 @@ func (l *Limiter[K]) Take(key K, n float64, now time.Time) (wait time.Duration) 
 	b = bucket{l.refilled(b, now), now}
 	if b.tokens < n {
 		s.buckets[key] = b
-		return time.Duration((n - b.tokens) / l.rate.PerSecond * float64(time.Second)).Round(time.Millisecond)
+		return l.until(b.tokens, n)
 	}
 	b.tokens -= n
 	s.buckets[key] = b
 	return 0
+}
+
+// Lacks says how long until there are n tokens in the key's bucket, of which it takes
+// none; zero when there are.
+func (l *Limiter[K]) Lacks(key K, n float64, now time.Time) (wait time.Duration) {
+	if l == nil || l.rate.PerSecond <= 0 {
+		return 0
+	}
+	s := &l.shards[maphash.Comparable(l.seed, key)%shards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, known := s.buckets[key]
+	if !known {
+		return 0
+	}
+	return l.until(l.refilled(b, now), min(n, l.rate.Burst))
+}
+
+// until is how long until there are n tokens where there are some.
+func (l *Limiter[K]) until(tokens, n float64) time.Duration {
+	if tokens >= n {
+		return 0
+	}
+	return time.Duration((n - tokens) / l.rate.PerSecond * float64(time.Second)).Round(time.Millisecond)
 }
 
 func (l *Limiter[K]) refilled(b bucket, now time.Time) float64 {
