@@ -24,9 +24,10 @@ type turnedAway struct {
 	whole  map[string][2][]byte // by media type: on a connection that stays open, and on one that does not
 }
 
-// reason is why requests are turned away: the error's kind, and when to come back.
+// reason is why requests are turned away: the error, and when to come back.
 type reason struct {
 	kind    model.Kind
+	message string
 	seconds int
 }
 
@@ -40,7 +41,7 @@ func (h *Handler) away(why error) *turnedAway {
 	if !errors.As(why, &e) {
 		return h.newTurnedAway(why)
 	}
-	r := reason{e.Kind, int(math.Ceil(e.RetryAfter.Seconds()))}
+	r := reason{e.Kind, e.Message, int(math.Ceil(e.RetryAfter.Seconds()))}
 	if known, ok := h.turned.Load(r); ok {
 		return known.(*turnedAway)
 	}

@@ -40,12 +40,12 @@ func TestRefusalsKeepPaceWithWork(t *testing.T) {
 		if n := told(); n != atOnce+perDone {
 			t.Errorf("after a piece of work %d were told, want %d more", n, perDone)
 		}
-		time.Sleep(longestHold - 1) //nolint:forbidigo // in a synctest bubble
+		time.Sleep(longestHold - time.Microsecond) //nolint:forbidigo // in a synctest bubble
 		if n := told(); n != atOnce+perDone {
 			t.Errorf("%d were told before the time, want %d", n, atOnce+perDone)
 		}
 		more := refused(t, g, 1)
-		time.Sleep(1) //nolint:forbidigo // in a synctest bubble
+		time.Sleep(time.Microsecond) //nolint:forbidigo // in a synctest bubble
 		if n := told(); n != atOnce+3*perDone {
 			t.Errorf("%d were told when no work ended for long, want all %d", n, atOnce+3*perDone)
 		}
