@@ -98,8 +98,12 @@ type server struct {
 	metricsListener net.Listener // nil when switched off
 }
 
-// idleTimeout is how long a connection may be unused.
-const idleTimeout = 60 * time.Second
+// idleTimeout is how long a connection may be unused, and headTimeout how long the head
+// of a request may take.
+const (
+	idleTimeout = 60 * time.Second
+	headTimeout = 5 * time.Second
+)
 
 // patience is how long an operation waits for a place when the server is busy:
 // long enough for a burst to pass, short enough for a person.
@@ -223,6 +227,7 @@ func (s *server) gauges() {
 		r := s.gate.Stats().Refused
 		return r[shed.Reading] + r[shed.Sending] + r[shed.Searching]
 	})
+	counter("carillon_rate_limited_total", "Requests and operations refused because a user, an environment or an address was over its rate.", s.desk.Limited)
 	s.deliveryGauges()
 	s.webhookGauges()
 	gauge("carillon_bus_up", "1 while hints of other processes are thought to arrive.", func() int64 {
@@ -269,13 +274,13 @@ func (s *server) playground() bool {
 // streams, finish requests, finish background work, close.
 func (s *server) run(ctx context.Context) error {
 	var unused unusedConns
-	entrance := door.Listen(s.listener, s.api.Keeper(), idleTimeout)
+	entrance := door.Listen(s.listener, s.api.Keeper(), idleTimeout, headTimeout)
 	api := &http.Server{
 		ConnState: func(c net.Conn, state http.ConnState) {
 			entrance.Track(c, state)
 			unused.track(c, state)
 		},
-		Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
+		Handler: s.handler(), ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 2)

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"carillon/graph/operation"
@@ -21,7 +22,14 @@ type turnedAway struct {
 	status int
 	header http.Header
 	body   []byte
-	whole  map[string][2][]byte // by media type: on a connection that stays open, and on one that does not
+	whole  atomic.Pointer[wholeAnswers]
+}
+
+// wholeAnswers are the answers as they go over a connection in one second, which their
+// Date tells.
+type wholeAnswers struct {
+	second       int64
+	open, closed map[string][]byte // by media type: where the connection stays open, and where it does not
 }
 
 // reason is why requests are turned away: the error, and when to come back.
@@ -55,20 +63,31 @@ func (h *Handler) away(why error) *turnedAway {
 func (h *Handler) newTurnedAway(why error) *turnedAway {
 	errs := h.engine.Present(context.Background(), why)
 	resp := operation.Refused(errs)
-	away := &turnedAway{statusOf(mediaGraphQL, resp), http.Header{}, resp.AppendJSON(nil), map[string][2][]byte{}}
+	away := &turnedAway{status: statusOf(mediaGraphQL, resp), header: http.Header{}, body: resp.AppendJSON(nil)}
 	open(away.header)
 	away.header.Set("Content-Length", strconv.Itoa(len(away.body)))
 	away.header.Set("Retry-After", retryAfter(away.status, errs))
-	for _, media := range []string{mediaJSON, mediaGraphQL} {
-		away.whole[media] = [2][]byte{away.message(media, false), away.message(media, true)}
-	}
 	return away
 }
 
-// message is the answer as it goes over the connection.
-func (t *turnedAway) message(media string, closes bool) []byte {
+// at are the whole answers at a time.
+func (t *turnedAway) at(now time.Time) *wholeAnswers {
+	if w := t.whole.Load(); w != nil && w.second == now.Unix() {
+		return w
+	}
+	w := &wholeAnswers{now.Unix(), map[string][]byte{}, map[string][]byte{}}
+	for _, media := range []string{mediaJSON, mediaGraphQL} {
+		w.open[media], w.closed[media] = t.message(now, media, false), t.message(now, media, true)
+	}
+	t.whole.Store(w)
+	return w
+}
+
+// message is the answer as it goes over a connection.
+func (t *turnedAway) message(now time.Time, media string, closes bool) []byte {
 	header := t.header.Clone()
 	header["Content-Type"] = contentTypes[media]
+	header.Set("Date", now.UTC().Format(http.TimeFormat))
 	if closes {
 		header.Set("Connection", "close")
 	}
@@ -102,9 +121,9 @@ func (h *Handler) TurnAway(w http.ResponseWriter, r *http.Request, why error) {
 // TurnedAway is what [Handler.TurnAway] answers, all of it as it goes over a
 // connection, which closes after it or does not.
 func (h *Handler) TurnedAway(accept string, closes bool, why error) []byte {
-	answers := h.away(why).whole[mediaOfRefusal([]string{accept})]
+	answers, media := h.away(why).at(time.Now()), mediaOfRefusal([]string{accept})
 	if closes {
-		return answers[1]
+		return answers.closed[media]
 	}
-	return answers[0]
+	return answers.open[media]
 }

@@ -31,7 +31,11 @@ type Desk struct {
 	gate         *shed.Gate
 	known        known
 	over         atomic.Int64 // until when environments are taken to be over their rate, in Unix nanoseconds
+	limited      atomic.Int64
 }
+
+// Limited is how many requests were refused for a rate since the start.
+func (d *Desk) Limited() int64 { return d.limited.Load() }
 
 // New makes a Desk. With a nil gate there is always room.
 func New(r Rates, gate *shed.Gate) *Desk {
@@ -72,6 +76,7 @@ func (d *Desk) Count(ctx context.Context, address string, n int) error {
 	if whose == ofEnvironment {
 		d.over.Store(now.Add(rateOver).UnixNano())
 	}
+	d.limited.Add(1)
 	return tooMany(wait, whose)
 }
 

@@ -72,6 +72,7 @@ func (d *Desk) Refuses(credential string) error {
 	if now := time.Now(); d.overRate(now) {
 		if wait := d.environments.Lacks(env, 1, now); wait > 0 {
 			d.over.Store(now.Add(rateOver).UnixNano())
+			d.limited.Add(1)
 			return tooMany(wait, ofEnvironment)
 		}
 	}

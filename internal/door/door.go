@@ -9,9 +9,11 @@
 package door
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -29,6 +31,8 @@ type Keeper interface {
 const (
 	// patience is how long an answer may take to be taken.
 	patience = 10 * time.Second
+	// parting is how long it may take once the server wants to be gone.
+	parting = time.Second
 	// largest is the size in bytes of the largest body that is read and thrown
 	// away.
 	largest = 64 << 10
@@ -38,14 +42,15 @@ const (
 // of them: see [Listener.Track].
 type Listener struct {
 	net.Listener
-	keeper Keeper
-	idle   time.Duration
+	keeper     Keeper
+	idle, head time.Duration
 }
 
 // Listen puts a door into the connections that l accepts. A client that was turned
-// away may leave its connection unused for as long as idle.
-func Listen(l net.Listener, keeper Keeper, idle time.Duration) *Listener {
-	return &Listener{Listener: l, keeper: keeper, idle: idle}
+// away may leave its connection unused for as long as idle; the head of what it asks
+// next may take as long as head. Both are as the server has them.
+func Listen(l net.Listener, keeper Keeper, idle, head time.Duration) *Listener {
+	return &Listener{Listener: l, keeper: keeper, idle: idle, head: head}
 }
 
 // Accept waits for a connection.
@@ -76,6 +81,19 @@ type conn struct {
 	skip    int  // bytes of one that was turned away and that have not come
 	closes  bool // after what is skipped
 	renewed time.Time
+
+	answering sync.Mutex // held while one is turned away
+}
+
+// Close lets the one be answered who is being turned away: on shutdown the server
+// closes what it takes for unused.
+func (c *conn) Close() error {
+	if !c.answering.TryLock() {
+		_ = c.SetWriteDeadline(time.Now().Add(parting)) // it is closed next, in time or not
+		c.answering.Lock()
+	}
+	defer c.answering.Unlock()
+	return c.TCPConn.Close()
 }
 
 // Read gives what the server is to see.
@@ -111,14 +129,9 @@ func (c *conn) attend(p []byte) (n int, err error) {
 	if len(p) > 0 && !c.closes {
 		r, size, ok := parse(p)
 		c.knows = ok && size >= len(p)
-		var answer []byte
-		if c.knows && r.Length <= largest && c.listener.keeper.Busy() {
-			answer = c.listener.keeper.TurnsAway(&r)
-		}
-		if answer == nil {
+		if away, err := c.turnsAway(&r); !away {
 			return len(p), c.letIn(size - len(p))
-		}
-		if err := c.answer(answer); err != nil {
+		} else if err != nil {
 			return 0, err
 		}
 		c.skip, c.closes = size-len(p), r.Closes
@@ -138,6 +151,20 @@ func (c *conn) goOn(p []byte) error {
 	return c.letIn(size - len(whole))
 }
 
+// turnsAway answers a request that is turned away.
+func (c *conn) turnsAway(r *Request) (away bool, err error) {
+	if !c.knows || r.Length > largest || !c.listener.keeper.Busy() {
+		return false, nil
+	}
+	c.answering.Lock()
+	defer c.answering.Unlock()
+	answer := c.listener.keeper.TurnsAway(r)
+	if answer == nil {
+		return false, nil
+	}
+	return true, c.answer(answer)
+}
+
 // answer writes an answer, and has the connection stay open a while longer.
 func (c *conn) answer(answer []byte) error {
 	if now := time.Now(); now.Sub(c.renewed) > patience/2 {
@@ -154,11 +181,12 @@ func (c *conn) answer(answer []byte) error {
 }
 
 // letIn has the server go on as if nobody had been turned away before.
-func (c *conn) letIn(left int) (err error) {
+func (c *conn) letIn(left int) error {
 	c.begins, c.left = false, left
-	if !c.renewed.IsZero() {
-		c.renewed = time.Time{}
-		err = c.SetWriteDeadline(time.Time{})
+	if c.renewed.IsZero() {
+		return nil
 	}
-	return err
+	c.renewed = time.Time{}
+	// The server sets it anew once it has the head.
+	return errors.Join(c.SetReadDeadline(time.Now().Add(c.listener.head)), c.SetWriteDeadline(time.Time{}))
 }

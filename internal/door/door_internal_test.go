@@ -28,7 +28,7 @@ func pair(t *testing.T) (client net.Conn, server *conn, idle func()) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { inner.Close() })
-	l := Listen(inner, busy{}, time.Minute)
+	l := Listen(inner, busy{}, time.Minute, 5*time.Second)
 	var d net.Dialer
 	if client, err = d.DialContext(t.Context(), "tcp", inner.Addr().String()); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,10 @@ import (
 )
 
 // keeper turns everybody away who asks for /away, while it is busy.
-type keeper struct{ busy atomic.Bool }
+type keeper struct {
+	busy atomic.Bool
+	hold func() // when it is set, before it says so
+}
 
 const away = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 4\r\n\r\naway"
 
@@ -28,6 +31,8 @@ func (k *keeper) TurnsAway(r *door.Request) []byte {
 	switch {
 	case string(r.Target) != "/away":
 		return nil
+	case k.hold != nil:
+		k.hold()
 	case r.Closes:
 		return []byte(strings.Replace(away, "Retry-After: 1", "Connection: close", 1))
 	}
@@ -44,7 +49,7 @@ func serve(t *testing.T, k *keeper, handler http.Handler) *httptest.Server {
 		})
 	}
 	s := httptest.NewUnstartedServer(handler)
-	l := door.Listen(s.Listener, k, time.Minute)
+	l := door.Listen(s.Listener, k, time.Minute, 5*time.Second)
 	s.Listener, s.Config.ConnState = l, l.Track
 	s.Start()
 	t.Cleanup(s.Close)
@@ -321,5 +326,46 @@ func TestAConnectionIsHandedOn(t *testing.T) {
 	c.write(said)
 	if line, err := c.in.ReadString('\n'); err != nil || line != said {
 		t.Errorf("the echo is %q, %v", line, err)
+	}
+}
+
+// TestAShutdownWaitsForAnswers shuts the server down while one is being turned away,
+// on a connection that was used before, and on one that was not.
+func TestAShutdownWaitsForAnswers(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{"used before": post("/else", ""), "new": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			held, goOn := make(chan struct{}), make(chan struct{})
+			k := &keeper{hold: func() {
+				held <- struct{}{}
+				<-goOn
+			}}
+			k.busy.Store(true)
+			s := serve(t, k, nil)
+			c := dial(t, s)
+			if before != "" {
+				c.write(before)
+				c.want("in /else ")
+			}
+			answered := make(chan struct{})
+			go func() {
+				defer close(answered)
+				c.wantAway()
+			}()
+			<-held
+			closed := make(chan error, 1)
+			go func() { closed <- s.Config.Close() }() // as Shutdown does with what it takes for unused
+			select {
+			case err := <-closed:
+				t.Fatalf("the server was closed before the answer: %v", err)
+			case <-time.After(20 * time.Millisecond):
+			}
+			close(goOn)
+			if err := <-closed; err != nil {
+				t.Error(err)
+			}
+			<-answered
+		})
 	}
 }

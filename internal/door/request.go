@@ -39,7 +39,7 @@ func parse(b []byte) (r Request, size int, ok bool) {
 		return r, 0, false
 	}
 	r.Method, r.Target, ok = bytes.Cut(line[:len(line)-len(http11)], []byte(" "))
-	if !ok || !word(r.Method) || bytes.IndexByte(r.Target, ' ') >= 0 {
+	if !ok || !word(r.Method) || !printable(r.Target, '!') {
 		return r, 0, false
 	}
 	told := false
@@ -70,10 +70,8 @@ func (r *Request) header(line []byte, told *bool) (ok bool) {
 		return false
 	}
 	name, value := line[:colon], bytes.Trim(line[colon+1:], " \t")
-	for _, b := range name {
-		if b <= ' ' || b > '~' {
-			return false
-		}
+	if !printable(name, '!') || !printable(value, '\t') {
+		return false
 	}
 	switch {
 	case is(name, "authorization"):
@@ -106,6 +104,17 @@ func word(b []byte) bool {
 		}
 	}
 	return len(b) > 0
+}
+
+// printable reports whether there are no control characters, for which some readers
+// see a line end: only a tab where from is one, and no spaces where from is beyond.
+func printable(b []byte, from byte) bool {
+	for _, c := range b {
+		if c < from || c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // is compares with a word in lower case.

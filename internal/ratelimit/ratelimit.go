@@ -92,12 +92,13 @@ func (l *Limiter[K]) Lacks(key K, n float64, now time.Time) (wait time.Duration)
 	return l.until(l.refilled(b, now), min(n, l.rate.Burst))
 }
 
-// until is how long until there are n tokens where there are some.
+// until is how long until there are n tokens where there are some: a millisecond at
+// least where there are too few, for no time at all would say that there are enough.
 func (l *Limiter[K]) until(tokens, n float64) time.Duration {
 	if tokens >= n {
 		return 0
 	}
-	return time.Duration((n - tokens) / l.rate.PerSecond * float64(time.Second)).Round(time.Millisecond)
+	return max(time.Millisecond, time.Duration((n-tokens)/l.rate.PerSecond*float64(time.Second)).Round(time.Millisecond))
 }
 
 func (l *Limiter[K]) refilled(b bucket, now time.Time) float64 {

@@ -34,12 +34,30 @@ func TestTake(t *testing.T) {
 	}
 }
 
+func TestHighRatesLimitToo(t *testing.T) {
+	t.Parallel()
+	l := New[string](Rate{PerSecond: 5000, Burst: 10})
+	given, lacked := 0, 0
+	for us := range 100_000 { // a tenth of a second
+		now := start.Add(time.Duration(us) * time.Microsecond)
+		if l.Lacks("ada", 1, now) > 0 {
+			lacked++
+		}
+		if l.Take("ada", 1, now) == 0 {
+			given++
+		}
+	}
+	if given < 508 || given > 510 || given+lacked != 100_000 {
+		t.Errorf("%d tokens were taken, and %d times there was none; want 510, and none whenever none is given", given, lacked)
+	}
+}
+
 func TestZeroRateDoesNotLimit(t *testing.T) {
 	t.Parallel()
 	l := New[string](Rate{})
 	var none *Limiter[string]
 	for range 1000 {
-		if l.Take("ada", 1, start) != 0 || none.Take("ada", 1, start) != 0 {
+		if l.Take("ada", 1, start) != 0 || l.Lacks("ada", 1, start) != 0 || none.Take("ada", 1, start) != 0 {
 			t.Fatal("a limiter without a rate made somebody wait")
 		}
 	}

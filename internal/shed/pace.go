@@ -20,9 +20,9 @@ const (
 // that is done, and those that are ahead of it are held back for a moment: a client
 // that waits does not ask.
 type pace struct {
-	ready int       // refusals that may be given at once
-	held  []refusal // who came first is first
-	sweep *time.Timer
+	ready int         // refusals that may be given at once
+	held  []refusal   // who came first is first
+	sweep *time.Timer // nil: nothing has to be released for its age
 }
 
 // refusal is one that is held back.
@@ -44,7 +44,7 @@ func (g *Gate) hold() {
 		p.release()
 	}
 	r := refusal{make(chan struct{}), time.Now()}
-	if p.held = append(p.held, r); len(p.held) == 1 {
+	if p.held = append(p.held, r); p.sweep == nil {
 		p.sweep = time.AfterFunc(longestHold, g.sweep)
 	}
 	g.mu.Unlock()
@@ -63,6 +63,7 @@ func (g *Gate) sweep() {
 		}
 		p.release()
 	}
+	p.sweep = nil
 }
 
 func (p *pace) release() {

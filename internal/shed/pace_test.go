@@ -81,3 +81,40 @@ func TestNoMoreAreHeldBackThanMayBe(t *testing.T) {
 		}
 	})
 }
+
+// TestOneTimerSweeps has refusals be held back, and released, again and again.
+func TestOneTimerSweeps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := New(4, time.Hour)
+		g.room.usual = time.Hour // so nobody hurries away
+		leave := come(t, g, 1, 17)
+		told := refused(t, g, atOnce+1)
+		told()
+		g.mu.Lock()
+		timer := g.pace.sweep
+		g.mu.Unlock()
+		for range 100 {
+			g.mu.Lock()
+			g.pace.release()
+			g.mu.Unlock()
+			again := refused(t, g, 1)
+			n := again()
+			g.mu.Lock()
+			same := g.pace.sweep == timer
+			g.mu.Unlock()
+			if n != 0 || !same {
+				t.Fatal("what is held back has a timer of its own")
+			}
+			time.Sleep(time.Millisecond) //nolint:forbidigo // in a synctest bubble
+		}
+		time.Sleep(2 * longestHold) //nolint:forbidigo // in a synctest bubble
+		synctest.Wait()
+		g.mu.Lock()
+		if len(g.pace.held) != 0 || g.pace.sweep != nil {
+			t.Errorf("in the end %d are held back, the timer is %v", len(g.pace.held), g.pace.sweep)
+		}
+		g.mu.Unlock()
+		leave()
+	})
+}
