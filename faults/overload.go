@@ -245,8 +245,10 @@ func (r *overloadRun) tell(ctx context.Context) error {
 	if err := r.apart(ctx); err != nil {
 		return err
 	}
-	if _, err := r.closed(ctx, r.loud, waiting, r.story.each/4); err != nil { // warm
-		return err
+	for _, requests := range [][][]byte{r.loud, r.soft} { // warm
+		if _, err := r.closed(ctx, requests, waiting, r.story.each/4); err != nil {
+			return err
+		}
 	}
 	if err := r.beside(ctx, 1, 1.5*peak); err != nil {
 		return err

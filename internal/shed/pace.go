@@ -5,7 +5,7 @@ import "time"
 const (
 	// perDone is how many are refused for each piece of work that ends, and atOnce
 	// how many for what has ended before.
-	perDone = 4
+	perDone = 5
 	atOnce  = 32
 	// mostHeld is how many refusals are held back at most, and longestHold for how
 	// long: enough for a crowd of clients to be slowed down, and not so long that a
