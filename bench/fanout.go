@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -109,6 +110,15 @@ type listening struct {
 // and what a subscriber takes who waits: first with an inbox for each, which is
 // 10,000 rows too, then all with the same one, which is the delivery alone.
 func (p *place) fanOut(ctx context.Context) error {
+	// The counterpart keeps the sockets of the audience before.
+	var files syscall.Rlimit
+	const needed = 2*people + 500
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return err
+	}
+	if files.Cur < needed {
+		return fmt.Errorf("a process may have %d files open, and %d are needed: raise ulimit -n", files.Cur, needed)
+	}
 	c, err := p.gather(ctx)
 	if err != nil {
 		return err
