@@ -39,14 +39,17 @@ func (k *keeper) TurnsAway(r *door.Request) []byte {
 	return []byte(away)
 }
 
-// serve has a server with a door, whose answers tell the body that it was sent.
+// tell answers with the body that it was sent.
+func tell(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	fmt.Fprintf(w, "in %s %s", r.URL.Path, body)
+}
+
+// serve has a server with a door, which tells when there is no other handler.
 func serve(t *testing.T, k *keeper, handler http.Handler) *httptest.Server {
 	t.Helper()
 	if handler == nil {
-		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			fmt.Fprintf(w, "in %s %s", r.URL.Path, body)
-		})
+		handler = http.HandlerFunc(tell)
 	}
 	s := httptest.NewUnstartedServer(handler)
 	l := door.Listen(s.Listener, k, time.Minute, 5*time.Second)
@@ -222,15 +225,14 @@ func TestWhatIsNotPlainIsTheServers(t *testing.T) {
 	}
 }
 
-// noticed tells that a request has come, and answers as the other servers do.
+// noticed sends word of a request that has come before it tells.
 func noticed(arrived chan<- struct{}) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case arrived <- struct{}{}:
 		default:
 		}
-		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "in %s %s", r.URL.Path, body)
+		tell(w, r)
 	})
 }
 

@@ -11,6 +11,13 @@ import (
 	"carillon/model"
 )
 
+// calm is a gate with four places, from which nobody hurries away.
+func calm() *Gate {
+	g := New(4, time.Hour)
+	g.room.usual = time.Hour
+	return g
+}
+
 // come has n of a party come to the gate, and returns what has them go again. As
 // many as there are places enter, the others wait.
 func come(t *testing.T, g *Gate, party int64, n int) (leave func()) {
@@ -40,8 +47,7 @@ func come(t *testing.T, g *Gate, party int64, n int) (leave func()) {
 func TestARushIsTurnedAwayBeforeAnythingIsDone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(4, time.Hour)
-		g.room.usual = time.Hour // so nobody hurries away
+		g := calm()
 		leave := come(t, g, 1, 17)
 		if !g.TurnsAway(1) {
 			t.Error("one was let near beside four times as many as can be worked on")
@@ -75,8 +81,7 @@ func TestARushIsTurnedAwayBeforeAnythingIsDone(t *testing.T) {
 func TestWhoWaitsAllTheTimeMakesARush(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(4, time.Hour)
-		g.room.usual = time.Hour   // so nobody hurries away
+		g := calm()
 		leave := come(t, g, 1, 12) // more than can be worked on, fewer than may wait
 		if g.TurnsAway(1) {
 			t.Error("one of a burst was turned away")

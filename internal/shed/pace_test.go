@@ -28,8 +28,7 @@ func refused(t *testing.T, g *Gate, n int) (told func() int) {
 func TestRefusalsKeepPaceWithWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(4, time.Hour)
-		g.room.usual = time.Hour // so nobody hurries away
+		g := calm()
 		work := hold(t, g, Reading)
 		leave := come(t, g, 1, 16)
 		told := refused(t, g, atOnce+3*perDone)
@@ -63,8 +62,7 @@ func TestRefusalsKeepPaceWithWork(t *testing.T) {
 func TestNoMoreAreHeldBackThanMayBe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(4, time.Hour)
-		g.room.usual = time.Hour // so nobody hurries away
+		g := calm()
 		leave := come(t, g, 1, 17)
 		told := refused(t, g, atOnce+mostHeld)
 		if n := told(); n != atOnce {
@@ -86,8 +84,7 @@ func TestNoMoreAreHeldBackThanMayBe(t *testing.T) {
 func TestOneTimerSweeps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(4, time.Hour)
-		g.room.usual = time.Hour // so nobody hurries away
+		g := calm()
 		leave := come(t, g, 1, 17)
 		told := refused(t, g, atOnce+1)
 		told()
