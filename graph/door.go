@@ -7,29 +7,30 @@ import (
 	"carillon/internal/door"
 )
 
-// doorMost is the size in bytes of the largest body that is left unread when its
-// request is turned away.
-const doorMost = 64 << 10
-
 // Door stands before everything that a request passes on its way to next, and
 // turns those away that would be refused for their environment's rate or for want
 // of room: unread, unlogged, and for a fraction of what it costs to find that out
-// later. They are counted
-// with the others that were refused. It is for those that come past the
-// [API.Keeper].
+// later. They are counted with the others that were refused. It is for those that
+// come past the [API.Keeper].
 func (a *API) Door(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == Path && r.Method == http.MethodPost && r.ContentLength >= 0 && r.ContentLength <= doorMost {
-			credential := r.Header[auth.HeaderAuthorization]
-			if len(credential) == 1 {
-				if why := a.desk.Refuses(credential[0]); why != nil {
-					a.transport.TurnAway(w, r, why)
-					return
-				}
+		credential := r.Header[auth.HeaderAuthorization]
+		if len(credential) == 1 && r.ContentLength >= 0 && r.ContentLength <= door.Largest {
+			if why := a.refusal(r.Method, r.URL.Path, credential[0]); why != nil {
+				a.transport.TurnAway(w, r, why)
+				return
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refusal is why a request is turned away at a door; nil lets it in.
+func (a *API) refusal(method, path, credential string) error {
+	if method != http.MethodPost || path != Path || credential == "" {
+		return nil
+	}
+	return a.desk.Refuses(credential)
 }
 
 // Keeper turns the same requests away before they are requests: at the first bytes
@@ -43,10 +44,7 @@ func (k keeper) Busy() bool { return k.desk.Busy() }
 
 // TurnsAway implements [door.Keeper].
 func (k keeper) TurnsAway(r *door.Request) []byte {
-	if string(r.Method) != http.MethodPost || string(r.Target) != Path || len(r.Authorization) == 0 {
-		return nil
-	}
-	why := k.desk.Refuses(string(r.Authorization))
+	why := k.refusal(string(r.Method), string(r.Target), string(r.Authorization))
 	if why == nil {
 		return nil
 	}

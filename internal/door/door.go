@@ -28,14 +28,15 @@ type Keeper interface {
 	TurnsAway(r *Request) (answer []byte)
 }
 
+// Largest is the size in bytes of the largest body that is read and thrown away when
+// its request is turned away.
+const Largest = 64 << 10
+
 const (
 	// patience is how long an answer may take to be taken.
 	patience = 10 * time.Second
 	// parting is how long it may take once the server wants to be gone.
 	parting = time.Second
-	// largest is the size in bytes of the largest body that is read and thrown
-	// away.
-	largest = 64 << 10
 )
 
 // Listener accepts connections with a door. Its server must tell it what becomes
@@ -153,7 +154,7 @@ func (c *conn) goOn(p []byte) error {
 
 // turnsAway answers a request that is turned away.
 func (c *conn) turnsAway(r *Request) (away bool, err error) {
-	if !c.knows || r.Length > largest || !c.listener.keeper.Busy() {
+	if !c.knows || r.Length > Largest || !c.listener.keeper.Busy() {
 		return false, nil
 	}
 	c.answering.Lock()
